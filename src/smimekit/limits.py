@@ -1,0 +1,61 @@
+"""Every bound on what input may make us do, each with its reason. Knows nothing else.
+
+A bound is on memory, on time or on a count that an attacker chooses. Passing one raises
+`LimitExceeded`, never a slow answer. The defaults fit any mail that people send.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds; sizes in bytes. `dataclasses.replace` makes a variant."""
+
+    header_bytes: int = 1 << 20
+    """One MIME header block: real ones stay below 64 KiB, lists add some."""
+    header_fields: int = 2_000
+    """Fields of one header block."""
+    mime_parts: int = 2_000
+    """Parts of one multipart."""
+    mime_depth: int = 64
+    """Multiparts within multiparts."""
+    layers: int = 12
+    """S/MIME layers around one payload: triple wrapping needs 3, gateways add some."""
+    cms_depth: int = 40
+    """ASN.1 values within values: the deepest real CMS stays below 25."""
+    value_bytes: int = 16 << 20
+    """One ASN.1 value held in memory: a CRL of a large CA is the largest real one."""
+    metadata_bytes: int = 64 << 20
+    """All of a CMS message but its content: certificates, CRLs, signers, recipients."""
+    certificates: int = 200
+    """Certificates in one message."""
+    crls: int = 100
+    """CRLs and other revocation evidence in one message."""
+    signers: int = 50
+    """SignerInfos in one SignedData: each costs a public-key operation."""
+    recipients: int = 20_000
+    """Recipients of one message: large lists are real, and skipping one is cheap."""
+    attributes: int = 200
+    """Attributes of one signer, and values of one attribute."""
+    digest_algorithms: int = 32
+    """digestAlgorithms of one SignedData: each may cost a pass over the content."""
+    oid_bytes: int = 128
+    """One OBJECT IDENTIFIER: converting a longer one costs quadratic time."""
+    string_segments: int = 64 << 20
+    """Segments of one constructed string: bounds the work for empty ones."""
+    pbkdf2_iterations: int = 10_000_000
+    """Password hashing: more only burns our time."""
+    unwrap_attempts: int = 64
+    """Private-key operations spent on one encrypted layer."""
+    inflated_bytes: int = 1 << 32
+    """Output of one CompressedData."""
+    inflate_ratio: int = 1_100
+    """Output over input of one CompressedData: zlib itself ends at 1 032."""
+    spool_memory: int = 8 << 20
+    """Plaintext kept in memory before it goes to an unlinked temporary file."""
+    path_certificates: int = 12
+    """Certificates in one path: real ones have 2 to 5."""
+    path_signatures: int = 60
+    """Signature checks spent on building the paths of one certificate."""

@@ -1,0 +1,102 @@
+"""Byte spans of something that can be read again: what was signed is one of these.
+
+Knows files and memory; may not know MIME, CMS or anything above.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, final
+
+__all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span"]
+
+CHUNK = 1 << 16
+"""Bytes per chunk: large enough to hide Python's cost per call, small enough for caches."""
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read again, at any place."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`; both lie within the source."""
+        ...
+
+
+@final
+class MemorySource:
+    """Bytes in memory."""
+
+    __slots__ = ("_data", "size")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._data[start:end]
+
+
+@final
+class FileSource:
+    """A seekable binary file, from its present position to its end.
+
+    The file stays the caller's: it is neither closed nor locked, and has to stay
+    unchanged as long as the spans are in use.
+    """
+
+    __slots__ = ("_base", "_file", "_lock", "size")
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._base = file.tell()
+        self.size = file.seek(0, 2) - self._base
+
+    def read(self, start: int, end: int) -> bytes:
+        with self._lock:
+            self._file.seek(self._base + start)
+            return self._file.read(end - start)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The bytes of `source` from `start` to `end`, not read before somebody asks."""
+
+    source: ByteSource
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, data: bytes) -> "Span":
+        """A span of all of `data`."""
+        return cls(MemorySource(data), 0, len(data))
+
+    @classmethod
+    def of_file(cls, file: BinaryIO) -> "Span":
+        """A span of the rest of a seekable file."""
+        source = FileSource(file)
+        return cls(source, 0, source.size)
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def slice(self, start: int, end: int) -> "Span":
+        """A part of this span; `start` and `end` count from its own start."""
+        return Span(self.source, self.start + start, min(self.start + end, self.end))
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`, counted from this span's own start."""
+        return self.source.read(self.start + start, min(self.start + end, self.end))
+
+    def bytes(self) -> bytes:
+        """All of it, in memory."""
+        return self.source.read(self.start, self.end)
+
+    def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
+        """All of it in order, `size` bytes at a time."""
+        for at in range(self.start, self.end, size):
+            yield self.source.read(at, min(at + size, self.end))
