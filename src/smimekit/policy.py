@@ -4,7 +4,7 @@ Knows the rows of `algorithms` and the sizes of keys. May not know messages, clo
 certificates; it decides nothing about trust.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
@@ -76,7 +76,7 @@ class Policy:
     """Bits of an RSA key (RFC 8551, 4.2 to 4.4)."""
     maximum_rsa: int = 16384
     """Bits of an RSA key: larger ones only burn time."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     INTEROP: ClassVar["Policy"]
     MODERN: ClassVar["Policy"]
