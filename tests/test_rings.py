@@ -13,7 +13,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "smimekit"
 RINGS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "limits", "span", "der", "algorithms", "policy"}),
+    frozenset(
+        {"errors", "limits", "span", "der", "algorithms", "primitives", "private_key", "policy"}
+    ),
     frozenset({"certificate"}),
     frozenset({"cms", "mime", "trust"}),
     frozenset({"keys"}),
