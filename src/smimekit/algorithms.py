@@ -30,6 +30,7 @@ __all__ = [
     "DIGEST_BY_OID",
     "ECDH_SCHEMES",
     "EC_PUBLIC_KEY",
+    "ED25519",
     "KEY_WRAPS",
     "MGF1",
     "RC2_CBC",
@@ -76,8 +77,8 @@ class AlgorithmIdentifier:
     oid: str
     parameters: bytes | None = None
 
-    def der(self) -> bytes:
-        """The encoding."""
+    def encode(self) -> bytes:
+        """The DER."""
         return der.sequence(der.oid(self.oid), self.parameters or b"")
 
     @classmethod
@@ -423,9 +424,9 @@ class KeyWrap:
     """In bytes."""
 
 
-AES128_WRAP: Final = KeyWrap("aes128-wrap", "2.16.840.1.101.3.4.1.5", 16)
-AES192_WRAP: Final = KeyWrap("aes192-wrap", "2.16.840.1.101.3.4.1.25", 24)
-AES256_WRAP: Final = KeyWrap("aes256-wrap", "2.16.840.1.101.3.4.1.45", 32)
+AES128_WRAP: Final = KeyWrap("aes-128-wrap", "2.16.840.1.101.3.4.1.5", 16)
+AES192_WRAP: Final = KeyWrap("aes-192-wrap", "2.16.840.1.101.3.4.1.25", 24)
+AES256_WRAP: Final = KeyWrap("aes-256-wrap", "2.16.840.1.101.3.4.1.45", 32)
 
 KEY_WRAPS: Final[Mapping[str, KeyWrap]] = MappingProxyType(
     {row.oid: row for row in (AES128_WRAP, AES192_WRAP, AES256_WRAP)}
@@ -492,7 +493,9 @@ CURVES: Final[Mapping[str, Curve]] = MappingProxyType(
     {
         row.pyca: row
         for row in (
-            Curve("P-256", "1.2.840.10045.3.1.7", "secp256r1", ECDH_STD_SHA256, AES128_WRAP, SHA256),
+            Curve(
+                "P-256", "1.2.840.10045.3.1.7", "secp256r1", ECDH_STD_SHA256, AES128_WRAP, SHA256
+            ),
             Curve("P-384", "1.3.132.0.34", "secp384r1", ECDH_STD_SHA384, AES256_WRAP, SHA384),
             Curve("P-521", "1.3.132.0.35", "secp521r1", ECDH_STD_SHA512, AES256_WRAP, SHA512),
         )
@@ -539,12 +542,12 @@ class ContentCipher:
         return AlgorithmIdentifier(self.oid, der.octet_string(iv))
 
 
-AES128_CBC: Final = ContentCipher("aes128-cbc", "2.16.840.1.101.3.4.1.2", 16, Mode.CBC, 16)
-AES192_CBC: Final = ContentCipher("aes192-cbc", "2.16.840.1.101.3.4.1.22", 24, Mode.CBC, 16)
-AES256_CBC: Final = ContentCipher("aes256-cbc", "2.16.840.1.101.3.4.1.42", 32, Mode.CBC, 16)
-AES128_GCM: Final = ContentCipher("aes128-gcm", "2.16.840.1.101.3.4.1.6", 16, Mode.GCM, 16)
-AES192_GCM: Final = ContentCipher("aes192-gcm", "2.16.840.1.101.3.4.1.26", 24, Mode.GCM, 16)
-AES256_GCM: Final = ContentCipher("aes256-gcm", "2.16.840.1.101.3.4.1.46", 32, Mode.GCM, 16)
+AES128_CBC: Final = ContentCipher("aes-128-cbc", "2.16.840.1.101.3.4.1.2", 16, Mode.CBC, 16)
+AES192_CBC: Final = ContentCipher("aes-192-cbc", "2.16.840.1.101.3.4.1.22", 24, Mode.CBC, 16)
+AES256_CBC: Final = ContentCipher("aes-256-cbc", "2.16.840.1.101.3.4.1.42", 32, Mode.CBC, 16)
+AES128_GCM: Final = ContentCipher("aes-128-gcm", "2.16.840.1.101.3.4.1.6", 16, Mode.GCM, 16)
+AES192_GCM: Final = ContentCipher("aes-192-gcm", "2.16.840.1.101.3.4.1.26", 24, Mode.GCM, 16)
+AES256_GCM: Final = ContentCipher("aes-256-gcm", "2.16.840.1.101.3.4.1.46", 32, Mode.GCM, 16)
 DES_EDE3_CBC: Final = ContentCipher(
     "des-ede3-cbc", "1.2.840.113549.3.7", 24, Mode.CBC, 8, weak=True
 )

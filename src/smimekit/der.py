@@ -141,7 +141,7 @@ class Reader:
             raise _malformed("a primitive value of indefinite length")
         data, end = self._data, self._end
         depth, at = 1, start
-        while True:
+        while True:  # a loop, not recursion: depth is the sender's choice
             if at + 2 > end:
                 raise _truncated()
             inner, length = data[at], data[at + 1]
@@ -202,15 +202,16 @@ class Reader:
         """An OCTET STRING, primitive or constructed (X.690, 8.7); `tag` where it is implicit."""
         if self.peek != tag | _CONSTRUCTED:
             return self.read(tag)
-        return b"".join(self.enter(tag | _CONSTRUCTED)._segments(OCTET_STRING, 1))
+        return b"".join(self.enter(tag | _CONSTRUCTED).segments(OCTET_STRING, 1))
 
-    def _segments(self, tag: int, depth: int) -> list[bytes]:
+    def segments(self, tag: int, depth: int) -> list[bytes]:
+        """All that is left, as the segments of a constructed string."""
         if depth > _LIMITS.cms_depth:
             raise _too_deep()
         found: list[bytes] = []
         while self.more:
             if self.peek == tag | _CONSTRUCTED:
-                found += self.enter(tag | _CONSTRUCTED)._segments(tag, depth + 1)
+                found += self.enter(tag | _CONSTRUCTED).segments(tag, depth + 1)
             else:
                 found.append(self.read(tag))
         return found
@@ -345,7 +346,8 @@ def set_of(values: Iterable[bytes], tag: int = SET) -> bytes:
 
 def integer(value: int) -> bytes:
     """An INTEGER in the fewest octets."""
-    return tlv(INTEGER, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True))
+    magnitude = value if value >= 0 else ~value
+    return tlv(INTEGER, value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
 
 
 def octet_string(value: bytes) -> bytes:
@@ -412,7 +414,7 @@ def _normal(reader: Reader, depth: int) -> bytes:
         # X.690, 8.23.6: segments are OCTET STRINGs or, in practice, the string's own type.
         inside = reader.enter(tag)
         segment = inside.peek & ~_CONSTRUCTED if inside.more else primitive
-        return tlv(primitive, *inside._segments(segment, depth))  # noqa: SLF001 - same module
+        return tlv(primitive, *inside.segments(segment, depth))
     tag, content = reader.any()
     if tag == BOOLEAN and content != b"\x00":
         return boolean(True)  # noqa: FBT003 - the value, not an option
