@@ -162,9 +162,9 @@ def status_reasons(facts: Facts) -> tuple[Reason, ...]:
     overridden = facts.decision in _TRUSTING and facts.chain in _DECISION_OVERRIDES
     if facts.chain in _CHAIN and not overridden:
         found.append(Reason(f"chain.{facts.chain}", _CHAIN[facts.chain]))
-    if facts.chain is Chain.ANCHORED and not overridden and not _revocation_met(facts):
-        if facts.revocation is not Revocation.REVOKED:
-            found.append(
-                Reason("revocation.unknown", "Whether it was revoked is not known, but required.")
-            )
+    unmet = facts.revocation is not Revocation.REVOKED and not _revocation_met(facts)
+    if unmet and facts.chain is Chain.ANCHORED and not overridden:
+        found.append(
+            Reason("revocation.unknown", "Whether it was revoked is not known, but required.")
+        )
     return tuple(found)

@@ -155,9 +155,7 @@ def _merge_sources(known: tuple[Source, ...], new: Source) -> tuple[Source, ...]
     return tuple(by_identity[key] for key in sorted(by_identity))
 
 
-def newer_capabilities(
-    known: Capabilities | None, new: Capabilities | None
-) -> Capabilities | None:
+def newer_capabilities(known: Capabilities | None, new: Capabilities | None) -> Capabilities | None:
     """The newest signing time wins (RFC 8551, 2.7.1); of equal times, the greater DER."""
     if known is None or new is None:
         return known or new
@@ -237,8 +235,11 @@ class MemoryTrustStore:
             matches = _matches(query)
             found = [one for one in self._records.values() if matches(one.certificate)]
         found.sort(
-            key=lambda one: (one.decision is None, -one.last_seen.timestamp(),
-                             one.certificate.fingerprint)
+            key=lambda one: (
+                one.decision is None,
+                -one.last_seen.timestamp(),
+                one.certificate.fingerprint,
+            )
         )
         return tuple(found[:FIND_LIMIT])
 
