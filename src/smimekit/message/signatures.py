@@ -177,9 +177,7 @@ def _signing_time(signer: SignerInfo) -> datetime | None:
         return None
 
 
-def _reasons(
-    check: Check, assessment: Assessment, judgement: Judgement | None
-) -> Iterator[str]:
+def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) -> Iterator[str]:
     if check.reason:
         yield check.reason
     if assessment.reason:
