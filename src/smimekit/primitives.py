@@ -32,7 +32,7 @@ __all__ = [
     "key_name",
     "key_size",
     "random_bytes",
-    "rsa_decryption_padding",
+    "rsa_cipher_padding",
     "sign",
     "verify",
     "verify_digest",
@@ -154,7 +154,7 @@ def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
             )
 
 
-def rsa_decryption_padding(row: RsaPadding) -> padding.AsymmetricPadding:
+def rsa_cipher_padding(row: RsaPadding) -> padding.AsymmetricPadding:
     """A row of key transport as the primitives library names it."""
     if row.digest is None:
         return padding.PKCS1v15()

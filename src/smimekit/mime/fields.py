@@ -1,0 +1,175 @@
+"""A header block as byte spans (RFC 5322, 2.2): where each field begins and ends.
+
+Knows lines, folding and field names; may not know what any field means. Bytes stay as they
+came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
+"""
+
+import re
+from dataclasses import dataclass
+
+from smimekit.errors import LimitExceeded, MimeError
+from smimekit.limits import Limits
+from smimekit.mime.charset import decode_header
+from smimekit.mime.words import decode_words
+from smimekit.span import Span
+
+__all__ = ["Field", "HeaderBlock", "decode_words", "read_header"]
+
+# RFC 5322, 3.6.8, with the blanks before the colon that 4.5 still allows; a name that fills
+# more than a line (2.1.1) is none.
+_NAME = re.compile(rb"([!-9;-~]{1,997})[ \t]*:")
+_BLOCK_END = re.compile(rb"\n\r?\n")
+_FIELD_START = re.compile(rb"(?<=\n)(?![ \t])")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_FIRST_READ = 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field. `raw` is all of it: name, colon, folded lines, last line break."""
+
+    name: str
+    raw: bytes
+
+    @classmethod
+    def of(cls, name: str, value: bytes) -> "Field":
+        """A field to write: `Name: value` and CRLF. `value` is folded already, if at all."""
+        return cls(name, name.encode() + b": " + value + b"\r\n")
+
+    @property
+    def value(self) -> bytes:
+        """What follows the colon, unfolded (RFC 5322, 2.2.3), without blanks around it."""
+        text = self.raw[self.raw.find(b":") + 1 :]
+        text = text.removesuffix(b"\n").removesuffix(b"\r")
+        return _FOLD.sub(b"", text).strip(b" \t")
+
+    @property
+    def text(self) -> str:
+        """`value` as UTF-8 (RFC 6532), else as ISO 8859-1; encoded words stay encoded."""
+        return decode_header(self.value)
+
+    def named(self, name: str) -> bool:
+        """Whether this is the field `name`; case does not matter."""
+        return self.name.lower() == name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """The fields of an entity in their order.
+
+    `raw` is the block's own bytes and `length` their number: with an mbox line before the
+    fields (`envelope_line`), and with the empty line that ends the block, where there is one.
+    """
+
+    fields: tuple[Field, ...]
+    raw: bytes
+    length: int
+    envelope_line: bytes | None = None
+
+    def all(self, name: str) -> tuple[Field, ...]:
+        """Every field `name`, in order."""
+        return tuple(field for field in self.fields if field.named(name))
+
+    def one(self, name: str) -> Field | None:
+        """The only field `name`, or None.
+
+        Raises `MimeError` (`mime.duplicate-field`) where there are several: two programs
+        would each take another one.
+        """
+        found = self.all(name)
+        if len(found) > 1:
+            raise MimeError(
+                f"The header has more than one {name} field; programs would disagree on which "
+                "one counts. Have the message sent again without the duplicate.",
+                code="mime.duplicate-field",
+            )
+        return found[0] if found else None
+
+    @property
+    def empty_line(self) -> bytes:
+        """The line break that ends the block: CRLF, LF, or nothing where no body follows."""
+        size = len(self.envelope_line or b"") + sum(len(field.raw) for field in self.fields)
+        return self.raw[size:]
+
+
+def read_header(span: Span, *, limits: Limits) -> HeaderBlock:
+    """The header block at the start of `span`; lines end with CRLF or LF, or both by turns.
+
+    A first line that is no field means that there is no header: the block is empty and has
+    length 0. An mbox `From ` line before the fields is skipped and reported. A bare CR is no
+    line break; it stays in the value. Raises `MimeError` (`mime.header-line`) for a later
+    line that is no field: some programs would end the header there, others skip the line;
+    and `LimitExceeded` for a block over `limits.header_bytes` or `limits.header_fields`.
+    """
+    head = span.read(0, _FIRST_READ)
+    skip = _envelope_length(head)
+    if skip is None:
+        return HeaderBlock((), b"", 0)
+    if not skip:
+        empty = _line_break(head)
+        if empty:
+            return HeaderBlock((), empty, len(empty))
+    raw = _read_block(span, head, limits)
+    fields = _fields(raw, skip, limits)
+    return HeaderBlock(fields, raw, len(raw), raw[:skip] or None)
+
+
+def _line_break(data: bytes) -> bytes:
+    for line_break in (b"\r\n", b"\n"):
+        if data.startswith(line_break):
+            return line_break
+    return b""
+
+
+def _envelope_length(head: bytes) -> int | None:
+    """Bytes of the mbox line before the first field: mostly 0; None without any field."""
+    if _NAME.match(head) or _line_break(head):
+        return 0
+    if head.startswith((b"From ", b">From ")):
+        end = head.find(b"\n") + 1
+        if end and _NAME.match(head, end):
+            return end
+    return None
+
+
+def _read_block(span: Span, head: bytes, limits: Limits) -> bytes:
+    """The bytes up to and with the empty line; all of the span where there is none."""
+    searched = 0
+    while True:
+        end = _BLOCK_END.search(head, searched)
+        size = end.end() if end else len(head)
+        if size > limits.header_bytes:
+            raise LimitExceeded(
+                f"The header is larger than {limits.header_bytes} bytes; raise "
+                "Limits.header_bytes if such mail is expected.",
+                code="limit.header-bytes",
+            )
+        if end or len(head) >= len(span):
+            return head[:size]
+        searched = max(0, len(head) - 2)
+        head = span.read(0, 2 * len(head))
+
+
+def _fields(raw: bytes, skip: int, limits: Limits) -> tuple[Field, ...]:
+    lines = _FIELD_START.split(raw[skip:])
+    # The empty line, and the nothing after a last line break, are no fields.
+    while lines and lines[-1] in {b"", b"\n", b"\r\n"}:
+        lines.pop()
+    if len(lines) > limits.header_fields:
+        raise LimitExceeded(
+            f"The header has more than {limits.header_fields} fields; raise "
+            "Limits.header_fields if such mail is expected.",
+            code="limit.header-fields",
+        )
+    return tuple(_field(line) for line in lines)
+
+
+def _field(raw: bytes) -> Field:
+    name = _NAME.match(raw)
+    if not name:
+        raise MimeError(
+            "A line in the header is neither a field nor the continuation of one; programs "
+            "would disagree on where the body begins. Have the message sent again.",
+            code="mime.header-line",
+        )
+    return Field(name[1].decode("ascii"), raw)

@@ -1,0 +1,120 @@
+"""What survives transport unchanged, and how a header field is made to (RFC 8551, 3.1.3).
+
+Knows what relays change: octets above 127, NUL, bare CR and LF, long lines, blanks at line
+ends, and lines that begin with "From ". May not know the structure of a message.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from smimekit.errors import MimeError
+from smimekit.mime.canonical import is_canonical
+from smimekit.mime.charset import decode_header
+from smimekit.mime.content_type import parse_content_type, parse_disposition
+from smimekit.mime.fields import Field
+from smimekit.mime.lexer import TOKEN
+from smimekit.mime.words import encode_words
+from smimekit.mime.writer import field_bytes
+
+__all__ = ["MAX_LINE", "is_transport_safe", "parameter_bytes", "safe_field"]
+
+MAX_LINE: Final = 998
+"""Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
+
+_SECTION = 54
+_ATTRIBUTE_CHAR = frozenset(
+    b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+_QUOTABLE = re.compile(r"[ -~]{0,200}")
+
+
+def is_transport_safe(data: bytes) -> bool:
+    """Whether mail transport hands `data` on as it is: canonical, 7bit, lines of at most 998
+    octets without a blank at the end and without "From " at the start.
+    """
+    return (
+        data.isascii()
+        and b"\0" not in data
+        and is_canonical(data)
+        and b"\nFrom " not in data
+        and not data.startswith(b"From ")
+        and b" \r\n" not in data
+        and b"\t\r\n" not in data
+        and not data.endswith((b" ", b"\t"))
+        and _has_short_lines(data)
+    )
+
+
+def _has_short_lines(data: bytes) -> bool:
+    # From line break to line break, each time the last one within reach.
+    at = 0
+    while len(data) - at > MAX_LINE:
+        line_break = data.rfind(b"\n", at, at + MAX_LINE + 2)
+        if line_break < 0:
+            return False
+        at = line_break + 1
+    return True
+
+
+def safe_field(field: Field) -> Field:
+    """`field`, if need be rewritten so that it survives transport: refolded, and with
+    encoded words (RFC 2047) or encoded parameters (RFC 2231) for what is not ASCII.
+
+    Raises `MimeError` (`mime.unsafe-field`) where that cannot be done.
+    """
+    raw = field_bytes(field)
+    if is_transport_safe(raw):
+        return field
+    value = raw[raw.index(b":") + 1 :].removesuffix(b"\r\n")
+    lines = b"\r\n".join(line.rstrip(b" \t") for line in value.split(b"\r\n"))
+    for rewritten in (lines.lstrip(b" \t"), _rewrite(field)):
+        repaired = Field.of(field.name, rewritten)
+        if is_transport_safe(field_bytes(repaired)):
+            return repaired
+    raise MimeError(
+        f"The {field.name[:80]} field is too long for mail transport; shorten it in the draft.",
+        code="mime.unsafe-field",
+    )
+
+
+def _rewrite(field: Field) -> bytes:
+    match field.name.lower():
+        case "content-type":
+            content = parse_content_type(field.value)
+            return parameter_bytes(content.media, content.parameters.items())
+        case "content-disposition":
+            found = parse_disposition(field.value)
+            return parameter_bytes(found.kind, found.parameters.items())
+        case _:
+            return encode_words(decode_header(field.value))
+
+
+def parameter_bytes(value: str, parameters: Iterable[tuple[str, str]]) -> bytes:
+    """A structured value with its parameters, one a line (RFC 2045, 5.1; RFC 2231, 3 and 4)."""
+    lines = [value.encode("ascii")]
+    for name, text in parameters:
+        lines += _parameter(name, text)
+    return b";\r\n ".join(lines)
+
+
+def _parameter(name: str, text: str) -> list[bytes]:
+    key = name.encode("ascii")
+    if TOKEN.fullmatch(text) and len(text) <= _SECTION:
+        return [key + b"=" + text.encode()]
+    if _QUOTABLE.fullmatch(text):
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        return [key + b'="' + quoted.encode() + b'"']
+    return _encoded_sections(key, text)
+
+
+def _encoded_sections(key: bytes, text: str) -> list[bytes]:
+    sections = [b"utf-8''"]
+    for octet in text.encode("utf-8", "replace"):
+        char = bytes([octet]) if octet in _ATTRIBUTE_CHAR else b"%%%02X" % octet
+        if len(sections[-1]) + len(char) > _SECTION:
+            sections.append(b"")
+        sections[-1] += char
+    if len(sections) == 1:
+        return [key + b"*=" + sections[0]]
+    return [b"%s*%d*=%s" % (key, at, section) for at, section in enumerate(sections)]

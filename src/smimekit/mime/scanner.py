@@ -1,0 +1,196 @@
+"""Where the parts of a multipart begin and end (RFC 2046, 5.1.1), as spans.
+
+Knows delimiter lines; may not know what is in a part. One pass over the chunks, whatever
+their size, and no copy of the parts: what was signed is digested from the span itself.
+
+A delimiter is a line that holds `--boundary`, perhaps `--`, and perhaps blanks after it, and
+nothing else. RFC 2046 lets a reader take any line that merely begins so; then the boundary
+`a` would cut the parts of an inner multipart with the boundary `ab`, so no program does it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from smimekit.errors import LimitExceeded, MimeError
+from smimekit.limits import Limits
+from smimekit.mime.content_type import ContentType, content_type, transfer_encoding
+from smimekit.mime.fields import HeaderBlock, read_header
+from smimekit.span import Span
+
+__all__ = [
+    "Delimiter",
+    "Entity",
+    "Multipart",
+    "boundary_of",
+    "delimiters",
+    "read_entity",
+    "signed_parts",
+    "split",
+]
+
+# RFC 2046 says 70 characters out of a small set; real ones use more of ASCII.
+_BOUNDARY = re.compile(r"[ -~]{0,199}[!-~]")
+_PADDING = re.compile(rb"(--)?[ \t]*")
+_LINE_END = re.compile(rb"\r?\n|\Z")
+_MAYBE_MORE = re.compile(rb"-?\r?\Z")
+_MAX_PADDING = 998
+"""Blanks after a delimiter: not more than a line holds (RFC 5322, 2.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiter:
+    """One delimiter line. It starts with the line break before it, which belongs to it."""
+
+    start: int
+    end: int
+    closing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """The parts of a multipart body; `closed` says whether the closing delimiter is there."""
+
+    preamble: Span
+    parts: tuple[Span, ...]
+    epilogue: Span
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A MIME entity: its header, the span of its body, and the span of both."""
+
+    header: HeaderBlock
+    body: Span
+    span: Span
+
+
+def delimiters(chunks: Iterable[bytes], boundary: bytes) -> Iterator[Delimiter]:
+    """The delimiter lines in a body that comes in chunks, up to the closing one.
+
+    Offsets count from the start of the body. Raises `MimeError` (`mime.delimiter`) for a
+    delimiter that is padded with more blanks than a line can hold.
+    """
+    needle = b"\n--" + boundary
+    # A delimiter at the very start has no line break before it: lend it one.
+    buffer, base, floor = b"\n", -1, 0
+    for chunk in chain(chunks, (None,)):
+        buffer += chunk or b""
+        found, seen = _scan(buffer, needle, last=chunk is None)
+        for start, end, closing in found:
+            # Two delimiters in a row share a line break, which the first one then owns.
+            yield Delimiter(max(base + start, floor), base + end, closing)
+            floor = base + end
+            if closing:
+                return
+        buffer = buffer[seen:]
+        base += seen
+
+
+def _scan(buffer: bytes, needle: bytes, *, last: bool) -> tuple[list[tuple[int, int, bool]], int]:
+    """The delimiters in `buffer` (start, end, closing), and from where to look again."""
+    found: list[tuple[int, int, bool]] = []
+    # One octet more than an unfinished needle: the CR that may stand before it.
+    seen = max(0, len(buffer) - len(needle))
+    at = buffer.find(needle)
+    while at >= 0:
+        padding = _PADDING.match(buffer, at + len(needle))
+        after = padding.end() if padding else at + len(needle)
+        if after - at - len(needle) > _MAX_PADDING:
+            raise MimeError(
+                "A boundary line is padded with more blanks than a line may hold; the sender "
+                "has to repair the message.",
+                code="mime.delimiter",
+            )
+        line_end = _LINE_END.match(buffer, after)
+        if not last and _MAYBE_MORE.match(buffer, after):
+            return found, max(0, at - 1)
+        if line_end:
+            start = at - 1 if buffer[at - 1 : at] == b"\r" else at
+            found.append((start, line_end.end(), bool(padding and padding[1])))
+            after = line_end.end() - 1
+            seen = max(seen, after)
+        at = buffer.find(needle, after)
+    return found, seen
+
+
+def split(body: Span, boundary: bytes, *, limits: Limits) -> Multipart:
+    """Cut a multipart body at its delimiters. The line break before a delimiter belongs to
+    it, the one after it too; everything else is preamble, part or epilogue.
+
+    Without the closing delimiter the last part reaches to the end of the body. Raises
+    `LimitExceeded` over `limits.mime_parts`.
+    """
+    parts: list[Span] = []
+    before: Delimiter | None = None
+    preamble = body
+    for delimiter in delimiters(body.chunks(), boundary):
+        if before:
+            parts.append(body.slice(before.end, delimiter.start))
+        else:
+            preamble = body.slice(0, delimiter.start)
+        if len(parts) > limits.mime_parts:
+            raise LimitExceeded(
+                f"The message has more than {limits.mime_parts} parts in one multipart; raise "
+                "Limits.mime_parts if such mail is expected.",
+                code="limit.mime-parts",
+            )
+        before = delimiter
+    if before and not before.closing:
+        parts.append(body.slice(before.end, len(body)))
+    closed = before is not None and before.closing
+    end = before.end if before and closed else len(body)
+    return Multipart(preamble, tuple(parts), body.slice(end, len(body)), closed)
+
+
+def boundary_of(content: ContentType) -> bytes:
+    """The boundary of a multipart. Raises `MimeError` (`mime.boundary`) without a usable one."""
+    boundary = content.get("boundary") or ""
+    if not _BOUNDARY.fullmatch(boundary):
+        raise MimeError(
+            "The multipart has no usable boundary parameter; the sender has to repair it.",
+            code="mime.boundary",
+        )
+    return boundary.encode("ascii")
+
+
+def read_entity(span: Span, *, limits: Limits) -> Entity:
+    """An entity: header and body. Raises as `read_header` does."""
+    header = read_header(span, limits=limits)
+    return Entity(header, span.slice(header.length, len(span)), span)
+
+
+def signed_parts(entity: Entity, *, limits: Limits) -> tuple[Span, Span]:
+    """The signed part and the signature part of a multipart/signed (RFC 1847, 2.1).
+
+    The first span is, byte for byte, what was signed. Raises `MimeError`
+    (`mime.signed-parts`) unless there are exactly two parts, both delimiters and the closing
+    one, and no delimiter after that; (`mime.encoded-multipart`) if it is transfer-encoded.
+    """
+    content = content_type(entity.header)
+    if content.media != "multipart/signed":
+        raise _not_two_parts("is not multipart/signed")
+    if transfer_encoding(entity.header) in {"base64", "quoted-printable"}:
+        raise MimeError(
+            "A multipart must not be encoded as a whole (RFC 2045, 6.4); the sender has to "
+            "repair the message.",
+            code="mime.encoded-multipart",
+        )
+    boundary = boundary_of(content)
+    found = split(entity.body, boundary, limits=limits)
+    if not found.closed:
+        raise _not_two_parts("is cut off: its closing boundary is missing")
+    if len(found.parts) != 2:
+        raise _not_two_parts("does not have exactly two parts")
+    if any(True for _ in delimiters(found.epilogue.chunks(), boundary)):
+        raise _not_two_parts("goes on after its closing boundary")
+    return found.parts[0], found.parts[1]
+
+
+def _not_two_parts(why: str) -> MimeError:
+    return MimeError(
+        f"The signed message {why}, so nobody can say what was signed. Have it sent again.",
+        code="mime.signed-parts",
+    )

@@ -1,0 +1,215 @@
+"""Content-Transfer-Encodings (RFC 2045, 6): base64 and quoted-printable, as streams.
+
+Knows octets and lines; may not know what they carry. Decoders are strict: what two programs
+would decode in two ways is a `MimeError`. The same output for any cut of the input.
+"""
+
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from struct import Struct
+
+from smimekit.errors import MimeError
+
+__all__ = [
+    "decode",
+    "decode_base64",
+    "decode_quoted_printable",
+    "encode_base64",
+    "encode_quoted_printable",
+]
+
+_BLANKS = b" \t\r\n\v\f"
+_LINE = 76
+_LINES = 1024
+# 57 octets make one line of 76 (RFC 2045, 6.8).
+_BLOCK = 57 * _LINES
+_SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
+
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_HELD = 998
+"""Octets of one line that may wait for what follows them: blanks, and half an escape."""
+_UNSAFE = re.compile(rb"[^\t -<>-~]")
+_ESCAPE = {bytes([octet]): b"=%02X" % octet for octet in range(256)}
+
+
+def decode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Undo the Content-Transfer-Encoding `encoding`, as `transfer_encoding` names it.
+
+    Raises `MimeError` for an unknown one (`mime.transfer-encoding`), and as decoders do.
+    """
+    match encoding:
+        case "base64":
+            return decode_base64(chunks)
+        case "quoted-printable":
+            return decode_quoted_printable(chunks)
+        case "7bit" | "8bit" | "binary":
+            return iter(chunks)
+        case _:
+            raise MimeError(
+                "The Content-Transfer-Encoding is unknown; the sender has to use another one.",
+                code="mime.transfer-encoding",
+            )
+
+
+def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decode base64. White space is dropped; any other junk, missing padding, and data after
+    the padding raise `MimeError` (`mime.base64`).
+    """
+    held, padded = b"", False
+    for chunk in chunks:
+        data = held + chunk.translate(None, _BLANKS)
+        if padded and data:
+            raise _bad_base64()
+        whole = len(data) & ~3
+        held = data[whole:]
+        decoded = _decode_groups(data[:whole])
+        padded = data.endswith(b"=", 0, whole)
+        if padded and held:
+            raise _bad_base64()
+        if decoded:
+            yield decoded
+    if held:
+        raise _bad_base64()
+
+
+def _decode_groups(data: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except binascii.Error:
+        raise _bad_base64() from None
+
+
+def _bad_base64() -> MimeError:
+    return MimeError(
+        "The base64 text is damaged: a character that does not belong there, or an end that "
+        "is missing. Have the message sent again.",
+        code="mime.base64",
+    )
+
+
+def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Encode as base64 in lines of 76 characters, each with its CRLF."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size < _BLOCK:
+            continue
+        data = b"".join(held)
+        whole = size - size % _BLOCK
+        for at in range(0, whole, _BLOCK):
+            yield _encode_block(data[at : at + _BLOCK])
+        held, size = [data[whole:]], size - whole
+    if size:
+        yield _encode_rest(b"".join(held))
+
+
+def _encode_block(block: bytes) -> bytes:
+    # One unpack cuts 1024 lines: three times the speed of a call for each line.
+    lines = _SPLIT_LINES(binascii.b2a_base64(block, newline=False))
+    return b"\r\n".join(lines) + b"\r\n"
+
+
+def _encode_rest(data: bytes) -> bytes:
+    text = binascii.b2a_base64(data, newline=False)
+    lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
+    return b"\r\n".join(lines) + b"\r\n"
+
+
+def decode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decode quoted-printable. Blanks at the end of a line are dropped (RFC 2045, 6.7 (3)).
+
+    Raises `MimeError` (`mime.quoted-printable`) for a "=" that is neither the code of an
+    octet nor the end of a line, and for a run of blanks that is longer than any line.
+    """
+    held = b""
+    for chunk in chunks:
+        data = held + chunk
+        cut = _settled(data)
+        if len(data) - cut > _HELD:
+            raise _bad_quoted_printable()
+        held = data[cut:]
+        if cut:
+            yield _decode_lines(data[:cut], last=False)
+    if held:
+        yield _decode_lines(held, last=True)
+
+
+def _settled(data: bytes) -> int:
+    """How many octets of `data` mean the same whatever comes after them."""
+    end = len(data.removesuffix(b"\r").rstrip(b" \t"))
+    escape = data.find(b"=", max(0, end - 2), end)
+    return end if escape < 0 else escape
+
+
+def _decode_lines(data: bytes, *, last: bool) -> bytes:
+    *lines, rest = data.split(b"\n")
+    text = [_decode_line(line) for line in lines]
+    if last:
+        # Neither blanks nor a soft line break mean anything at the very end.
+        rest = rest.rstrip(b" \t").removesuffix(b"=")
+    text.append(_decode_escapes(rest))
+    return b"".join(text)
+
+
+def _decode_line(line: bytes) -> bytes:
+    line_break = b"\r\n" if line.endswith(b"\r") else b"\n"
+    text = line.removesuffix(b"\r").rstrip(b" \t")
+    if text.endswith(b"="):
+        return _decode_escapes(text[:-1])
+    return _decode_escapes(text) + line_break
+
+
+def _decode_escapes(text: bytes) -> bytes:
+    if b"=" not in text:
+        return text
+    if _BAD_ESCAPE.search(text):
+        raise _bad_quoted_printable()
+    return binascii.a2b_qp(text)
+
+
+def _bad_quoted_printable() -> MimeError:
+    return MimeError(
+        "The quoted-printable text is damaged: an escape that is none, or endless blanks. "
+        "Have the message sent again.",
+        code="mime.quoted-printable",
+    )
+
+
+def encode_quoted_printable(data: bytes) -> bytes:
+    """Encode text in quoted-printable: CRLF stays a line break, a bare CR or LF is encoded.
+
+    Lines are at most 76 characters, end in no blank (RFC 2045, 6.7 (3)), and begin neither
+    with "From " nor "." (RFC 2049, 3 (8)), which relays change, nor with "--": so no
+    boundary whatever can occur in the output.
+    """
+    return b"\r\n".join([_encode_line(line) for line in data.split(b"\r\n")])
+
+
+def _encode_line(line: bytes) -> bytes:
+    text = _UNSAFE.sub(lambda octet: _ESCAPE[octet[0]], line)
+    if text.endswith((b" ", b"\t")):
+        text = text[:-1] + _ESCAPE[text[-1:]]
+    lines: list[bytes] = []
+    at = 0
+    while True:
+        head = _guard(text, at)
+        rest = at + bool(head)
+        cut = rest + _LINE - len(head)
+        if len(text) <= cut:
+            lines.append(head + text[rest:])
+            return b"=\r\n".join(lines)
+        cut -= 1  # for the "=" of the soft line break
+        escape = text.find(b"=", cut - 2, cut)
+        cut = cut if escape < 0 else escape
+        lines.append(head + text[rest:cut])
+        at = cut
+
+
+def _guard(text: bytes, at: int) -> bytes:
+    """The escape for the first octet of a line, where the line must not begin with it."""
+    if text.startswith((b"From ", b".", b"--"), at):
+        return _ESCAPE[text[at : at + 1]]
+    return b""

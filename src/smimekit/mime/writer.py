@@ -1,0 +1,132 @@
+"""What goes out: the outer structure around a CMS object (RFC 8551, 3.2 to 3.5; RFC 1847).
+
+Knows header fields and multipart framing; may not know what the entity or the CMS object
+holds. Writes CRLF only, in chunks, and never touches the entity, which is signed already.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from smimekit.errors import MimeError, UsageError
+from smimekit.mime.canonical import to_crlf
+from smimekit.mime.fields import Field
+from smimekit.mime.transfer import encode_base64
+
+__all__ = ["SMIME_TYPES", "field_bytes", "multipart_signed", "new_boundary", "pkcs7_mime"]
+
+SMIME_TYPES: Final = {
+    "signed-data": "p7m",
+    "enveloped-data": "p7m",
+    "authEnveloped-data": "p7m",
+    "compressed-data": "p7z",
+    "certs-only": "p7c",
+}
+"""The smime-type parameter (RFC 8551, 3.2.2) and the file name extension (3.2.1)."""
+
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:[^\x00\r\n]*(?:\r\n[ \t][^\x00\r\n]*)*\r\n")
+_BLANK_FOLD = re.compile(rb"\r\n[ \t]+(?=\r\n)")
+_MICALG = re.compile(r"[a-z0-9-]+(?:,[a-z0-9-]+)*")
+_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,\-./:=?]{1,70}")
+_SIGNATURE_HEADER = (
+    b'Content-Type: application/pkcs7-signature; name="smime.p7s"\r\n'
+    b"Content-Transfer-Encoding: base64\r\n"
+    b'Content-Disposition: attachment; filename="smime.p7s"\r\n'
+    b"\r\n"
+)
+
+
+def new_boundary(random: Callable[[int], bytes]) -> bytes:
+    """A boundary out of `random` (`secrets.token_bytes` will do): 128 bits, so it occurs
+    nowhere by chance; and `=_`, which neither base64 nor quoted-printable text can hold.
+    """
+    return b"=_smime_" + random(16).hex().encode()
+
+
+def field_bytes(field: Field) -> bytes:
+    """A field as it is sent: its own bytes, with CRLF, and without lines of blanks only.
+
+    Raises `MimeError` (`mime.unsafe-field`) for a field that would be read as something
+    else: with a bare CR or NUL, or with a line that would begin another field or the body.
+    """
+    raw = b"".join(to_crlf([field.raw])).removesuffix(b"\r\n")
+    # Relays take blanks from line ends; such a line would then end the header.
+    raw = _BLANK_FOLD.sub(b"", raw + b"\r\n")
+    if not _FIELD.fullmatch(raw):
+        raise MimeError(
+            "A header field holds a line break or NUL that would change the header when sent; "
+            "remove it from the draft.",
+            code="mime.unsafe-field",
+        )
+    return raw
+
+
+def multipart_signed(
+    outer: Iterable[Field],
+    entity: Iterable[bytes],
+    signature: bytes,
+    *,
+    micalg: str,
+    boundary: bytes,
+) -> Iterator[bytes]:
+    """A multipart/signed message (RFC 8551, 3.5.3): `outer` fields, `entity`, `signature`.
+
+    `entity` is what was signed, byte for byte, and `signature` a detached CMS SignedData in
+    DER. `micalg` names the digests (3.5.3.2), "sha-256". Raises `UsageError` for a micalg or
+    boundary that is none, `MimeError` for unsafe fields, and, while the chunks are taken,
+    `MimeError` (`mime.boundary-in-content`) before it gives out a chunk with the boundary.
+    """
+    if not _MICALG.fullmatch(micalg):
+        raise UsageError("micalg is a list of digest names such as sha-256.")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise UsageError("A boundary is 1 to 70 of the characters in RFC 2046, 5.1.1.")
+    header = (
+        b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
+        b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
+    ) % (micalg.encode(), boundary, boundary)
+    return chain(
+        [_outer_header(outer) + header],
+        _without(b"--" + boundary, entity),
+        [b"\r\n--%s\r\n" % boundary, _SIGNATURE_HEADER],
+        encode_base64([signature]),
+        [b"\r\n--%s--\r\n" % boundary],
+    )
+
+
+def pkcs7_mime(outer: Iterable[Field], cms: Iterable[bytes], *, smime_type: str) -> Iterator[bytes]:
+    """An application/pkcs7-mime message (RFC 8551, 3.2): `outer` fields and `cms` in base64.
+
+    Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`, `MimeError` for unsafe
+    fields.
+    """
+    if smime_type not in SMIME_TYPES:
+        raise UsageError(f"smime_type is one of {', '.join(SMIME_TYPES)}.")
+    name = f"smime.{SMIME_TYPES[smime_type]}".encode()
+    header = (
+        b"Content-Type: application/pkcs7-mime; smime-type=%s;\r\n"
+        b' name="%s"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n"
+        b'Content-Disposition: attachment; filename="%s"\r\n\r\n'
+    ) % (smime_type.encode(), name, name)
+    return chain([_outer_header(outer) + header], encode_base64(cms))
+
+
+def _outer_header(outer: Iterable[Field]) -> bytes:
+    """The fields that stay outside, and MIME-Version, which is written here alone."""
+    kept = [field_bytes(field) for field in outer if not field.named("MIME-Version")]
+    return b"".join(kept) + b"MIME-Version: 1.0\r\n"
+
+
+def _without(delimiter: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """`chunks`, unless `delimiter` occurs in them: it would cut the part in two."""
+    tail = b""
+    for chunk in chunks:
+        seen = tail + chunk
+        if delimiter in seen:
+            raise MimeError(
+                "The content holds the boundary of the message; choose another boundary.",
+                code="mime.boundary-in-content",
+            )
+        tail = seen[-len(delimiter) + 1 :]
+        yield chunk
