@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -22,6 +21,7 @@ from smimekit.primitives import PublicKey, key_name
 
 if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate as Asn1Certificate
+    from cryptography import x509
 
 __all__ = ["Certificate", "load_certificates"]
 
@@ -255,8 +255,10 @@ class Certificate:
     # --- other views ----------------------------------------------------------------------
 
     @cached_property
-    def x509(self) -> x509.Certificate:
+    def x509(self) -> "x509.Certificate":
         """The certificate as `cryptography` sees it; CertificateError where that refuses it."""
+        from cryptography import x509  # noqa: PLC0415 - half of the time of an import
+
         try:
             return x509.load_der_x509_certificate(self.der)
         except ValueError as error:

@@ -102,11 +102,14 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
     if signer is None:
         return []
     capabilities = _capabilities(signature)
+    found = [Harvested(certificate=signer, capabilities=capabilities)]
     mine = _addresses(signer)
-    found = []
-    for certificate in (signer, *layer.certificates):
+    # Anybody can issue a certificate for any address and put somebody else's beside it: only
+    # a trusted signer speaks for more than the certificate that signed.
+    for_others = capabilities if signature.trusted else None
+    for certificate in layer.certificates:
         if any(same_address(one, other) for one in mine for other in _addresses(certificate)):
-            found.append(Harvested(certificate=certificate, capabilities=capabilities))
+            found.append(Harvested(certificate=certificate, capabilities=for_others))
         elif _is_authority(certificate):
             found.append(Harvested(certificate=certificate))
     return found

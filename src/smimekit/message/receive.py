@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.message import EmailMessage, Message
 from typing import Any, BinaryIO, Final, final
 
 from smimekit.certificate import Certificate
@@ -112,7 +111,7 @@ def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
             return Span.of(source)
         case bytearray() | memoryview():
             return Span.of(bytes(source))
-        case EmailMessage() | Message():
+        case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():
             raise UsageError("Open the file in binary mode: text loses bytes that were signed.")
@@ -123,6 +122,12 @@ def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
                 f"A message is read from bytes or from a binary file, not from "
                 f"{type(source).__name__}."
             )
+
+
+def _is_parsed(source: object) -> bool:
+    from email.message import Message  # noqa: PLC0415 - slow to import, and rarely here
+
+    return isinstance(source, Message)
 
 
 def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:

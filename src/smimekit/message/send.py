@@ -7,10 +7,9 @@ recipient's key is, nor what the draft is about.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from enum import StrEnum
 from hashlib import new as new_digest
-from typing import BinaryIO, Final, final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -38,7 +37,10 @@ from smimekit.primitives import hash_algorithm, random_bytes
 
 __all__ = ["Chain", "Draft", "encrypt", "sign"]
 
-Draft = bytes | bytearray | memoryview | BinaryIO | EmailMessage
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
 
 
@@ -124,8 +126,7 @@ def _octets(draft: Draft) -> bytes:
             raise UsageError("Open the draft in binary mode.")
         case _:
             raise UsageError(
-                f"A draft is bytes, a binary file or an EmailMessage, not "
-                f"{type(draft).__name__}."
+                f"A draft is bytes, a binary file or an EmailMessage, not {type(draft).__name__}."
             )
 
 

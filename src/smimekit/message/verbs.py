@@ -1,6 +1,7 @@
 """The two verbs that require something: verify and decrypt. Knows no bytes of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from smimekit.errors import InsufficientProtection
@@ -35,14 +36,10 @@ def verify(
     opened = open_message(
         source, keys=keys, trust=trust, expect=expect, at=at, content=content, policy=policy
     )
-    try:
-        _raise_failure(opened)
-        if Protection.VERIFIED not in opened.protection:
-            raise opened.verification_error()
+    with _closing_on_error(opened):
+        _check_opened(opened)
+        _check_verified(opened)
         return opened.payload(require=Protection.VERIFIED)
-    except BaseException:
-        opened.close()
-        raise
 
 
 def decrypt(
@@ -59,16 +56,31 @@ def decrypt(
     ciphers, and MimeError, CmsError, LimitExceeded.
     """
     opened = open_message(source, keys=keys, trust=Trust(), policy=policy)
-    try:
-        if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
-            raise InsufficientProtection("The message is not encrypted.", code="not-encrypted")
+    with _closing_on_error(opened):
+        _check_encrypted(opened)
         return opened.payload(require=Protection.CONFIDENTIAL)
+
+
+@contextmanager
+def _closing_on_error(opened: Opened) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         opened.close()
         raise
 
 
-def _raise_failure(opened: Opened) -> None:
+def _check_verified(opened: Opened) -> None:
+    if Protection.VERIFIED not in opened.protection:
+        raise opened.verification_error()
+
+
+def _check_encrypted(opened: Opened) -> None:
+    if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
+        raise InsufficientProtection("The message is not encrypted.", code="not-encrypted")
+
+
+def _check_opened(opened: Opened) -> None:
     for layer in opened.envelope:
         if isinstance(layer, Encrypted) and layer.failure is not None:
             raise layer.failure

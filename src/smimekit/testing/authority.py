@@ -76,11 +76,10 @@ class FakeCA:
         self._key: Final = signing_key(new_key(key))
         self._revoked: dict[int, datetime] = {}
         self._crl_number = 0
+        profile = _INTERMEDIATE if issuer else _ROOT
         subject = subject_name(name)
-        if issuer is None:
-            self.certificate: Final = self._issue(subject, (), self._key, _ROOT)
-        else:
-            self.certificate = issuer._issue(subject, (), self._key, _INTERMEDIATE)  # noqa: SLF001 - its own class
+        signer = issuer or self
+        self.certificate: Final = signer._issue(subject, (), self._key, profile)  # noqa: SLF001 - its own class
         above: tuple[Certificate, ...] = issuer.chain if issuer else ()
         self.chain: Final[tuple[Certificate, ...]] = (self.certificate, *above)
         """Its certificate and those of the authorities above it, the root last."""
