@@ -38,7 +38,7 @@ from smimekit.primitives import hash_algorithm, random_bytes
 __all__ = ["Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage
+    from email.message import EmailMessage  # noqa: TC004 - named in a string
 
 Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""

@@ -156,7 +156,7 @@ def _result(
         judgement=judgement,
         assessment=assessment,
         signing_time=_signing_time(signer),
-        reasons=tuple(_reasons(check, assessment, judgement)),
+        reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
         attributes=signer.signed_attributes,
     )
 
