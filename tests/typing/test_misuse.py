@@ -53,7 +53,7 @@ WRONG = {
 
 
 def errors(program: str, folder: Path) -> str:
-    from mypy import api
+    from mypy import api  # noqa: PLC0415 - slow to import
 
     path = folder / "program.py"
     path.write_text(PREAMBLE + textwrap.dedent(program))
