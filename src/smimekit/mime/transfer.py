@@ -28,8 +28,8 @@ _SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
 
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _BLANK_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
-_HELD = 998
-"""Octets of one line that may wait for what follows them: blanks, and half an escape."""
+_ENDLESS = b" " * 999
+"""Blanks that no line can hold (RFC 5322, 2.1.1): they would have to wait for what follows."""
 _UNSAFE = re.compile(rb"[^\t -<>-~]|[\t ]\Z")
 
 
@@ -128,7 +128,7 @@ def decode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         data = held + chunk
         cut = _settled(data)
-        if len(data) - cut > _HELD:
+        if _ENDLESS in data.replace(b"\t", b" "):
             raise _bad_quoted_printable()
         held = data[cut:]
         if cut:
