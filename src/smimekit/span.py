@@ -92,11 +92,11 @@ class Span:
         """The bytes from `start` to `end`, counted from this span's own start."""
         return self.source.read(self.start + start, min(self.start + end, self.end))
 
-    def bytes(self) -> bytes:
-        """All of it, in memory."""
-        return self.source.read(self.start, self.end)
-
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """All of it in order, `size` bytes at a time."""
         for at in range(self.start, self.end, size):
             yield self.source.read(at, min(at + size, self.end))
+
+    def bytes(self) -> bytes:
+        """All of it, in memory."""
+        return self.source.read(self.start, self.end)

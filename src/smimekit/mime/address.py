@@ -221,7 +221,7 @@ def _comparable(address: str) -> tuple[str, str] | None:
 
 
 def _unquote(local: str) -> str:
-    if len(local) < 2 or not local.endswith('"'):  # noqa: PLR2004 - a pair of quotes
+    if len(local) < 2 or not local.endswith('"'):
         return local
     pieces = local[1:-1].split("\\\\")
     return "\\".join(piece.replace("\\", "") for piece in pieces)

@@ -194,7 +194,7 @@ def _join(sections: _Sections, cursor: Cursor) -> str:
 def _partition(section: tuple[str, bool], cursor: Cursor) -> tuple[str, str]:
     """Charset and text of the first section of an encoded value; the language is dropped."""
     pieces = section[0].split("'", 2)
-    if not section[1] or len(pieces) != 3:  # noqa: PLR2004 - charset'language'text
+    if not section[1] or len(pieces) != 3:
         raise cursor.error("has an encoded parameter without charset", "mime.parameter")
     return pieces[0], pieces[2]
 

@@ -182,7 +182,7 @@ def signed_parts(entity: Entity, *, limits: Limits) -> tuple[Span, Span]:
     found = split(entity.body, boundary, limits=limits)
     if not found.closed:
         raise _not_two_parts("is cut off: its closing boundary is missing")
-    if len(found.parts) != 2:  # noqa: PLR2004 - RFC 1847, 2.1
+    if len(found.parts) != 2:
         raise _not_two_parts("does not have exactly two parts")
     if any(True for _ in delimiters(found.epilogue.chunks(), boundary)):
         raise _not_two_parts("goes on after its closing boundary")

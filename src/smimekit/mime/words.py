@@ -86,7 +86,7 @@ def encode_words(text: str) -> bytes:
     for char in text:
         # 45 bytes make 60 of base64: with "=?utf-8?B?" and "?=" 72.
         octets = char.encode("utf-8", "replace")
-        if len(piece) + len(octets) > 45:  # noqa: PLR2004
+        if len(piece) + len(octets) > 45:
             words.append(_encode_word(piece))
             piece = b""
         piece += octets

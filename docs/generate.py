@@ -1,0 +1,358 @@
+"""The reference pages that are made from the source: errors, limits and public names.
+
+Reads the source as text and imports none of it, so that it describes this tree and no
+other. `python docs/generate.py` writes the pages; with `--check` it only compares.
+"""
+
+import ast
+import operator
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+__all__ = [
+    "CODE",
+    "LITERAL",
+    "PAGES",
+    "Raised",
+    "error_classes",
+    "error_codes",
+    "main",
+    "public_names",
+    "raised_codes",
+    "stale",
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "smimekit"
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Made by docs/generate.py from the source. Change the source, not this page. -->\n"
+LITERAL = "a code has to be a literal, or a keyword-only parameter named `code` passed on"
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*")
+OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
+    ast.LShift: operator.lshift,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Raised:
+    """A place in the source that gives an error its code."""
+
+    code: str
+    error: str
+    message: str
+    module: str
+    line: int
+
+
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of one file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_name(path: Path, package: Path) -> str:
+    """`smimekit.cms.ber` for its file."""
+    parts = (package.name, *path.relative_to(package).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def first_paragraph(docstring: str | None) -> str:
+    """The part of a docstring that fits in a table."""
+    return " ".join((docstring or "").strip().split("\n\n")[0].split())
+
+
+def cell(text: str) -> str:
+    """Text that cannot break a table or turn into markup."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def error_classes(path: Path) -> dict[str, tuple[str, str]]:
+    """Each error class with its default code and its docstring's first paragraph."""
+    return {
+        node.name: (default_code(node), first_paragraph(ast.get_docstring(node)))
+        for node in parse(path).body
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def default_code(node: ast.ClassDef) -> str:
+    """The literal that a class body assigns to `default_code`; empty where it has none."""
+    for statement in node.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="default_code")], value=ast.Constant(str(code)))
+                | ast.AnnAssign(target=ast.Name(id="default_code"), value=ast.Constant(str(code)))
+            ):
+                return code
+    return ""
+
+
+def raised_codes(package: Path) -> list[Raised]:
+    """Every `code="..."` below `package`; ValueError where a code is no literal."""
+    found: list[Raised] = []
+    for path in sorted(package.rglob("*.py")):
+        tree = parse(path)
+        passed_on = parameters_passed_on(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                found += codes_of(node, module_name(path, package), passed_on)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found += default_of(node, module_name(path, package))
+    return sorted(found)
+
+
+def parameters_passed_on(tree: ast.Module) -> set[int]:
+    """The calls that stand in a function with a keyword-only parameter `code`, by identity."""
+    functions = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any(argument.arg == "code" for argument in node.args.kwonlyargs)
+    )
+    return {id(node) for function in functions for node in ast.walk(function)}
+
+
+def codes_of(call: ast.Call, module: str, passed_on: set[int]) -> Iterator[Raised]:
+    """The codes that one call names."""
+    for keyword in call.keywords:
+        if keyword.arg != "code" or (is_name(keyword.value) and id(call) in passed_on):
+            continue
+        for code in literals(keyword.value):
+            if code is None:
+                raise ValueError(f"{module}, line {call.lineno}: {LITERAL}")
+            yield Raised(code, called(call), message_of(call), module, call.lineno)
+
+
+def default_of(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> Iterator[Raised]:
+    """The code that a function uses where its caller names none."""
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        match argument.arg, default:
+            case "code", ast.Constant(str(code)):
+                yield Raised(code, function.name, "", module, function.lineno)
+
+
+def is_name(node: ast.expr) -> bool:
+    """Whether it is the bare parameter."""
+    return isinstance(node, ast.Name) and node.id == "code"
+
+
+def literals(node: ast.expr) -> Iterator[str | None]:
+    """The strings that an expression can be; None for one that cannot be read."""
+    match node:
+        case ast.Constant(str(text)):
+            yield text
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from literals(body)
+            yield from literals(orelse)
+        case _:
+            yield None
+
+
+def called(call: ast.Call) -> str:
+    """The name of what is called, without its module."""
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def message_of(call: ast.Call) -> str:
+    """The sentence that the error says, with an ellipsis for each value in it."""
+    match call.args:
+        case [ast.Constant(str(text)), *_]:
+            return text
+        case [ast.JoinedStr(values=values), *_]:
+            return "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "…" for part in values
+            )
+    return ""
+
+
+def error_codes(package: Path) -> set[str]:
+    """All codes that an error of the package can have."""
+    defaults = {code for code, _ in error_classes(package / "errors.py").values()}
+    return defaults | {raised.code for raised in raised_codes(package)}
+
+
+def errors_page(package: Path) -> str:
+    """The tree, the classes and the codes."""
+    drawing = textwrap.dedent(
+        (ast.get_docstring(parse(package / "errors.py")) or "").split("\n\n")[1]
+    )
+    classes = [
+        (f"`{name}`", f"`{code}`", cell(says))
+        for name, (code, says) in error_classes(package / "errors.py").items()
+    ]
+    return (
+        f"# Errors\n\n{NOTE}\n"
+        "Everything that smimekit refuses is a `SmimeError`. Each error has a `code`, which is\n"
+        "stable and the same in logs, JSON and here, and a sentence for a person, which may\n"
+        "change and never holds plaintext, keys or passwords. Compare the class or the code,\n"
+        f"never the sentence.\n\n```text\n{drawing}\n```\n\n"
+        f"## Classes\n\n{table(('Class', 'Its code', 'Meaning'), classes)}\n"
+        f"## Codes\n\n{codes_table(raised_codes(package))}"
+    )
+
+
+def codes_table(found: list[Raised]) -> str:
+    """One row for each code; what is said in several places is joined."""
+    if not found:
+        return "Each error has the code of its class.\n"
+    rows = []
+    for code in sorted({raised.code for raised in found}):
+        here = [raised for raised in found if raised.code == code]
+        says = sorted({cell(raised.message) for raised in here if raised.message})
+        modules = sorted({f"`{raised.module}`" for raised in here})
+        rows.append((f"`{code}`", "<br>".join(says), ", ".join(modules)))
+    head = table(("Code", "Says", "Raised in"), rows)
+    return f"A more exact code starts with the one of its class.\n\n{head}"
+
+
+def limits_page(package: Path) -> str:
+    """Every bound, its default and its reason."""
+    rows = [
+        (f"`{name}`", f"{default:,}".replace(",", " "), cell(reason))
+        for name, default, reason in limits(package)
+    ]
+    return (
+        f"# Limits\n\n{NOTE}\n"
+        "`smimekit.limits.Limits` holds every bound on what input can make smimekit do. Passing\n"
+        "one raises `LimitExceeded`. Sizes are in bytes; `dataclasses.replace` makes a variant.\n\n"
+        f"{table(('Limit', 'Default', 'What it bounds, and why'), rows)}"
+    )
+
+
+def limits(package: Path) -> Iterator[tuple[str, int, str]]:
+    """The fields of `Limits`, each with the string below it."""
+    (body,) = (
+        node.body
+        for node in parse(package / "limits.py").body
+        if isinstance(node, ast.ClassDef) and node.name == "Limits"
+    )
+    for field, below in pairwise(body):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value),
+                ast.Expr(ast.Constant(str(reason))),
+            ):
+                yield name, number(value), first_paragraph(reason)
+
+
+def number(node: ast.expr) -> int:
+    """The value of an integer expression such as `1 << 20`."""
+    match node:
+        case ast.Constant(int(value)):
+            return value
+        case ast.BinOp(left=left, op=op, right=right):
+            return OPERATIONS[type(op)](number(left), number(right))
+    raise ValueError(f"not a plain number: {ast.unparse(node)}")
+
+
+def public_names(package: Path) -> dict[str, str]:
+    """The names in the package's `__all__`, each with what its docstring says first."""
+    tree = parse(package / "__init__.py")
+    return {name: documented(package, tree, name) for name in listed(tree)}
+
+
+def listed(tree: ast.Module) -> list[str]:
+    """The literal value of `__all__`."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return [str(name) for name in ast.literal_eval(value)]
+    return []
+
+
+def documented(package: Path, tree: ast.Module, name: str) -> str:
+    """The first paragraph about a name, wherever it was imported from."""
+    if name == "__version__":
+        return "The version of smimekit, a string."
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names):
+                for alias in names:
+                    if (alias.asname or alias.name) == name:
+                        return imported(package, module, alias.name)
+            case (
+                ast.ClassDef(name=found)
+                | ast.FunctionDef(name=found)
+                | ast.AsyncFunctionDef(name=found)
+            ) if found == name:
+                return first_paragraph(ast.get_docstring(node))
+    return assigned(tree, name)
+
+
+def assigned(tree: ast.Module, name: str) -> str:
+    """The string below the assignment of a name."""
+    for node, below in pairwise(tree.body):
+        match node, below:
+            case (
+                ast.Assign(targets=[ast.Name(id=found)]) | ast.AnnAssign(target=ast.Name(id=found)),
+                ast.Expr(ast.Constant(str(text))),
+            ) if found == name:
+                return first_paragraph(text)
+    return ""
+
+
+def imported(package: Path, module: str, name: str) -> str:
+    """What the docstring of an imported name or module says first."""
+    below = package.parent.joinpath(*module.split("."))
+    for path in (below / f"{name}.py", below / name / "__init__.py"):
+        if path.exists():
+            return first_paragraph(ast.get_docstring(parse(path)))
+    path = below / "__init__.py" if below.is_dir() else below.with_suffix(".py")
+    return documented(package, parse(path), name)
+
+
+def names_page(package: Path) -> str:
+    """The public names."""
+    rows = [(f"`{name}`", cell(says)) for name, says in public_names(package).items()]
+    return (
+        f"# Public names\n\n{NOTE}\n"
+        "What `import smimekit` offers. Other modules hold more names, listed in their own\n"
+        "`__all__`; what is in neither may change without notice.\n\n"
+        f"{table(('Name', 'Meaning'), rows)}"
+    )
+
+
+PAGES: Mapping[str, Callable[[Path], str]] = {
+    "errors.md": errors_page,
+    "limits.md": limits_page,
+    "names.md": names_page,
+}
+
+
+def stale() -> list[str]:
+    """The pages that differ from what the source says now."""
+    return [name for name, page in PAGES.items() if read(REFERENCE / name) != page(PACKAGE)]
+
+
+def read(path: Path) -> str:
+    """The text of a page; empty where it is missing."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or say which ones are out of date."""
+    names = stale()
+    if "--check" in arguments:
+        for name in names:
+            print(f"docs/reference/{name} is out of date: run python docs/generate.py")
+        return 1 if names else 0
+    for name in names:
+        (REFERENCE / name).write_text(PAGES[name](PACKAGE), encoding="utf-8")
+        print(f"wrote docs/reference/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The project's chores. Each session installs what it needs with pip.
+
+`tests` runs on each Python at hand and skips the others, saying so. `SMIMEKIT_CI=1` makes a
+missing foreign program a failure; see `tests/conftest.py`.
+"""
+
+import os
+from pathlib import Path
+
+import nox
+
+PYTHONS = ("3.11", "3.12", "3.13")
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "virtualenv"
+# nox would fail where CI is set; `.ci/run` tests with the Python that the machine has.
+nox.options.error_on_missing_interpreters = False
+
+
+def wake_pyenv() -> None:
+    """Let pyenv's `python3.12` start: it refuses all but the selected versions."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [path.name for version in PYTHONS for path in root.glob(f"versions/{version}.*")]
+    if found:
+        os.environ.setdefault("PYENV_VERSION", ":".join(found))
+
+
+wake_pyenv()
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests; arguments go to pytest."""
+    session.install("-q", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: the rules and the format."""
+    session.install("-q", *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install("-q", ".[test]", *group("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The README's and the documentation's examples, and the pages made from the source."""
+    session.install("-q", ".[test]")
+    session.run("python", "docs/generate.py", "--check")
+    session.run("python", "-m", "pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """The tests against foreign programs."""
+    session.install("-q", ".[test]")
+    session.run("python", "-m", "pytest", "-m", "interop", *session.posargs)

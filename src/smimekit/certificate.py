@@ -1,0 +1,387 @@
+"""A certificate: the exact bytes, and what RFC 5280 and RFC 8550 let one read from them.
+
+Knows the syntax of certificates. May not know whether to believe one: `trust` does.
+What is asked for is parsed when it is asked for, once.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self, final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from smimekit import der
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.primitives import PublicKey, key_name
+
+if TYPE_CHECKING:
+    from asn1crypto.x509 import Certificate as Asn1Certificate
+
+__all__ = ["Certificate", "load_certificates"]
+
+_SUBJECT_ALT_NAME: Final = "2.5.29.17"
+_KEY_USAGE: Final = "2.5.29.15"
+_EXTENDED_KEY_USAGE: Final = "2.5.29.37"
+_BASIC_CONSTRAINTS: Final = "2.5.29.19"
+_SUBJECT_KEY_ID: Final = "2.5.29.14"
+_AUTHORITY_KEY_ID: Final = "2.5.29.35"
+_SMIME_CAPABILITIES: Final = "1.2.840.113549.1.9.15"
+_SMTP_UTF8_MAILBOX: Final = "1.3.6.1.5.5.7.8.9"
+_EMAIL_ADDRESS: Final = "1.2.840.113549.1.9.1"
+
+# RFC 5280, 4.2.1.3: bit 0 is the most significant bit of the first octet.
+_USAGES: Final = (
+    "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment",
+    "keyAgreement", "keyCertSign", "cRLSign", "encipherOnly", "decipherOnly",
+)  # fmt: skip
+
+_ATTRIBUTE_NAMES: Final = {
+    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C",
+    "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
+    "2.5.4.42": "GN", "2.5.4.97": "organizationIdentifier", _EMAIL_ADDRESS: "E",
+    "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
+}  # fmt: skip
+
+
+@final
+class Certificate:
+    """An X.509 certificate (RFC 5280). Immutable; equal where the bytes are equal.
+
+    Raises CertificateError where `data` is not the encoding of exactly one certificate.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.der: Final = bytes(data)
+        try:
+            self._parse()
+        except (CmsError, LimitExceeded) as error:
+            raise _malformed() from error
+
+    def _parse(self) -> None:
+        outer = der.Reader(self.der)
+        whole = outer.enter(der.SEQUENCE)
+        outer.finish()
+        self._tbs = whole.raw(der.SEQUENCE)
+        self._algorithm = whole.enter(der.SEQUENCE)
+        self._signature = whole.bits()[0]
+        whole.finish()
+        tbs = der.Reader(self._tbs).enter(der.SEQUENCE)
+        self.version = tbs.enter(0xA0).integer() + 1 if tbs.peek == 0xA0 else 1
+        self.serial_bytes = tbs.read(der.INTEGER)
+        tbs.raw(der.SEQUENCE)
+        self.issuer = tbs.raw(der.SEQUENCE)
+        validity = tbs.enter(der.SEQUENCE)
+        self.not_before = validity.time()
+        self.not_after = validity.time()
+        self.subject = tbs.raw(der.SEQUENCE)
+        self.spki = tbs.raw(der.SEQUENCE)
+        self._behind_key = tbs.rest()
+        self.signature_algorithm = self._algorithm.oid()
+
+    # --- identity -------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self.fingerprint[:16]} {self.subject_text!r}>"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the encoding, as lower-case hexadecimal digits."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    @cached_property
+    def serial(self) -> int:
+        """The serial number."""
+        return int.from_bytes(self.serial_bytes, "big", signed=True)
+
+    @cached_property
+    def is_self_issued(self) -> bool:
+        """Do subject and issuer bear the same name?"""
+        return self.subject == self.issuer
+
+    # --- extensions -----------------------------------------------------------------------
+
+    @cached_property
+    def _extensions(self) -> dict[str, bytes]:
+        try:
+            return dict(_read_extensions(der.Reader(self._behind_key)))
+        except (CmsError, LimitExceeded) as error:
+            raise _malformed() from error
+
+    def extension(self, oid: str) -> bytes | None:
+        """The extnValue of an extension, or None; CertificateError where they are malformed."""
+        return self._extensions.get(oid)
+
+    def _extension(self, oid: str) -> der.Reader | None:
+        value = self.extension(oid)
+        return None if value is None else der.Reader(value)
+
+    @cached_property
+    def addresses(self) -> tuple[str, ...]:
+        """The mail addresses of the subjectAltName, as written (RFC 8550, 3; RFC 9598)."""
+        reader = self._extension(_SUBJECT_ALT_NAME)
+        try:
+            return () if reader is None else tuple(_alt_name_addresses(reader))
+        except (CmsError, LimitExceeded, UnicodeDecodeError) as error:
+            raise _malformed() from error
+
+    @cached_property
+    def subject_addresses(self) -> tuple[str, ...]:
+        """The emailAddress attributes of the subject: old, and never evidence for harvesting."""
+        return tuple(text for oid, text in _name_parts(self.subject) if oid == _EMAIL_ADDRESS)
+
+    @cached_property
+    def key_usage(self) -> frozenset[str] | None:
+        """The names of the keyUsage bits; None without the extension (RFC 5280, 4.2.1.3)."""
+        reader = self._extension(_KEY_USAGE)
+        if reader is None:
+            return None
+        try:
+            octets, _ = reader.bits()
+        except CmsError as error:
+            raise _malformed() from error
+        return frozenset(
+            name
+            for bit, name in enumerate(_USAGES)
+            if bit // 8 < len(octets) and octets[bit // 8] & 0x80 >> bit % 8
+        )
+
+    @cached_property
+    def extended_key_usage(self) -> frozenset[str] | None:
+        """The OIDs of the extKeyUsage; None without the extension (RFC 5280, 4.2.1.12)."""
+        reader = self._extension(_EXTENDED_KEY_USAGE)
+        if reader is None:
+            return None
+        try:
+            inside, found = reader.enter(der.SEQUENCE), []
+            while inside.more:
+                found.append(inside.oid())
+        except (CmsError, LimitExceeded) as error:
+            raise _malformed() from error
+        return frozenset(found)
+
+    @cached_property
+    def is_ca(self) -> bool:
+        """Basic constraints with cA TRUE (RFC 5280, 4.2.1.9)."""
+        reader = self._extension(_BASIC_CONSTRAINTS)
+        if reader is None:
+            return False
+        try:
+            inside = reader.enter(der.SEQUENCE)
+            return inside.peek == der.BOOLEAN and inside.boolean()
+        except CmsError as error:
+            raise _malformed() from error
+
+    @cached_property
+    def key_id(self) -> bytes | None:
+        """The subjectKeyIdentifier, or None."""
+        reader = self._extension(_SUBJECT_KEY_ID)
+        try:
+            return None if reader is None else reader.read(der.OCTET_STRING)
+        except CmsError as error:
+            raise _malformed() from error
+
+    @cached_property
+    def authority_key_id(self) -> bytes | None:
+        """The keyIdentifier of the authorityKeyIdentifier, or None."""
+        reader = self._extension(_AUTHORITY_KEY_ID)
+        if reader is None:
+            return None
+        try:
+            inside = reader.enter(der.SEQUENCE)
+            return inside.read(0x80) if inside.peek == 0x80 else None
+        except CmsError as error:
+            raise _malformed() from error
+
+    @property
+    def capabilities(self) -> bytes | None:
+        """The DER of the SMIMECapabilities extension (RFC 4262), or None."""
+        return self.extension(_SMIME_CAPABILITIES)
+
+    # --- the key --------------------------------------------------------------------------
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        """The subject's public key; CertificateError where it is malformed or of no known kind."""
+        try:
+            return load_der_public_key(self.spki)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise CertificateError(
+                f"The public key in the certificate of {self.subject_text} cannot be used.",
+                code="certificate.key",
+            ) from error
+
+    @cached_property
+    def key_name(self) -> str:
+        """Kind and size of the key for people: "RSA-2048", "EC P-256", "Ed25519"."""
+        return key_name(self.public_key)
+
+    @cached_property
+    def key_algorithm(self) -> str:
+        """The OID of the subjectPublicKeyInfo's algorithm."""
+        return der.Reader(self.spki).enter(der.SEQUENCE).enter(der.SEQUENCE).oid()
+
+    def signed_by(self, other: "Certificate") -> bool:
+        """Does the key of `other` verify the signature on this certificate? Never raises."""
+        try:
+            self.x509.verify_directly_issued_by(other.x509)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, CertificateError):
+            return False
+        return True
+
+    # --- for people -----------------------------------------------------------------------
+
+    @cached_property
+    def subject_text(self) -> str:
+        """The subject for people, most specific attribute first."""
+        return _name_text(self.subject)
+
+    @cached_property
+    def issuer_text(self) -> str:
+        """The issuer for people."""
+        return _name_text(self.issuer)
+
+    # --- other views ----------------------------------------------------------------------
+
+    @cached_property
+    def x509(self) -> x509.Certificate:
+        """The certificate as `cryptography` sees it; CertificateError where that refuses it."""
+        try:
+            return x509.load_der_x509_certificate(self.der)
+        except ValueError as error:
+            raise _malformed() from error
+
+    @cached_property
+    def asn1(self) -> "Asn1Certificate":
+        """The certificate as `asn1crypto` sees it: a view of its own, parsed lazily by it."""
+        from asn1crypto.x509 import Certificate as View  # noqa: PLC0415 - slow to import
+
+        view: Any = View.load(self.der)
+        return view
+
+    def pem(self) -> bytes:
+        """The certificate between BEGIN and END lines (RFC 7468)."""
+        text = base64.b64encode(self.der)
+        lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+        head, tail = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+        return b"\n".join([head, *lines, tail, b""])
+
+    @classmethod
+    def from_pem(cls, data: bytes) -> Self:
+        """The first certificate in PEM text; CertificateError where there is none."""
+        for found in _pem_blocks(data):
+            return cls(found)
+        raise _no_certificate()
+
+
+_PEM: Final = re.compile(
+    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END "
+)
+
+
+def _pem_blocks(data: bytes) -> Iterator[bytes]:
+    for match in _PEM.finditer(data):
+        try:
+            yield binascii.a2b_base64(match[1])
+        except binascii.Error as error:
+            raise _malformed() from error
+
+
+def load_certificates(data: bytes) -> tuple[Certificate, ...]:
+    """The certificates in PEM text (any number, text between them), or in DER (one).
+
+    Raises CertificateError where there is none, or one of them is malformed.
+    """
+    if b"-----BEGIN " in data:
+        found = tuple(map(Certificate, _pem_blocks(data)))
+        if not found:
+            raise _no_certificate()
+        return found
+    return (Certificate(data),)
+
+
+def _malformed() -> CertificateError:
+    return CertificateError("The certificate is malformed.", code="certificate.malformed")
+
+
+def _no_certificate() -> CertificateError:
+    return CertificateError("There is no certificate in the PEM text.", code="certificate.none")
+
+
+def _read_extensions(tbs: der.Reader) -> Iterator[tuple[str, bytes]]:
+    """The extensions of a tbsCertificate, of which `tbs` is what follows the key."""
+    seen: set[str] = set()
+    for tag in (0x81, 0x82):  # the unique identifiers of version 2
+        if tbs.peek == tag:
+            tbs.raw()
+    if tbs.peek != 0xA3:
+        tbs.finish()
+        return
+    outer = tbs.enter(0xA3)
+    tbs.finish()
+    extensions = outer.enter(der.SEQUENCE)
+    outer.finish()
+    while extensions.more:
+        extension = extensions.enter(der.SEQUENCE)
+        oid = extension.oid()
+        if extension.peek == der.BOOLEAN:
+            extension.boolean()
+        if oid in seen:  # RFC 5280, 4.2: one instance of each
+            raise CmsError("An extension stands twice.", code="asn1.malformed")
+        seen.add(oid)
+        yield oid, extension.read(der.OCTET_STRING)
+        extension.finish()
+
+
+def _alt_name_addresses(reader: der.Reader) -> Iterator[str]:
+    names = reader.enter(der.SEQUENCE)
+    while names.more:
+        tag, content = names.any()
+        if tag == 0x81:  # rfc822Name
+            yield content.decode("ascii")
+        elif tag == 0xA0:  # otherName
+            other = der.Reader(content)
+            if other.oid() == _SMTP_UTF8_MAILBOX:
+                yield other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8")
+
+
+def _name_parts(name: bytes) -> Iterator[tuple[str, str]]:
+    """The attributes of a Name in order; what cannot be read is left out."""
+    try:
+        rdns = der.Reader(name).enter(der.SEQUENCE)
+        while rdns.more:
+            rdn = rdns.enter(der.SET)
+            while rdn.more:
+                attribute = rdn.enter(der.SEQUENCE)
+                oid = attribute.oid()
+                tag, content = attribute.any()
+                yield oid, _string(tag, content)
+    except (CmsError, LimitExceeded):
+        return
+
+
+def _string(tag: int, content: bytes) -> str:
+    codec = {der.BMP_STRING: "utf-16-be", der.UTF8_STRING: "utf-8", 0x1C: "utf-32-be"}
+    return content.decode(codec.get(tag, "latin-1"), "replace")
+
+
+def _name_text(name: bytes) -> str:
+    parts = [
+        f"{_ATTRIBUTE_NAMES.get(oid, oid)}={_printable(text)}" for oid, text in _name_parts(name)
+    ]
+    return ", ".join(reversed(parts))
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

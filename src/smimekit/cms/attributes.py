@@ -1,0 +1,258 @@
+"""Attributes (RFC 5652, 5.3 and 11; RFC 5035; RFC 6211; RFC 8551, 2.5): read and written.
+
+Knows their syntax and which must stand exactly once. May not know keys or whom they serve.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar, final
+
+from smimekit import der
+from smimekit.algorithms import AlgorithmIdentifier
+from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.limits import Limits
+
+__all__ = [
+    "ALGORITHM_PROTECTION",
+    "CONTENT_TYPE",
+    "COUNTERSIGNATURE",
+    "ENCRYPTION_KEY_PREFERENCE",
+    "MESSAGE_DIGEST",
+    "SIGNING_CERTIFICATE",
+    "SIGNING_CERTIFICATE_V2",
+    "SIGNING_TIME",
+    "SMIME_CAPABILITIES",
+    "AlgorithmProtection",
+    "Attributes",
+    "CertificateHash",
+    "algorithm_protection",
+    "attribute",
+    "encryption_key_preference",
+    "signing_certificate_v2",
+]
+
+CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
+MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
+SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
+COUNTERSIGNATURE: Final = "1.2.840.113549.1.9.6"
+SMIME_CAPABILITIES: Final = "1.2.840.113549.1.9.15"
+SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
+ENCRYPTION_KEY_PREFERENCE: Final = "1.2.840.113549.1.9.16.2.11"
+SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
+ALGORITHM_PROTECTION: Final = "1.2.840.113549.1.9.52"
+
+_SHA256: Final = "2.16.840.1.101.3.4.2.1"
+_SHA1: Final = "1.3.14.3.2.26"
+
+
+_T = TypeVar("_T")
+
+
+def _malformed(what: str) -> CmsError:
+    return CmsError(f"The signer's attributes are malformed: {what}.", code="cms.attributes")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A SET OF Attribute as received: the octets, and the values by OID, in order."""
+
+    encoded: bytes
+    """As received, with the implicit tag."""
+    entries: tuple[tuple[str, tuple[bytes, ...]], ...]
+
+    @classmethod
+    def read(cls, encoded: bytes, *, limits: Limits) -> "Attributes":
+        """Parse the octets; CmsError or LimitExceeded."""
+        outer = der.Reader(encoded)
+        inside = outer.enter(outer.peek)
+        outer.finish()
+        entries = []
+        while inside.more:
+            attribute = inside.enter(der.SEQUENCE)
+            oid = attribute.oid()
+            entries.append((oid, _values(attribute.enter(der.SET), limits)))
+            attribute.finish()
+            _bound(len(entries), limits)
+        return cls(encoded, tuple(entries))
+
+    def values(self, oid: str) -> tuple[bytes, ...]:
+        """All values of all attributes of this type."""
+        return tuple(value for found, values in self.entries if found == oid for value in values)
+
+    def one(self, oid: str) -> bytes | None:
+        """The value of an attribute that may stand once, with one value (RFC 5652, 11).
+
+        None where it is absent; CmsError where it stands twice or has several values.
+        """
+        found = [values for name, values in self.entries if name == oid]
+        if not found:
+            return None
+        if len(found) != 1 or len(found[0]) != 1:
+            raise _malformed("one that must stand once, with one value, does not")
+        return found[0][0]
+
+    def signed_octets(self) -> bytes:
+        """What is signed: the SET OF with its universal tag (RFC 5652, 5.4)."""
+        return bytes((der.SET,)) + self.encoded[1:]
+
+    @property
+    def content_type(self) -> str | None:
+        """The contentType attribute."""
+        value = self.one(CONTENT_TYPE)
+        return None if value is None else _whole(der.Reader(value), der.Reader.oid)
+
+    @property
+    def message_digest(self) -> bytes | None:
+        """The messageDigest attribute."""
+        value = self.one(MESSAGE_DIGEST)
+        return None if value is None else _whole(der.Reader(value), der.Reader.octets)
+
+    @property
+    def signing_time(self) -> datetime | None:
+        """The signingTime attribute: the signer's claim, and no more."""
+        value = self.one(SIGNING_TIME)
+        return None if value is None else _whole(der.Reader(value), der.Reader.time)
+
+    @property
+    def algorithm_protection(self) -> "AlgorithmProtection | None":
+        """The CMSAlgorithmProtection attribute (RFC 6211)."""
+        value = self.one(ALGORITHM_PROTECTION)
+        return None if value is None else AlgorithmProtection.read(value)
+
+    @property
+    def signing_certificate(self) -> "CertificateHash | None":
+        """The first certificate of signingCertificateV2 or, without it, signingCertificate."""
+        value = self.one(SIGNING_CERTIFICATE_V2)
+        if value is not None:
+            return CertificateHash.read(value, _SHA256)
+        value = self.one(SIGNING_CERTIFICATE)
+        return None if value is None else CertificateHash.read(value, None)
+
+    @property
+    def capabilities(self) -> bytes | None:
+        """The DER of SMIMECapabilities (RFC 8551, 2.5.2)."""
+        return self.one(SMIME_CAPABILITIES)
+
+    @property
+    def encryption_key_preference(self) -> IssuerAndSerialNumber | bytes | None:
+        """Which certificate to encrypt to: by issuer and serial, or by key identifier.
+
+        None without the attribute, or where it names a certificate in another way
+        (RFC 8551, 2.5.3).
+        """
+        value = self.one(ENCRYPTION_KEY_PREFERENCE)
+        if value is None:
+            return None
+        reader = der.Reader(value)
+        if reader.peek == 0xA0:
+            return IssuerAndSerialNumber.read(reader, 0xA0)
+        if reader.peek == 0xA1:
+            return reader.enter(0xA1).octets()
+        if reader.peek == 0x82:
+            return reader.octets(0x82)
+        return None
+
+
+def _whole(reader: der.Reader, read: Callable[[der.Reader], _T]) -> _T:
+    value = read(reader)
+    reader.finish()
+    return value
+
+
+def _values(reader: der.Reader, limits: Limits) -> tuple[bytes, ...]:
+    values: list[bytes] = []
+    while reader.more:
+        values.append(reader.raw())
+        _bound(len(values), limits)
+    return tuple(values)
+
+
+def _bound(count: int, limits: Limits) -> None:
+    if count > limits.attributes:
+        raise LimitExceeded("A signer has too many attributes.", code="limit.attributes")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AlgorithmProtection:
+    """CMSAlgorithmProtection (RFC 6211): the algorithms, once more, under the signature."""
+
+    digest: AlgorithmIdentifier
+    signature: AlgorithmIdentifier | None
+
+    @classmethod
+    def read(cls, value: bytes) -> "AlgorithmProtection":
+        """Parse the attribute's value."""
+        inside = der.Reader(value).enter(der.SEQUENCE)
+        digest = AlgorithmIdentifier.read(inside)
+        signature = None
+        if inside.peek == 0xA1:
+            signature = AlgorithmIdentifier.read(inside, 0xA1)
+        return cls(digest, signature)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CertificateHash:
+    """An ESSCertID or ESSCertIDv2 (RFC 5035): which certificate the signer meant."""
+
+    digest_oid: str
+    value: bytes
+    serial: int | None
+    """Of the issuerSerial, where there is one; its name adds nothing to the digest."""
+
+    @classmethod
+    def read(cls, value: bytes, default: str | None) -> "CertificateHash":
+        """The first certificate of the attribute's value.
+
+        `default` is the OID of version 2's default digest, None for version 1 (SHA-1).
+        """
+        first = der.Reader(value).enter(der.SEQUENCE).enter(der.SEQUENCE).enter(der.SEQUENCE)
+        digest_oid = default or _SHA1
+        if default and first.peek == der.SEQUENCE:
+            digest_oid = AlgorithmIdentifier.read(first).oid
+        hashed = first.octets()
+        if not first.more:
+            return cls(digest_oid, hashed, None)
+        issuer_serial = first.enter(der.SEQUENCE)
+        issuer_serial.raw(der.SEQUENCE)
+        return cls(digest_oid, hashed, issuer_serial.integer())
+
+
+def attribute(oid: str, *values: bytes) -> bytes:
+    """An Attribute from values that are encoded already."""
+    return der.sequence(der.oid(oid), der.set_of(values))
+
+
+def algorithm_protection(digest: AlgorithmIdentifier, signature: AlgorithmIdentifier) -> bytes:
+    """CMSAlgorithmProtection as an Attribute."""
+    implicit = der.constructed(1, *_inside(signature.encode()))
+    return attribute(ALGORITHM_PROTECTION, der.sequence(digest.encode(), implicit))
+
+
+def _inside(value: bytes) -> Iterable[bytes]:
+    inside = der.Reader(value).enter(der.SEQUENCE)
+    while inside.more:
+        yield inside.raw()
+
+
+def signing_certificate_v2(certificate: bytes, issuer: bytes, serial: bytes) -> bytes:
+    """SigningCertificateV2 as an Attribute, for SHA-256 (the default, hence not encoded).
+
+    `certificate` and `issuer` are DER; `serial` holds the content octets of the number.
+    """
+    names = der.sequence(der.constructed(4, issuer))
+    issuer_serial = der.sequence(names, der.tlv(der.INTEGER, serial))
+    hashed = der.octet_string(hashlib.sha256(certificate).digest())
+    identifier = der.sequence(hashed, issuer_serial)
+    return attribute(SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(identifier)))
+
+
+def encryption_key_preference(issuer: bytes, serial: bytes) -> bytes:
+    """EncryptionKeyPreference by issuer and serial number, as an Attribute."""
+    preference = der.constructed(0, issuer, der.tlv(der.INTEGER, serial))
+    return attribute(ENCRYPTION_KEY_PREFERENCE, preference)

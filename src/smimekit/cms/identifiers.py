@@ -1,0 +1,92 @@
+"""How CMS names a certificate: issuer and serial number, or subject key identifier."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import final
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, CmsError
+
+__all__ = ["CertificateId", "IssuerAndSerialNumber", "SubjectKeyIdentifier", "read_certificate_id"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class IssuerAndSerialNumber:
+    """RFC 5652, 10.2.4."""
+
+    issuer: bytes
+    """The DER of the Name, as received."""
+    serial: int
+
+    @classmethod
+    def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "IssuerAndSerialNumber":
+        """The next value of `reader`."""
+        inside = reader.enter(tag)
+        issuer = inside.raw(der.SEQUENCE)
+        serial = inside.integer()
+        inside.finish()
+        return cls(issuer, serial)
+
+    @classmethod
+    def of(cls, certificate: Certificate) -> "IssuerAndSerialNumber":
+        """The identifier of a certificate."""
+        return cls(certificate.issuer, certificate.serial)
+
+    def matches(self, certificate: Certificate) -> bool:
+        """Is `certificate` the one that is named?"""
+        return self.serial == certificate.serial and self.issuer == certificate.issuer
+
+    def encode(self) -> bytes:
+        """The DER."""
+        return der.sequence(self.issuer, der.integer(self.serial))
+
+    def __str__(self) -> str:
+        return f"serial {self.serial:x}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SubjectKeyIdentifier:
+    """The value of a certificate's subjectKeyIdentifier extension."""
+
+    value: bytes
+
+    def matches(self, certificate: Certificate) -> bool:
+        """Is `certificate` one that bears this identifier?
+
+        Where it has no such extension, the usual way to compute one counts (RFC 5280,
+        4.2.1.2, method 1). Another certificate that claims the same identifier can do no
+        harm: a signature has to verify and a key to decrypt.
+        """
+        try:
+            key_id = certificate.key_id
+            return self.value == (key_id if key_id is not None else _computed_key_id(certificate))
+        except (CertificateError, CmsError):
+            return False
+
+    def encode(self) -> bytes:
+        """The DER, with the implicit tag [0] that signers and recipients use alike."""
+        return der.implicit(0, self.value)
+
+    def __str__(self) -> str:
+        return f"key {self.value.hex()}"
+
+
+def _computed_key_id(certificate: Certificate) -> bytes:
+    spki = der.Reader(certificate.spki).enter(der.SEQUENCE)
+    spki.raw()
+    return hashlib.sha1(spki.bits()[0], usedforsecurity=False).digest()
+
+
+CertificateId = IssuerAndSerialNumber | SubjectKeyIdentifier
+
+
+def read_certificate_id(reader: der.Reader) -> CertificateId:
+    """A SignerIdentifier or RecipientIdentifier (RFC 5652, 5.3 and 6.2.1)."""
+    if reader.peek == der.SEQUENCE:
+        return IssuerAndSerialNumber.read(reader)
+    if reader.peek == 0xA0:  # NSS and others: constructed
+        return SubjectKeyIdentifier(reader.octets(0x80))
+    return SubjectKeyIdentifier(reader.read(0x80))

@@ -1,0 +1,302 @@
+"""SignedData (RFC 5652, 5): read in one pass, written as DER or, in streams, as BER.
+
+Knows the structure and the digests of the content. May not know whether a signature is
+good (`cms.signer` does) nor whether a signer is trusted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from cryptography.hazmat.primitives import hashes
+
+from smimekit import der
+from smimekit.algorithms import DIGEST_BY_OID, AlgorithmIdentifier, Digest
+from smimekit.cms.attributes import Attributes
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
+from smimekit.cms.content import DATA, SIGNED_DATA, Sink, content_info
+from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.limits import Limits
+from smimekit.primitives import digester
+
+__all__ = [
+    "Digests",
+    "SignedData",
+    "SignerInfo",
+    "certs_only",
+    "read_signed_data",
+    "reject_detached_content",
+    "signed_data",
+    "signed_data_stream",
+    "signer_info",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SignerInfo:
+    """One signer (RFC 5652, 5.3), as received."""
+
+    version: int
+    sid: CertificateId
+    digest_algorithm: AlgorithmIdentifier
+    signed_attributes: Attributes | None
+    signature_algorithm: AlgorithmIdentifier
+    signature: bytes
+    unsigned_attributes: Attributes | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SignedData:
+    """What a SignedData says, but for the content, which went to the sink."""
+
+    content_type: str
+    """The OID of the content's type."""
+    detached: bool
+    """Is the content elsewhere?"""
+    digest_algorithms: tuple[AlgorithmIdentifier, ...]
+    certificates: tuple[bytes, ...]
+    """The X.509 certificates, as received; other kinds are left out."""
+    crls: tuple[bytes, ...]
+    other_revocation: tuple[tuple[str, bytes], ...]
+    """Revocation information of other formats: OID and value (RFC 5940: OCSP)."""
+    signers: tuple[SignerInfo, ...]
+
+
+@final
+class Digests:
+    """The digests of one content, each computed at most once.
+
+    Those that were `announced` are computed while the content passes; another one costs a
+    second pass, through `again`.
+    """
+
+    def __init__(
+        self, announced: Iterable[Digest], again: Callable[[], Iterable[bytes]] | None = None
+    ) -> None:
+        self._running: dict[Digest, hashes.Hash] = {row: digester(row) for row in announced}
+        self._values: dict[Digest, bytes] = {}
+        self._again = again
+
+    def update(self, chunk: bytes) -> None:
+        """Another piece of the content."""
+        for running in self._running.values():
+            running.update(chunk)
+
+    def value(self, digest: Digest) -> bytes:
+        """The digest of the whole content, which has passed."""
+        if digest not in self._values:
+            running = self._running.pop(digest, None)
+            if running is None:
+                running = digester(digest)
+                for chunk in self.content():
+                    running.update(chunk)
+            self._values[digest] = running.finalize()
+        return self._values[digest]
+
+    def content(self) -> Iterable[bytes]:
+        """The content once more."""
+        return () if self._again is None else self._again()
+
+
+def read_signed_data(
+    reader: BerReader, into: Sink, *, limits: Limits
+) -> tuple[SignedData, Digests]:
+    """Read a SignedData to its end; its content, if it holds one, goes `into` the sink.
+
+    `reader` stands inside the ContentInfo's explicit tag. Raises CmsError and
+    LimitExceeded.
+    """
+    reader.enter(der.SEQUENCE)
+    reader.value(der.INTEGER)
+    announced = _read_algorithms(reader.reader(der.SET), limits)
+    rows = {row: None for each in announced if (row := DIGEST_BY_OID.get(each.oid))}
+    digests = Digests(rows, into.chunks)
+    content_type, detached = _read_content(reader, into, digests)
+    certificates = _choices(reader, 0xA0, limits.certificates, "certificates")
+    revocation = _choices(reader, 0xA1, limits.crls, "crls")
+    signers = tuple(
+        _read_signer(raw, limits)
+        for raw in _members(reader.reader(der.SET), limits.signers, "signers")
+    )
+    reader.leave()
+    data = SignedData(
+        content_type=content_type,
+        detached=detached,
+        digest_algorithms=announced,
+        certificates=tuple(raw for raw in certificates if raw[0] == der.SEQUENCE),
+        crls=tuple(raw for raw in revocation if raw[0] == der.SEQUENCE),
+        other_revocation=tuple(_other_revocation(raw) for raw in revocation if raw[0] == 0xA1),
+        signers=signers,
+    )
+    return data, digests
+
+
+def _read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdentifier, ...]:
+    found: list[AlgorithmIdentifier] = []
+    while reader.more:
+        if len(found) == limits.digest_algorithms:
+            raise LimitExceeded(
+                "A signed message names too many digest algorithms.",
+                code="limit.digest-algorithms",
+            )
+        found.append(AlgorithmIdentifier.read(reader))
+    return tuple(found)
+
+
+def _read_content(reader: BerReader, into: Sink, digests: Digests) -> tuple[str, bool]:
+    """EncapsulatedContentInfo: the content type, and whether the content is elsewhere."""
+    reader.enter(der.SEQUENCE)
+    content_type = der.Reader(reader.value(der.OID)).oid()
+    detached = reader.peek() != 0xA0
+    if not detached:
+        reader.enter(0xA0)
+        if reader.peek() & ~0x20 == der.OCTET_STRING:
+            chunks: Iterable[bytes] = reader.octets()
+        else:
+            chunks = _pkcs7_content(reader)
+        for chunk in chunks:
+            digests.update(chunk)
+            into.write(chunk)
+        reader.leave()
+    reader.leave()
+    return content_type, detached
+
+
+def _pkcs7_content(reader: BerReader) -> Iterable[bytes]:
+    """PKCS #7 has content of ANY type; its digest is over the content octets (5.2.1)."""
+    yield der.Reader(reader.value()).any()[1]
+
+
+def _choices(reader: BerReader, tag: int, most: int, what: str) -> tuple[bytes, ...]:
+    if reader.peek() != tag:
+        return ()
+    return _members(reader.reader(tag), most, what)
+
+
+def _members(reader: der.Reader, most: int, what: str) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    while reader.more:
+        if len(found) == most:
+            raise LimitExceeded(f"A message holds too many {what}.", code=f"limit.{what}")
+        found.append(reader.raw())
+    return tuple(found)
+
+
+def _other_revocation(raw: bytes) -> tuple[str, bytes]:
+    inside = der.Reader(raw).enter(0xA1)
+    return inside.oid(), inside.rest()
+
+
+def _read_signer(raw: bytes, limits: Limits) -> SignerInfo:
+    outer = der.Reader(raw)
+    inside = outer.enter(der.SEQUENCE)
+    version = inside.integer()
+    sid = read_certificate_id(inside)
+    digest_algorithm = AlgorithmIdentifier.read(inside)
+    signed = _optional_attributes(inside, 0xA0, limits)
+    signature_algorithm = AlgorithmIdentifier.read(inside)
+    signature = inside.octets()
+    unsigned = _optional_attributes(inside, 0xA1, limits)
+    inside.finish()
+    return SignerInfo(
+        version, sid, digest_algorithm, signed, signature_algorithm, signature, unsigned
+    )
+
+
+def _optional_attributes(reader: der.Reader, tag: int, limits: Limits) -> Attributes | None:
+    return Attributes.read(reader.raw(tag), limits=limits) if reader.peek == tag else None
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def signer_info(
+    sid: CertificateId,
+    digest: AlgorithmIdentifier,
+    signed_attributes: bytes,
+    signature_algorithm: AlgorithmIdentifier,
+    signature: bytes,
+) -> bytes:
+    """A SignerInfo; `signed_attributes` is the DER of the SET OF Attribute that was signed."""
+    version = 3 if isinstance(sid, SubjectKeyIdentifier) else 1
+    return der.sequence(
+        der.integer(version),
+        sid.encode(),
+        digest.encode(),
+        b"\xa0" + signed_attributes[1:],
+        signature_algorithm.encode(),
+        der.octet_string(signature),
+    )
+
+
+_OID_DATA: Final = der.oid(DATA)
+
+
+def _version(content_type: str, signer_infos: Iterable[bytes]) -> bytes:
+    # RFC 5652, 5.1: 3 where the content is not id-data or a signer is named by its key.
+    plain = content_type == DATA and all(
+        der.Reader(info).enter(der.SEQUENCE).integer() == 1 for info in signer_infos
+    )
+    return der.integer(1 if plain else 3)
+
+
+def _tail(certificates: Sequence[bytes], signer_infos: Sequence[bytes]) -> bytes:
+    bag = der.set_of(certificates, 0xA0) if certificates else b""
+    return bag + der.set_of(signer_infos)
+
+
+def signed_data(
+    content: bytes | None,
+    digests: Iterable[AlgorithmIdentifier],
+    certificates: Sequence[bytes],
+    signer_infos: Sequence[bytes],
+    *,
+    content_type: str = DATA,
+) -> bytes:
+    """A ContentInfo with SignedData, in DER; detached where `content` is None."""
+    octets = b"" if content is None else der.explicit(0, der.octet_string(content))
+    inside = der.sequence(
+        _version(content_type, signer_infos),
+        der.set_of({each.encode() for each in digests}),
+        der.sequence(der.oid(content_type), octets),
+        _tail(certificates, signer_infos),
+    )
+    return content_info(SIGNED_DATA, inside)
+
+
+def signed_data_stream(
+    content: Iterable[bytes],
+    digests: Iterable[AlgorithmIdentifier],
+    certificates: Sequence[bytes],
+    signer_infos: Callable[[], Sequence[bytes]],
+) -> Iterator[bytes]:
+    """The same in BER, with the content as it comes.
+
+    `signer_infos` is called when the content has passed; each must name its certificate by
+    issuer and serial number, since the version stands before them.
+    """
+    yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
+    yield indefinite(der.SEQUENCE) + der.integer(1)
+    yield der.set_of({each.encode() for each in digests})
+    yield indefinite(der.SEQUENCE) + _OID_DATA + indefinite(0xA0)
+    yield from constructed_octets(content)
+    yield END_OF_CONTENTS * 2
+    yield _tail(certificates, signer_infos())
+    yield END_OF_CONTENTS * 3
+
+
+def certs_only(certificates: Sequence[bytes]) -> bytes:
+    """A certificates-only message (RFC 8551, 3.8): no content, no signer."""
+    return signed_data(None, (), certificates, ())
+
+
+def reject_detached_content(data: SignedData) -> None:
+    """A detached signature must not hold content of its own: whose would be signed?"""
+    if not data.detached:
+        raise CmsError(
+            "The detached signature holds content of its own, so it is unclear what it signs.",
+            code="cms.unexpected-content",
+        )

@@ -1,0 +1,263 @@
+"""One signer's signature: made, and checked (RFC 5652, 5.4 to 5.6).
+
+Knows what a signature covers and every rule that ties attributes, algorithms and content
+together. May not know whom to trust, nor what time it is.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hmac import compare_digest
+from typing import Final, final
+
+from smimekit import der
+from smimekit.algorithms import (
+    DIGEST_BY_OID,
+    AlgorithmIdentifier,
+    Digest,
+    SignatureKind,
+    SignatureScheme,
+    signature_scheme,
+)
+from smimekit.certificate import Certificate
+from smimekit.cms import attributes as attrs
+from smimekit.cms.attributes import Attributes
+from smimekit.cms.content import DATA
+from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.cms.signed import Digests, SignerInfo, signer_info
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.limits import Limits
+from smimekit.primitives import PublicKey, hash_algorithm, verify, verify_digest
+from smimekit.private_key import PrivateKey
+
+__all__ = ["Check", "Integrity", "check_signer", "find_certificate", "sign_content"]
+
+
+class Integrity(StrEnum):
+    """Does a signature match what it is said to cover?"""
+
+    GOOD = "good"
+    CONTENT_CHANGED = "content-changed"
+    """The content is not what the signer signed."""
+    BAD_SIGNATURE = "bad-signature"
+    """The signed attributes or the signature were altered, or the key is another."""
+    NO_CERTIFICATE = "no-certificate"
+    """The signer's certificate is not at hand."""
+    UNSUPPORTED = "unsupported"
+    """An algorithm or a key of a kind that is not known here."""
+    MALFORMED = "malformed"
+    """The signer's information breaks a rule of the standard."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the check of one signature found."""
+
+    integrity: Integrity
+    reason: str | None = None
+    """Why it is not GOOD, in a few words."""
+    scheme: SignatureScheme | None = None
+    reencoded: bool = False
+    """Did the signature match only the DER of attributes that arrived in another form?"""
+
+
+_CONFUSABLE_BYTES: Final = 1 << 16
+_EDDSA_BYTES: Final = 1 << 26
+
+
+def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:
+    """The first certificate of `pool` that the signer's identifier names."""
+    return next((each for each in pool if signer.sid.matches(each)), None)
+
+
+def check_signer(
+    signer: SignerInfo, certificate: Certificate, content_type: str, digests: Digests
+) -> Check:
+    """Check one signature over content that has passed. Never raises for what it is given."""
+    try:
+        return _check(signer, certificate, content_type, digests)
+    except (CmsError, LimitExceeded) as error:
+        return Check(Integrity.MALFORMED, str(error))
+
+
+def _check(
+    signer: SignerInfo, certificate: Certificate, content_type: str, digests: Digests
+) -> Check:
+    digest = DIGEST_BY_OID.get(signer.digest_algorithm.oid)
+    if digest is None:
+        name = signer.digest_algorithm.oid
+        return Check(Integrity.UNSUPPORTED, f"the digest {name} is not supported")
+    scheme = signature_scheme(signer.signature_algorithm, digest)
+    if scheme is None:
+        name = signer.signature_algorithm.oid
+        return Check(Integrity.UNSUPPORTED, f"the signature algorithm {name} is not supported")
+    try:
+        key = certificate.public_key
+    except CertificateError as error:
+        return Check(Integrity.UNSUPPORTED, str(error), scheme)
+    if signer.signed_attributes is None:
+        return _check_content(signer, key, scheme, content_type, digests)
+    _check_rules(signer, signer.signed_attributes, certificate, content_type)
+    expected = signer.signed_attributes.message_digest
+    if expected is None:
+        raise CmsError("The signer's messageDigest is missing.", code="cms.attributes")
+    if not compare_digest(expected, digests.value(digest)):
+        reason = "the content is not what was signed"
+        return Check(Integrity.CONTENT_CHANGED, reason, scheme)
+    return _check_attributes(signer.signed_attributes, signer.signature, key, scheme)
+
+
+def _check_attributes(
+    attributes: Attributes, signature: bytes, key: PublicKey, scheme: SignatureScheme
+) -> Check:
+    # RFC 5652, 5.4: the DER of the SET OF is signed. Senders that wrote it in another order
+    # signed, as a rule, what they wrote; a few signed the DER of it.
+    received = attributes.signed_octets()
+    if verify(key, scheme, signature, received):
+        return Check(Integrity.GOOD, None, scheme)
+    canonical = der.to_der(received)
+    if canonical != received and verify(key, scheme, signature, canonical):
+        return Check(Integrity.GOOD, None, scheme, reencoded=True)
+    return Check(Integrity.BAD_SIGNATURE, "the signature does not match", scheme)
+
+
+def _check_rules(
+    signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str
+) -> None:
+    """What the signed attributes must say; CmsError where they say something else."""
+    if attributes.content_type != content_type:
+        raise CmsError(
+            "The signer signed content of another type (RFC 5652, 11.1).", code="cms.content-type"
+        )
+    _ = attributes.signing_time  # once, and a time
+    _check_algorithm_protection(signer, attributes)
+    _check_signing_certificate(attributes, certificate)
+
+
+def _check_algorithm_protection(signer: SignerInfo, attributes: Attributes) -> None:
+    protection = attributes.algorithm_protection
+    if protection is None:
+        return
+    same = _same_algorithm(protection.digest, signer.digest_algorithm) and (
+        protection.signature is not None
+        and _same_algorithm(protection.signature, signer.signature_algorithm)
+    )
+    if not same:
+        raise CmsError(
+            "The algorithms that the signer protected are not those that the message names "
+            "(RFC 6211).",
+            code="cms.algorithm-protection",
+        )
+
+
+def _same_algorithm(one: AlgorithmIdentifier, other: AlgorithmIdentifier) -> bool:
+    # RFC 6211, 2: the same as encoded; absent and NULL parameters are one to every digest.
+    return one == other or (one.oid == other.oid and one.plain and other.plain)
+
+
+def _check_signing_certificate(attributes: Attributes, certificate: Certificate) -> None:
+    """RFC 5035, 5: the signature is invalid where the first ESSCertID names another."""
+    named = attributes.signing_certificate
+    if named is None:
+        return
+    digest = DIGEST_BY_OID.get(named.digest_oid)
+    if digest is None:
+        raise CmsError(
+            "The signingCertificate attribute uses an unknown digest.",
+            code="cms.signing-certificate",
+        )
+    hashed = hashlib.new(hash_algorithm(digest).name, certificate.der, usedforsecurity=False)
+    same = compare_digest(named.value, hashed.digest())
+    if same and named.serial is not None:
+        same = named.serial == certificate.serial
+    if not same:
+        raise CmsError(
+            "The signer meant another certificate than the one that is at hand (RFC 5035).",
+            code="cms.signing-certificate",
+        )
+
+
+def _check_content(
+    signer: SignerInfo,
+    key: PublicKey,
+    scheme: SignatureScheme,
+    content_type: str,
+    digests: Digests,
+) -> Check:
+    """A signature without signed attributes covers the content itself."""
+    if content_type != DATA:
+        raise CmsError(
+            "Signed attributes are missing, which only plain data may do without (RFC 5652, 5.3).",
+            code="cms.attributes",
+        )
+    if _looks_like_attributes(digests.content()):
+        raise CmsError(
+            "The content is a set of signed attributes: a signature of something else may "
+            "have been put to new use.",
+            code="cms.attribute-confusion",
+        )
+    if scheme.kind in {SignatureKind.ED25519, SignatureKind.ED448}:
+        good = verify(key, scheme, signer.signature, _whole(digests.content()))
+    else:
+        good = verify_digest(key, scheme, signer.signature, digests.value(scheme.digest))
+    if good:
+        return Check(Integrity.GOOD, None, scheme)
+    return Check(Integrity.BAD_SIGNATURE, "the signature does not match the content", scheme)
+
+
+def _whole(content: Iterable[bytes]) -> bytes:
+    """All of the content: EdDSA needs it twice (RFC 8032, 5.1.6), so it has a bound."""
+    found = bytearray()
+    for chunk in content:
+        found += chunk
+        if len(found) > _EDDSA_BYTES:
+            raise LimitExceeded(
+                "The content is too large for a signature of this kind.", code="limit.eddsa-bytes"
+            )
+    return bytes(found)
+
+
+def _looks_like_attributes(content: Iterable[bytes]) -> bool:
+    """Does the content parse as a SET OF Attribute? Then it may be somebody's signedAttrs."""
+    head = bytearray()
+    for chunk in content:
+        head += chunk
+        if head[:1] != bytes((der.SET,)) or len(head) > _CONFUSABLE_BYTES:
+            return False
+    try:
+        names = dict(Attributes.read(bytes(head), limits=Limits()).entries)
+    except (CmsError, LimitExceeded):
+        return False
+    return attrs.MESSAGE_DIGEST in names or attrs.CONTENT_TYPE in names
+
+
+def sign_content(
+    certificate: Certificate,
+    key: PrivateKey,
+    scheme: SignatureScheme,
+    digest_of: Callable[[Digest], bytes],
+    extra: Sequence[bytes],
+    *,
+    content_type: str = DATA,
+) -> bytes:
+    """A SignerInfo over content of this digest.
+
+    contentType, messageDigest, signingCertificateV2 (RFC 5035) and CMSAlgorithmProtection
+    (RFC 6211) are always signed; `extra` holds more attributes, encoded.
+    """
+    digest = scheme.digest.identifier
+    signed = der.set_of(
+        (
+            attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)),
+            attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(digest_of(scheme.digest))),
+            attrs.signing_certificate_v2(
+                certificate.der, certificate.issuer, certificate.serial_bytes
+            ),
+            attrs.algorithm_protection(digest, scheme.identifier),
+            *extra,
+        )
+    )
+    sid = IssuerAndSerialNumber.of(certificate)
+    return signer_info(sid, digest, signed, scheme.identifier, key.sign(signed, scheme))

@@ -1,0 +1,427 @@
+"""One ASN.1 value in memory: a cursor that reads BER, and functions that write DER (X.690).
+
+Knows tags, lengths and the universal types. May not know what any value is for, nor
+streams (`cms.ber` does). Whatever the input bytes, reading ends in a value or a `CmsError`,
+in time linear in the input.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Final, final
+
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.limits import Limits
+
+__all__ = [
+    "BIT_STRING",
+    "BMP_STRING",
+    "BOOLEAN",
+    "ENUMERATED",
+    "GENERALIZED_TIME",
+    "IA5_STRING",
+    "INTEGER",
+    "NULL",
+    "NULL_VALUE",
+    "OCTET_STRING",
+    "OID",
+    "PRINTABLE_STRING",
+    "SEQUENCE",
+    "SET",
+    "UTC_TIME",
+    "UTF8_STRING",
+    "Reader",
+    "bit_string",
+    "boolean",
+    "constructed",
+    "decode_oid",
+    "decode_time",
+    "encode_oid",
+    "explicit",
+    "implicit",
+    "integer",
+    "octet_string",
+    "oid",
+    "sequence",
+    "set_of",
+    "time",
+    "tlv",
+    "to_der",
+]
+
+BOOLEAN: Final = 0x01
+INTEGER: Final = 0x02
+BIT_STRING: Final = 0x03
+OCTET_STRING: Final = 0x04
+NULL: Final = 0x05
+OID: Final = 0x06
+ENUMERATED: Final = 0x0A
+UTF8_STRING: Final = 0x0C
+PRINTABLE_STRING: Final = 0x13
+IA5_STRING: Final = 0x16
+UTC_TIME: Final = 0x17
+GENERALIZED_TIME: Final = 0x18
+BMP_STRING: Final = 0x1E
+SEQUENCE: Final = 0x30
+SET: Final = 0x31
+_CONSTRUCTED: Final = 0x20
+
+NULL_VALUE: Final = b"\x05\x00"
+
+_LIMITS: Final = Limits()
+_STRING_TAGS: Final = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B, 0x1C, 0x1E})
+
+
+def _truncated() -> CmsError:
+    return CmsError("The ASN.1 data ends in the middle of a value.", code="asn1.truncated")
+
+
+def _malformed(what: str) -> CmsError:
+    return CmsError(f"The ASN.1 data is malformed: {what}.", code="asn1.malformed")
+
+
+@final
+class Reader:
+    """A cursor over the ASN.1 values that stand side by side in a piece of bytes.
+
+    >>> inside = Reader(sequence(integer(7), octet_string(b"x"))).enter(SEQUENCE)
+    >>> inside.integer(), inside.read(OCTET_STRING), inside.more
+    (7, b'x', False)
+    """
+
+    __slots__ = ("_data", "_end", "_pos")
+
+    def __init__(self, data: bytes, start: int = 0, end: int | None = None) -> None:
+        self._data = data
+        self._pos = start
+        self._end = len(data) if end is None else end
+
+    @property
+    def more(self) -> bool:
+        """Is there another value?"""
+        return self._pos < self._end
+
+    @property
+    def peek(self) -> int:
+        """The identifier octet of the next value, or -1 at the end."""
+        return self._data[self._pos] if self._pos < self._end else -1
+
+    def _header(self) -> tuple[int, int, int]:
+        """Pass over the next value: its identifier octet and where its content lies."""
+        data, end = self._data, self._end
+        start = self._pos + 2
+        if start > end:
+            raise _truncated()
+        tag = data[start - 2]
+        if tag & 0x1F == 0x1F:
+            raise _malformed("a tag number over 30, which CMS and X.509 do not use")
+        length = data[start - 1]
+        if length == 0x80:
+            stop = self._end_of_contents(tag, start)
+            self._pos = stop + 2
+            return tag, start, stop
+        if length > 0x80:
+            octets = length & 0x7F
+            if octets > 8:
+                raise _malformed("a length of more than 8 octets")
+            if start + octets > end:
+                raise _truncated()
+            length = int.from_bytes(data[start : start + octets], "big")
+            start += octets
+        stop = start + length
+        if stop > end:
+            raise _truncated()
+        self._pos = stop
+        return tag, start, stop
+
+    def _end_of_contents(self, tag: int, start: int) -> int:
+        """Where the end-of-contents octets of an indefinite-length value stand (X.690, 8.1.5)."""
+        if not tag & _CONSTRUCTED:
+            raise _malformed("a primitive value of indefinite length")
+        data, end = self._data, self._end
+        depth, at = 1, start
+        while True:  # a loop, not recursion: depth is the sender's choice
+            if at + 2 > end:
+                raise _truncated()
+            inner, length = data[at], data[at + 1]
+            at += 2
+            if length == 0x80:
+                if not inner & _CONSTRUCTED:
+                    raise _malformed("a primitive value of indefinite length")
+                depth += 1
+                if depth > _LIMITS.cms_depth:
+                    raise _too_deep()
+            elif inner == 0 and length == 0:
+                depth -= 1
+                if depth == 0:
+                    return at - 2
+            elif length < 0x80:
+                at += length
+            else:
+                octets = length & 0x7F
+                if octets > 8 or inner & 0x1F == 0x1F:
+                    raise _malformed("a tag or a length that CMS does not use")
+                at += octets + int.from_bytes(data[at : at + octets], "big")
+
+    def read(self, tag: int) -> bytes:
+        """The content octets of the next value, which must have this identifier octet."""
+        found = self.peek
+        if found != tag:
+            raise _unexpected(tag, found)
+        _, start, stop = self._header()
+        return self._data[start:stop]
+
+    def enter(self, tag: int) -> "Reader":
+        """A cursor over the inside of the next value."""
+        found = self.peek
+        if found != tag:
+            raise _unexpected(tag, found)
+        _, start, stop = self._header()
+        return Reader(self._data, start, stop)
+
+    def any(self) -> tuple[int, bytes]:
+        """Identifier octet and content octets of the next value, whatever it is."""
+        tag, start, stop = self._header()
+        return tag, self._data[start:stop]
+
+    def raw(self, tag: int | None = None) -> bytes:
+        """The next value whole, header included, as it stands."""
+        found = self.peek
+        if tag is not None and found != tag:
+            raise _unexpected(tag, found)
+        begin = self._pos
+        self._header()
+        return self._data[begin : self._pos]
+
+    def rest(self) -> bytes:
+        """Everything that is left, unread."""
+        return self._data[self._pos : self._end]
+
+    def octets(self, tag: int = OCTET_STRING) -> bytes:
+        """An OCTET STRING, primitive or constructed (X.690, 8.7); `tag` where it is implicit."""
+        if self.peek != tag | _CONSTRUCTED:
+            return self.read(tag)
+        return b"".join(self.enter(tag | _CONSTRUCTED).segments(OCTET_STRING, 1))
+
+    def segments(self, tag: int, depth: int) -> list[bytes]:
+        """All that is left, as the segments of a constructed string."""
+        if depth > _LIMITS.cms_depth:
+            raise _too_deep()
+        found: list[bytes] = []
+        while self.more:
+            if self.peek == tag | _CONSTRUCTED:
+                found += self.enter(tag | _CONSTRUCTED).segments(tag, depth + 1)
+            else:
+                found.append(self.read(tag))
+        return found
+
+    def integer(self, tag: int = INTEGER) -> int:
+        """An INTEGER of any size."""
+        content = self.read(tag)
+        if not content:
+            raise _malformed("an empty INTEGER")
+        return int.from_bytes(content, "big", signed=True)
+
+    def boolean(self) -> bool:
+        """A BOOLEAN; BER takes every non-zero octet for TRUE."""
+        content = self.read(BOOLEAN)
+        if len(content) != 1:
+            raise _malformed("a BOOLEAN that is not one octet long")
+        return content != b"\x00"
+
+    def oid(self) -> str:
+        """An OBJECT IDENTIFIER in dotted form."""
+        return decode_oid(self.read(OID))
+
+    def bits(self, tag: int = BIT_STRING) -> tuple[bytes, int]:
+        """A primitive BIT STRING: its octets and how many bits at the end do not count."""
+        content = self.read(tag)
+        if not content or content[0] > 7 or (content[0] and len(content) == 1):
+            raise _malformed("a BIT STRING with impossible unused bits")
+        return content[1:], content[0]
+
+    def time(self) -> datetime:
+        """A UTCTime or GeneralizedTime, as an aware datetime in UTC."""
+        tag, content = self.any()
+        return decode_time(tag, content)
+
+    def finish(self) -> None:
+        """Nothing may be left."""
+        if self._pos != self._end:
+            raise _malformed("there is something behind the last value")
+
+
+def _unexpected(tag: int, found: int) -> CmsError:
+    if found < 0:
+        return _truncated()
+    return CmsError(
+        f"The ASN.1 data has a value with tag {found:#04x} where {tag:#04x} belongs.",
+        code="asn1.unexpected",
+    )
+
+
+def _too_deep() -> LimitExceeded:
+    return LimitExceeded("ASN.1 values are nested too deeply.", code="limit.cms-depth")
+
+
+@lru_cache(maxsize=2048)
+def decode_oid(content: bytes) -> str:
+    """The dotted form of an OBJECT IDENTIFIER's content octets (X.690, 8.19)."""
+    if len(content) > _LIMITS.oid_bytes:
+        raise LimitExceeded("An OBJECT IDENTIFIER is too long.", code="limit.oid-bytes")
+    if not content or content[-1] & 0x80:
+        raise _malformed("an incomplete OBJECT IDENTIFIER")
+    arcs: list[int] = []
+    value = 0
+    for octet in content:
+        if value == 0 and octet == 0x80:
+            raise _malformed("an OBJECT IDENTIFIER with a padded arc")
+        value = value << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]]))
+
+
+@lru_cache(maxsize=2048)
+def encode_oid(dotted: str) -> bytes:
+    """The content octets of an OBJECT IDENTIFIER in dotted form."""
+    first, second, *arcs = map(int, dotted.split("."))
+    out = bytearray()
+    for arc in (first * 40 + second, *arcs):
+        septets = [arc & 0x7F]
+        while arc := arc >> 7:
+            septets.append(arc & 0x7F | 0x80)
+        out += bytes(reversed(septets))
+    return bytes(out)
+
+
+_UTC_TIME = re.compile(rb"(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(Z|[+-]\d{4})")
+_GENERALIZED = re.compile(
+    rb"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:[.,]\d{1,12})?(Z|[+-]\d{4})"
+)
+
+
+def decode_time(tag: int, content: bytes) -> datetime:
+    """UTCTime or GeneralizedTime content as an aware datetime in UTC (RFC 5280, 4.1.2.5)."""
+    pattern = {UTC_TIME: _UTC_TIME, GENERALIZED_TIME: _GENERALIZED}.get(tag)
+    match = pattern.fullmatch(content) if pattern else None
+    if not match:
+        raise _malformed("a time that is neither UTCTime nor GeneralizedTime with a zone")
+    *digits, zone = match.groups()
+    year, month, day, hour, minute, second = (int(part or b"0") for part in digits)
+    if tag == UTC_TIME:
+        year += 1900 if year >= 50 else 2000
+    try:
+        offset = timedelta()
+        if zone != b"Z":
+            offset = timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[3:]))
+        local = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset))
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _malformed("a time that is not in the calendar") from None
+
+
+def tlv(tag: int, *content: bytes) -> bytes:
+    """One value: identifier octet, definite length in the fewest octets, content."""
+    length = sum(map(len, content))
+    if length < 0x80:
+        return b"".join((bytes((tag, length)), *content))
+    octets = (length.bit_length() + 7) >> 3
+    header = bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big")
+    return b"".join((header, *content))
+
+
+def sequence(*content: bytes) -> bytes:
+    """A SEQUENCE of values that are encoded already."""
+    return tlv(SEQUENCE, *content)
+
+
+def set_of(values: Iterable[bytes], tag: int = SET) -> bytes:
+    """A SET OF in DER order (X.690, 11.6)."""
+    return tlv(tag, *sorted(values))
+
+
+def integer(value: int) -> bytes:
+    """An INTEGER in the fewest octets."""
+    magnitude = value if value >= 0 else ~value
+    return tlv(INTEGER, value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
+
+
+def octet_string(value: bytes) -> bytes:
+    """A primitive OCTET STRING."""
+    return tlv(OCTET_STRING, value)
+
+
+def bit_string(value: bytes, unused: int = 0) -> bytes:
+    """A BIT STRING; `unused` bits at its end do not count."""
+    return tlv(BIT_STRING, bytes((unused,)), value)
+
+
+def boolean(value: object) -> bytes:
+    """A BOOLEAN: TRUE where `value` is true."""
+    return b"\x01\x01\xff" if value else b"\x01\x01\x00"
+
+
+def oid(dotted: str) -> bytes:
+    """An OBJECT IDENTIFIER from its dotted form."""
+    return tlv(OID, encode_oid(dotted))
+
+
+def constructed(number: int, *content: bytes) -> bytes:
+    """A constructed context-specific value: [number] around values encoded already."""
+    return tlv(0xA0 | number, *content)
+
+
+explicit = constructed
+"""[number] EXPLICIT: the same octets as a constructed context-specific value."""
+
+
+def implicit(number: int, content: bytes) -> bytes:
+    """A primitive context-specific value: [number] IMPLICIT of a string type."""
+    return tlv(0x80 | number, content)
+
+
+def time(value: datetime) -> bytes:
+    """UTCTime through 2049, GeneralizedTime outside (RFC 5652, 11.3); `value` must be aware."""
+    utc = value.astimezone(UTC)
+    text = f"{utc.year:04}{utc:%m%d%H%M%S}Z".encode()
+    if 1950 <= utc.year < 2050:
+        return tlv(UTC_TIME, text[2:])
+    return tlv(GENERALIZED_TIME, text)
+
+
+def to_der(value: bytes) -> bytes:
+    """One BER value in DER: definite, minimal, strings primitive, SETs in order.
+
+    Types behind implicit tags cannot be known here, so a constructed string behind one
+    stays constructed.
+    """
+    reader = Reader(value)
+    out = _normal(reader, 1)
+    reader.finish()
+    return out
+
+
+def _normal(reader: Reader, depth: int) -> bytes:
+    if depth > _LIMITS.cms_depth:
+        raise _too_deep()
+    tag = reader.peek
+    primitive = tag & ~_CONSTRUCTED
+    if tag & _CONSTRUCTED and primitive in _STRING_TAGS:
+        # X.690, 8.23.6: segments are OCTET STRINGs or, in practice, the string's own type.
+        inside = reader.enter(tag)
+        segment = inside.peek & ~_CONSTRUCTED if inside.more else primitive
+        return tlv(primitive, *inside.segments(segment, depth))
+    tag, content = reader.any()
+    if tag == BOOLEAN and content != b"\x00":
+        return boolean(True)  # noqa: FBT003 - the value, not an option
+    if not tag & _CONSTRUCTED:
+        return tlv(tag, content)
+    inside = Reader(content)
+    parts: list[bytes] = []
+    while inside.more:
+        parts.append(_normal(inside, depth + 1))
+    return set_of(parts) if tag == SET else tlv(tag, *parts)

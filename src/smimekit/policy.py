@@ -1,0 +1,155 @@
+"""What we emit and what we accept: pure questions, graded answers.
+
+Knows the rows of `algorithms` and the sizes of keys. May not know messages, clocks or
+certificates; it decides nothing about trust.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final, final
+
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+
+from smimekit.algorithms import (
+    AES256_CBC,
+    AES256_GCM,
+    CURVES,
+    ED25519,
+    RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256,
+    SHA256,
+    ContentCipher,
+    RsaPadding,
+    SignatureScheme,
+    ecdsa,
+)
+from smimekit.errors import PolicyError, UsageError
+from smimekit.limits import Limits
+from smimekit.primitives import PublicKey, key_name
+
+__all__ = ["Assessment", "Grade", "Policy"]
+
+_COLLISION_BITS: Final = 112
+"""Digests with less collision resistance do not make evidence (NIST SP 800-131A)."""
+
+
+class Grade(StrEnum):
+    """How good an algorithm is under a policy."""
+
+    GOOD = "good"
+    WEAK = "weak"
+    """Weak, and accepted on reading: the policy says that the caller knows."""
+    REFUSED = "refused"
+    """Weak, and not accepted."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A grade and, where it is not good, the reason in a few words."""
+
+    grade: Grade
+    reason: str | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What to emit and what to accept. `dataclasses.replace` makes variants.
+
+    `Policy.INTEROP` emits what every S/MIME program of the last ten years reads,
+    `Policy.MODERN` authenticated encryption, PSS and OAEP (RFC 8551, 2.7), and
+    `Policy.LEGACY_READ` is INTEROP that also reads what is no longer safe: SHA-1, MD5, DSA,
+    small RSA keys, 3DES, RC2. It grades them WEAK and never emits them.
+    """
+
+    name: str
+    cipher: ContentCipher
+    """Encrypts the content where the caller names none."""
+    rsa_padding: RsaPadding
+    """Carries the content-encryption key to RSA recipients."""
+    rsa_signature: SignatureScheme
+    """Signs with RSA keys where the caller names none."""
+    accepts_weak: bool = False
+    """Reads weak algorithms and grades them, instead of refusing them."""
+    minimum_rsa: int = 2048
+    """Bits of an RSA key (RFC 8551, 4.2 to 4.4)."""
+    maximum_rsa: int = 16384
+    """Bits of an RSA key: larger ones only burn time."""
+    limits: Limits = field(default_factory=Limits)
+
+    INTEROP: ClassVar["Policy"]
+    MODERN: ClassVar["Policy"]
+    LEGACY_READ: ClassVar["Policy"]
+
+    def _weak(self, reason: str) -> Assessment:
+        return Assessment(Grade.WEAK if self.accepts_weak else Grade.REFUSED, reason)
+
+    def signature(self, scheme: SignatureScheme, key: PublicKey) -> Assessment:
+        """How good is a signature by this scheme and key?"""
+        if scheme.digest.strength < _COLLISION_BITS:
+            return self._weak(f"the digest {scheme.digest.name} is broken")
+        return self.key(key)
+
+    def key(self, key: PublicKey) -> Assessment:
+        """How good is a key, whatever it is for?"""
+        if isinstance(key, dsa.DSAPublicKey):
+            return self._weak("DSA is obsolete")
+        if isinstance(key, rsa.RSAPublicKey):
+            if key.key_size < self.minimum_rsa:
+                return self._weak(f"an RSA key of {key.key_size} bits is too short")
+            if key.key_size > self.maximum_rsa:
+                return Assessment(Grade.REFUSED, f"an RSA key of {key.key_size} bits is too long")
+        if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 224:
+            return self._weak(f"the curve {key.curve.name} is too small")
+        return Assessment(Grade.GOOD)
+
+    def content(self, cipher: ContentCipher) -> Assessment:
+        """How good is content encryption by this cipher?"""
+        if cipher.weak:
+            return self._weak(f"the cipher {cipher.name} is obsolete")
+        return Assessment(Grade.GOOD)
+
+    def require(self, assessment: Assessment, what: str) -> None:
+        """Raise PolicyError where an assessment is REFUSED; `what` begins the sentence."""
+        if assessment.grade is Grade.REFUSED:
+            raise PolicyError(
+                f"{what}: {assessment.reason}. To read it all the same, use Policy.LEGACY_READ.",
+                code="policy.weak",
+            )
+
+    def scheme_for(self, key: PublicKey) -> SignatureScheme:
+        """What to sign with where the caller names no scheme; PolicyError for a weak key."""
+        assessment = self.key(key)
+        if assessment.grade is not Grade.GOOD:
+            raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+        if isinstance(key, rsa.RSAPublicKey):
+            return self.rsa_signature
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            curve = CURVES.get(key.curve.name)
+            return ecdsa(curve.digest if curve else SHA256)
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return ED25519
+        raise UsageError(f"A key of kind {key_name(key)} cannot sign.", code="usage.scheme")
+
+
+Policy.INTEROP = Policy(
+    name="interop",
+    cipher=AES256_CBC,
+    rsa_padding=RsaPadding(),
+    rsa_signature=RSA_PKCS1_SHA256,
+)
+Policy.MODERN = Policy(
+    name="modern",
+    cipher=AES256_GCM,
+    rsa_padding=RsaPadding(SHA256, SHA256),
+    rsa_signature=RSA_PSS_SHA256,
+)
+Policy.LEGACY_READ = Policy(
+    name="legacy-read",
+    cipher=AES256_CBC,
+    rsa_padding=RsaPadding(),
+    rsa_signature=RSA_PKCS1_SHA256,
+    accepts_weak=True,
+    minimum_rsa=2048,
+)

@@ -1,0 +1,162 @@
+"""The one door to the cryptographic primitives: rows of `algorithms` become computations.
+
+Knows keys and bytes. May not know messages, certificates or policy: whether a computation
+should be done at all was decided before.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    padding,
+    rsa,
+    x448,
+)
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from smimekit.algorithms import CURVES, Digest, RsaPadding, SignatureKind, SignatureScheme
+from smimekit.errors import UsageError
+
+__all__ = [
+    "PublicKey",
+    "digester",
+    "hash_algorithm",
+    "key_name",
+    "key_size",
+    "random_bytes",
+    "rsa_cipher_padding",
+    "sign",
+    "verify",
+    "verify_digest",
+]
+
+PublicKey = PublicKeyTypes
+"""Any public key of the primitives library."""
+
+random_bytes: Final[Callable[[int], bytes]] = os.urandom
+"""The one source of randomness."""
+
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
+    "md5": hashes.MD5(),  # noqa: S303 - read only, graded by policy
+    "sha1": hashes.SHA1(),  # noqa: S303 - read only, graded by policy
+    "sha224": hashes.SHA224(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+    "sha3-256": hashes.SHA3_256(),
+    "sha3-384": hashes.SHA3_384(),
+    "sha3-512": hashes.SHA3_512(),
+}
+
+
+def hash_algorithm(digest: Digest) -> hashes.HashAlgorithm:
+    """A row of the digest table as the primitives library names it."""
+    return _HASHES[digest.name]
+
+
+def digester(digest: Digest) -> hashes.Hash:
+    """A running digest: `update(bytes)`, then `finalize()`."""
+    return hashes.Hash(_HASHES[digest.name])
+
+
+def key_name(key: PublicKey) -> str:
+    """Kind and size of a key for people."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA-{key.key_size}"
+    if isinstance(key, dsa.DSAPublicKey):
+        return f"DSA-{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        curve = CURVES.get(key.curve.name)
+        return f"EC {curve.name if curve else key.curve.name}"
+    return type(key).__name__.lstrip("_").removesuffix("PublicKey")
+
+
+def key_size(key: PublicKey) -> int:
+    """The size of a key in bits; for Edwards and Montgomery curves that of the field."""
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey):
+        return key.key_size
+    if isinstance(key, ed448.Ed448PublicKey | x448.X448PublicKey):
+        return 448
+    return 256
+
+
+def _pss(scheme: SignatureScheme) -> padding.PSS:
+    mgf = scheme.mgf or scheme.digest
+    salt = scheme.digest.size if scheme.salt is None else scheme.salt
+    return padding.PSS(mgf=padding.MGF1(_HASHES[mgf.name]), salt_length=salt)
+
+
+def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> bool:
+    """Is `signature` one of `data` under `key`? False too where key and scheme do not fit."""
+    return _verify(key, scheme, signature, data, _HASHES[scheme.digest.name])
+
+
+def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, digest: bytes) -> bool:
+    """The same for data of which only the digest is at hand; never for EdDSA."""
+    if len(digest) != scheme.digest.size:
+        return False
+    return _verify(key, scheme, signature, digest, Prehashed(_HASHES[scheme.digest.name]))
+
+
+def _verify(
+    key: PublicKey,
+    scheme: SignatureScheme,
+    signature: bytes,
+    data: bytes,
+    hashed: hashes.HashAlgorithm | Prehashed,
+) -> bool:
+    try:
+        match scheme.kind, key:
+            case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
+                key.verify(signature, data, padding.PKCS1v15(), hashed)
+            case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
+                key.verify(signature, data, _pss(scheme), hashed)
+            case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
+                key.verify(signature, data, ec.ECDSA(hashed))
+            case SignatureKind.DSA, dsa.DSAPublicKey():
+                key.verify(signature, data, hashed)
+            case SignatureKind.ED25519, ed25519.Ed25519PublicKey():
+                key.verify(signature, data)
+            case SignatureKind.ED448, ed448.Ed448PublicKey():
+                key.verify(signature, data)
+            case _:
+                return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        # ValueError: a salt or digest that does not fit into a small RSA key.
+        return False
+    return True
+
+
+def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
+    """A signature of `data`; UsageError where the key is not one for this scheme."""
+    hashed = _HASHES[scheme.digest.name]
+    match scheme.kind, key:
+        case SignatureKind.RSA_PKCS1, rsa.RSAPrivateKey():
+            return key.sign(data, padding.PKCS1v15(), hashed)
+        case SignatureKind.RSA_PSS, rsa.RSAPrivateKey():
+            return key.sign(data, _pss(scheme), hashed)
+        case SignatureKind.ECDSA, ec.EllipticCurvePrivateKey():
+            return key.sign(data, ec.ECDSA(hashed))
+        case SignatureKind.ED25519, ed25519.Ed25519PrivateKey():
+            return key.sign(data)
+        case _:
+            name = key_name(key.public_key())
+            raise UsageError(
+                f"A key of kind {name} cannot sign with {scheme.name}.", code="usage.scheme"
+            )
+
+
+def rsa_cipher_padding(row: RsaPadding) -> padding.AsymmetricPadding:
+    """A row of key transport as the primitives library names it."""
+    if row.digest is None:
+        return padding.PKCS1v15()
+    mgf = padding.MGF1(_HASHES[(row.mgf or row.digest).name])
+    return padding.OAEP(mgf=mgf, algorithm=_HASHES[row.digest.name], label=row.label or None)

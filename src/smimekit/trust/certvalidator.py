@@ -1,0 +1,258 @@
+"""The one file that talks to certvalidator (in its fork pyhanko-certvalidator).
+
+Knows its objects, its exceptions and its bounds. May not know stores, decisions or status.
+
+What this file takes care of:
+* Nothing is fetched: a context has no fetchers, and a coroutine that would wait is an error.
+* Trust roots are always given: without them certvalidator would take those of the system.
+* It is imported when the first path is judged: it pulls in aiohttp, which takes long.
+* On hostile certificates it and asn1crypto raise much besides their own errors; `REFUSALS` lists
+  what was seen or is possible. Each means "not valid", never "valid".
+* Its signature check asserts key kinds, so ours stands in its place (`_Signatures`).
+"""
+
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, LimitExceeded
+
+if TYPE_CHECKING:
+    from pyhanko_certvalidator.context import ValidationContext
+    from pyhanko_certvalidator.path import ValidationPath
+
+__all__ = ["REFUSALS", "PathParameters", "Request", "Setting", "finish", "setting_for"]
+
+REFUSALS: Final = (
+    ArithmeticError,  # dates out of range
+    AssertionError,  # "cannot happen" in asn1crypto and certvalidator
+    AttributeError,  # a value of another type than expected
+    CertificateError,
+    InvalidSignature,
+    LimitExceeded,
+    LookupError,  # unknown tags, choices and algorithm names
+    NotImplementedError,  # minimum and maximum of name constraints; waiting (see `finish`)
+    RecursionError,
+    TypeError,
+    UnsupportedAlgorithm,
+    ValueError,  # most of asn1crypto; UnicodeError, NameConstraintError
+)
+"""Whatever certvalidator and asn1crypto may raise besides certvalidator's own errors."""
+
+# It logs hostile names and tracebacks; who wants those adds a handler (as in any library).
+logging.getLogger("pyhanko_certvalidator").addHandler(logging.NullHandler())
+
+_MAX_NAME_CHECKS: Final = 50_000
+"""Names times constraints of one path: each comparison takes some microseconds."""
+_ANY_POLICY: Final = "any_policy"
+_LONG_AGO: Final = timedelta(days=365 * 50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathParameters:
+    """The inputs of RFC 5280, 6.1.1 (c) to (f). `policies`: OIDs; None stands for anyPolicy."""
+
+    policies: frozenset[str] | None = None
+    explicit_policy: bool = False
+    inhibit_policy_mapping: bool = False
+    inhibit_any_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a path is judged for, apart from its certificates."""
+
+    at: datetime
+    accepts_weak: bool = False
+    parameters: PathParameters = PathParameters()
+    helpers: tuple[Certificate, ...] = ()
+    """Certificates that may have signed revocation evidence."""
+    crls: tuple[Any, ...] = ()
+    ocsps: tuple[Any, ...] = ()
+    """Both as certvalidator's containers, their signatures verified (see `revocation`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """certvalidator's view of one path: its context, its path, its parameters."""
+
+    context: "ValidationContext"
+    path: "ValidationPath"
+    parameters: Any
+
+
+def finish(coroutine: Coroutine[Any, Any, object]) -> object:
+    """Run a coroutine that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise NotImplementedError("Path validation wanted to wait for something.")
+
+
+def _name_checks(path: Sequence[Certificate]) -> int:
+    names = constraints = 0
+    for one in path:
+        alternative = one.asn1.subject_alt_name_value
+        names += 1 + (len(alternative) if alternative is not None else 0)
+        limits = one.asn1.name_constraints_value
+        for part in ("permitted_subtrees", "excluded_subtrees") if limits is not None else ():
+            subtrees = limits[part]
+            constraints += len(subtrees) if subtrees.native is not None else 0
+    return names * constraints
+
+
+def _anchor_qualifiers(anchor: Certificate) -> Any:
+    """What the anchor's certificate says about itself binds too (RFC 5937), as in OpenSSL."""
+    from pyhanko_certvalidator.authority import TrustQualifiers  # noqa: PLC0415 - see above
+
+    length = anchor.asn1.max_path_length
+    return TrustQualifiers(
+        # Both lengths: with only the first, certvalidator computes with None.
+        max_path_length=length,
+        max_aa_path_length=length,
+        standard_parameters=_anchor_parameters(anchor),
+        valid_from=anchor.not_before,
+        valid_until=anchor.not_after,
+    )
+
+
+def _anchor_parameters(anchor: Certificate) -> Any:
+    from pyhanko_certvalidator.name_trees import process_general_subtrees  # noqa: PLC0415
+    from pyhanko_certvalidator.policy_decl import PKIXValidationParams  # noqa: PLC0415
+
+    limits = anchor.asn1.name_constraints_value
+    if limits is None:
+        return None
+    permitted, excluded = limits["permitted_subtrees"], limits["excluded_subtrees"]
+    return PKIXValidationParams(
+        initial_permitted_subtrees=(
+            process_general_subtrees(permitted) if permitted.native is not None else None
+        ),
+        initial_excluded_subtrees=(
+            process_general_subtrees(excluded) if excluded.native is not None else None
+        ),
+    )
+
+
+def _parameters(wanted: PathParameters) -> Any:
+    from pyhanko_certvalidator.policy_decl import PKIXValidationParams  # noqa: PLC0415
+
+    policies = frozenset({_ANY_POLICY}) if wanted.policies is None else wanted.policies
+    return PKIXValidationParams(
+        user_initial_policy_set=policies,
+        initial_policy_mapping_inhibit=wanted.inhibit_policy_mapping,
+        initial_explicit_policy=wanted.explicit_policy,
+        initial_any_policy_inhibit=wanted.inhibit_any_policy,
+    )
+
+
+def _algorithms(*, accepts_weak: bool) -> Any:
+    from pyhanko_certvalidator.policy_decl import (  # noqa: PLC0415
+        AcceptAllAlgorithms,
+        DisallowWeakAlgorithmsPolicy,
+    )
+
+    if accepts_weak:
+        return AcceptAllAlgorithms()
+    policy: Any = DisallowWeakAlgorithmsPolicy
+    return policy(weak_signature_algos=frozenset({"dsa"}))
+
+
+def _signatures(*, accepts_weak: bool) -> Any:
+    from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator  # noqa: PLC0415
+
+    weak = frozenset() if accepts_weak else frozenset({"md2", "md5", "sha1"})
+
+    class Signatures(DefaultSignatureValidator):
+        """certvalidator's, with every failure an InvalidSignature, and no weak digests.
+
+        certvalidator asks its algorithm policy about certificates, not about CRLs and OCSP
+        responses; a forged one of those would call a revoked certificate good.
+        """
+
+        def validate_signature(
+            self,
+            signature: bytes,
+            signed_data: bytes,
+            public_key_info: Any,
+            signature_algorithm: Any,
+            *rest: Any,
+            **more: Any,
+        ) -> None:
+            try:
+                if _digest_name(signature_algorithm) in weak:
+                    raise InvalidSignature
+                super().validate_signature(
+                    signature, signed_data, public_key_info, signature_algorithm, *rest, **more
+                )
+            except REFUSALS as error:
+                raise InvalidSignature from error
+
+    return Signatures()
+
+
+def _digest_name(algorithm: Any) -> str | None:
+    try:
+        name: str = algorithm.hash_algo
+    except ValueError:  # Edwards curves and ML-DSA have their digest inside
+        return None
+    return name
+
+
+def _revocation_policy(*, strict: bool) -> Any:
+    from pyhanko_certvalidator.policy_decl import (  # noqa: PLC0415
+        NO_REVOCATION,
+        REQUIRE_REVINFO,
+        CertRevTrustPolicy,
+        FreshnessReqType,
+    )
+
+    if strict:
+        return CertRevTrustPolicy(REQUIRE_REVINFO)
+    return CertRevTrustPolicy(
+        NO_REVOCATION,
+        freshness=_LONG_AGO,
+        freshness_req_type=FreshnessReqType.MAX_DIFF_REVOCATION_VALIDATION,
+    )
+
+
+def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) -> Setting:
+    """Prepare certvalidator for one path, the anchor first.
+
+    `strict` wants evidence that is fresh at the time of the request, and evidence about those
+    who sign it; otherwise any date and any signer in the path's certificates will do. Raises
+    what REFUSALS lists where certificates are malformed.
+    """
+    from pyhanko_certvalidator.authority import CertTrustAnchor  # noqa: PLC0415
+    from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415
+    from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415
+
+    if _name_checks(path) > _MAX_NAME_CHECKS:
+        raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
+    anchor = CertTrustAnchor(path[0].asn1, quals=_anchor_qualifiers(path[0]))
+    context = ValidationContext(
+        trust_roots=[anchor],
+        other_certs=[one.asn1 for one in _unique((*path[1:], *request.helpers))],
+        moment=request.at,
+        allow_fetching=False,
+        crls=list(request.crls),
+        ocsps=list(request.ocsps),
+        revinfo_policy=_revocation_policy(strict=strict),
+        time_tolerance=timedelta(0),
+        algorithm_usage_policy=_algorithms(accepts_weak=request.accepts_weak),
+        signature_validator=_signatures(accepts_weak=request.accepts_weak),
+    )
+    chain = [one.asn1 for one in path[1:]]
+    wanted = ValidationPath(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
+    return Setting(context=context, path=wanted, parameters=_parameters(request.parameters))
+
+
+def _unique(certificates: Iterable[Certificate]) -> list[Certificate]:
+    return list(dict.fromkeys(certificates))

@@ -1,0 +1,208 @@
+"""CRLs and OCSP responses that anybody may have handed in: read, and their signatures verified.
+
+Knows their syntax and who may sign them. May not know what they say: that is `revocation`'s.
+
+Why the signatures are verified here although certvalidator does so: it remembers the signer of
+a CRL by the CRL's signature octets, a validated certificate by its signature octets, and the
+issuer as OCSP responder by serial number and signature octets. Copy those octets onto other
+content or another key, and the forgery passes. What passes here was really signed by a CA of
+the path, or by somebody whom such a CA appointed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError
+from smimekit.limits import Limits
+from smimekit.trust.certvalidator import REFUSALS
+from smimekit.trust.names import normal_name
+from smimekit.trust.paths import Path, signature_matches
+from smimekit.trust.usage import structure_reason
+
+__all__ = ["Evidence", "evidence_for", "load_evidence"]
+
+_MAX_SIGNERS: Final = 8
+_MAX_RESPONSE_BYTES: Final = 256 << 10
+_OCSP_SIGNING: Final = "1.3.6.1.5.5.7.3.9"
+_Loaded: TypeAlias = tuple[Any, Any]
+"""cryptography's view and certvalidator's container of one piece of evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What could be read; `malformed` counts what could not. Nothing is verified yet."""
+
+    crls: tuple[_Loaded, ...] = ()
+    ocsps: tuple[_Loaded, ...] = ()
+    malformed: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to look at."""
+        return not (self.crls or self.ocsps)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the CAs of one path, or those they appointed, really signed."""
+
+    crls: tuple[Any, ...]
+    ocsps: tuple[Any, ...]
+    signers: tuple[Certificate, ...]
+
+
+def _load_crl(data: bytes) -> list[_Loaded]:
+    from asn1crypto.crl import CertificateList  # noqa: PLC0415 - slow to import
+    from pyhanko_certvalidator.revinfo.archival import CRLContainer  # noqa: PLC0415 - same
+
+    view = x509.load_der_x509_crl(data)
+    tuple(view.extensions)
+    found = CertificateList.load(data, strict=True)
+    found.issuer.hashable  # noqa: B018 - it raises where the name is malformed
+    return [(view, CRLContainer(found))]
+
+
+def _load_ocsp(data: bytes) -> list[_Loaded]:
+    from asn1crypto.ocsp import OCSPResponse  # noqa: PLC0415 - slow to import
+    from cryptography.x509 import ocsp  # noqa: PLC0415 - same
+    from pyhanko_certvalidator.revinfo.archival import OCSPContainer  # noqa: PLC0415 - same
+
+    view = ocsp.load_der_ocsp_response(data)
+    successful = view.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
+    if not successful or len(view.certificates) > _MAX_SIGNERS:
+        raise ValueError("no usable response")
+    found = OCSPResponse.load(data, strict=True)
+    return [(view, container) for container in OCSPContainer.load_multi(found)]
+
+
+def _load_all(
+    pieces: Iterable[bytes], load: Callable[[bytes], list[_Loaded]], largest: int
+) -> tuple[tuple[_Loaded, ...], int]:
+    good: list[_Loaded] = []
+    malformed = 0
+    for data in dict.fromkeys(map(bytes, pieces)):
+        try:
+            if len(data) > largest:
+                raise ValueError("too large")
+            good.extend(load(data))
+        except REFUSALS:
+            malformed += 1
+    return tuple(good), malformed
+
+
+def load_evidence(
+    crls: Iterable[bytes], ocsps: Iterable[bytes] = (), *, limits: Limits
+) -> Evidence:
+    """Read what was handed in (DER); what is malformed or over a limit is left out."""
+    good_crls, bad_crls = _load_all(islice(crls, limits.crls), _load_crl, limits.value_bytes)
+    good_ocsps, bad_ocsps = _load_all(islice(ocsps, limits.crls), _load_ocsp, _MAX_RESPONSE_BYTES)
+    return Evidence(good_crls, good_ocsps, bad_crls + bad_ocsps)
+
+
+def _may_sign_evidence(certificate: Certificate) -> bool:
+    try:
+        usage, extended = certificate.key_usage, certificate.extended_key_usage
+    except CertificateError:
+        return False
+    return (usage is not None and "cRLSign" in usage) or _OCSP_SIGNING in (extended or ())
+
+
+def _appointed(path: Path, extra: Iterable[Certificate], budget: int) -> Iterator[Certificate]:
+    """Certificates for signing evidence that CAs of the path really made."""
+    issuers: dict[bytes, list[Certificate]] = {}
+    for one in path:
+        issuers.setdefault(normal_name(one.subject), []).append(one)
+    for one in extra:
+        if one in path or not _may_sign_evidence(one) or structure_reason(one) is not None:
+            continue
+        for issuer in issuers.get(normal_name(one.issuer), ()):
+            budget -= 1
+            if budget < 0:
+                return
+            if signature_matches(one, issuer):
+                yield one
+                break
+
+
+def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> bool:
+    try:
+        key = signer.public_key
+        if isinstance(key, rsa.RSAPublicKey) and digest is not None:
+            key.verify(signature, data, PKCS1v15(), digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
+            key.verify(signature, data, ec.ECDSA(digest))
+        elif isinstance(key, dsa.DSAPublicKey) and digest is not None:
+            key.verify(signature, data, digest)
+        elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+            key.verify(signature, data)
+        else:
+            return False
+    except (CertificateError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
+
+
+def _digest(view: Any) -> Any:
+    try:
+        return view.signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError):  # a scheme that has its digest inside, or none
+        return None
+
+
+def _crl_signed_by(view: x509.CertificateRevocationList, signer: Certificate) -> bool:
+    try:
+        key: Any = signer.public_key
+        if view.is_signature_valid(key):  # PSS and ML-DSA too, but not DSA
+            return True
+    except (CertificateError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        pass
+    return _signed(view.signature, view.tbs_certlist_bytes, _digest(view), signer)
+
+
+def _ocsp_signed_by(view: Any, signer: Certificate) -> bool:
+    return _signed(view.signature, view.tbs_response_bytes, _digest(view), signer)
+
+
+def _response_certificates(evidence: Evidence) -> Iterator[Certificate]:
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - rare
+
+    for view, _ in evidence.ocsps:
+        for one in view.certificates:
+            try:
+                yield Certificate(one.public_bytes(Encoding.DER))
+            except CertificateError:
+                continue
+
+
+def evidence_for(
+    path: Path, evidence: Evidence, extra: Iterable[Certificate], *, limits: Limits
+) -> Verified:
+    """What of the evidence the CAs of a path (the anchor first), or their appointees, signed."""
+    candidates = dict.fromkeys((*_response_certificates(evidence), *extra))
+    appointed = _appointed(path, candidates, limits.path_signatures)
+    signers = tuple(islice(appointed, _MAX_SIGNERS))
+    by_name: dict[bytes, list[Certificate]] = {}
+    for one in (*path, *signers):
+        by_name.setdefault(normal_name(one.subject), []).append(one)
+    crls = tuple(
+        container
+        for view, container in evidence.crls
+        if any(
+            _crl_signed_by(view, signer)
+            for signer in by_name.get(normal_name(view.issuer.public_bytes()), ())
+        )
+    )
+    ocsps = tuple(
+        container
+        for view, container in evidence.ocsps
+        if any(_ocsp_signed_by(view, signer) for signer in (*path, *signers))
+    )
+    return Verified(crls, ocsps, signers)

@@ -1,0 +1,143 @@
+"""Names compared: distinguished names, and mail addresses against name constraints.
+
+Knows RFC 5280, 7.1 and 4.2.1.10 with RFC 9598, 6. May not know paths, stores or trust.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.trust.records import normal_address
+
+__all__ = ["address_violation", "normal_name"]
+
+_NAME_CONSTRAINTS: Final = "2.5.29.30"
+_RFC822_NAME: Final = 0x81
+_CODECS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be",
+                  0x1C: "utf-32-be"}  # fmt: skip
+
+
+def _normal_value(tag: int, content: bytes) -> bytes:
+    codec = _CODECS.get(tag)
+    if codec is None:
+        return bytes((tag,)) + content
+    try:
+        text = content.decode(codec)
+    except UnicodeDecodeError:
+        return bytes((tag,)) + content
+    return b"=" + " ".join(text.casefold().split()).encode("utf-8", "surrogatepass")
+
+
+def _normal_rdn(rdn: der.Reader) -> list[bytes]:
+    found = []
+    while rdn.more:
+        attribute = rdn.enter(der.SEQUENCE)
+        kind = attribute.read(der.OID)
+        value = _normal_value(*attribute.any())
+        found.append(der.octet_string(kind) + der.octet_string(value))
+    return sorted(found)
+
+
+def normal_name(name: bytes) -> bytes:
+    """A form of a Name (DER) that is equal for names which RFC 5280, 7.1 calls equal.
+
+    Case, repeated blanks and the string type do not count. It serves to find candidates; a path
+    is judged with certvalidator's own comparison. A malformed name is its own form.
+    """
+    try:
+        rdns = der.Reader(name).enter(der.SEQUENCE)
+        found = []
+        while rdns.more:
+            found.append(der.sequence(*_normal_rdn(rdns.enter(der.SET))))
+    except (CmsError, LimitExceeded):
+        return name
+    return der.sequence(*found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constraints:
+    permitted: tuple[str, ...] | None
+    excluded: tuple[str, ...]
+
+
+def _subtrees(reader: der.Reader) -> Iterator[str]:
+    while reader.more:
+        tag, content = reader.enter(der.SEQUENCE).any()
+        if tag == _RFC822_NAME:
+            yield content.decode("ascii")
+
+
+def _constraints(certificate: Certificate) -> _Constraints | None:
+    value = certificate.extension(_NAME_CONSTRAINTS)
+    if value is None:
+        return None
+    reader = der.Reader(value).enter(der.SEQUENCE)
+    permitted = tuple(_subtrees(reader.enter(0xA0))) if reader.peek == 0xA0 else ()
+    excluded = tuple(_subtrees(reader.enter(0xA1))) if reader.peek == 0xA1 else ()
+    reader.finish()
+    return _Constraints(permitted or None, excluded)
+
+
+def _domain_within(constraint: str, domain: str) -> bool:
+    if constraint.startswith("."):
+        return domain.endswith(constraint) and len(domain) > len(constraint)
+    return domain == constraint
+
+
+def _within(constraint: str, address: str) -> bool:
+    if "@" in constraint:
+        return address == normal_address(constraint)
+    base = normal_address("@" + constraint)[1:].removesuffix(".")
+    return bool(base) and _domain_within(base, address.rpartition("@")[2])
+
+
+def _comparable(address: str) -> str | None:
+    """The address as constraints see it; None for what no constraint can be applied to.
+
+    A domain in U-labels is such: RFC 9598, 3 wants A-labels, and mapping is guessing.
+    """
+    local, at, domain = address.rpartition("@")
+    plain = address.isprintable() and domain.isascii() and not (set(domain) & set(' ,;<>[]\\"'))
+    if not (local and at and domain and plain):
+        return None
+    return normal_address(address).removesuffix(".")
+
+
+def _violates(rules: _Constraints, addresses: Iterable[str]) -> bool:
+    for address in addresses:
+        form = _comparable(address)
+        if form is None:
+            return bool(rules.permitted or rules.excluded)
+        if any(_within(one, form) for one in rules.excluded):
+            return True
+        if rules.permitted and not any(_within(one, form) for one in rules.permitted):
+            return True
+    return False
+
+
+def address_violation(path: Sequence[Certificate]) -> bool:
+    """Whether an address in a path (anchor first) is outside a constraint of a CA above it.
+
+    certvalidator applies rfc822Name constraints to rfc822Names only, and minds the case of
+    local parts; this one knows SmtpUTF8Mailbox too, and the anchor's own constraints. What
+    cannot be read violates. Raises `CertificateError` where an extension is malformed.
+    """
+    try:
+        rules = [_constraints(one) for one in path[:-1]]
+        for depth, certificate in enumerate(path):
+            if certificate.is_self_issued and depth != len(path) - 1:
+                continue  # RFC 5280, 6.1.3 (b): not applied to self-issued intermediates
+            above = [one for one in rules[:depth] if one is not None]
+            if not above:
+                continue
+            names = (*certificate.addresses, *certificate.subject_addresses)
+            if any(_violates(one, names) for one in above):
+                return True
+    except (CmsError, LimitExceeded, UnicodeDecodeError) as error:
+        raise CertificateError(
+            "The name constraints of an issuer are malformed.", code="certificate.malformed"
+        ) from error
+    return False

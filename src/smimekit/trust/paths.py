@@ -1,0 +1,180 @@
+"""Candidate paths from a certificate up to an anchor, with a budget.
+
+Knows names, key identifiers and signatures. May not know whether a path is valid: that is
+`validate`'s to say. certvalidator's own builder is not used: it is factorial in the number of
+certificates that share a name, and anybody can send those.
+
+Every step costs one unit of the budget, whether its signature matched or was checked before;
+so loops, bombs and meshes of cross-certificates all end.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias, final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError
+from smimekit.limits import Limits
+from smimekit.trust.names import normal_name
+from smimekit.trust.usage import may_issue, structure_reason
+
+__all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
+
+Path: TypeAlias = tuple[Certificate, ...]
+"""Certificates from the anchor (or where the search ended) down to the one in question."""
+
+_MAX_RSA_BITS: Final = 16384
+"""One check with a longer key takes seconds, and the key came from anybody."""
+
+
+def _verify(certificate: Certificate, issuer: Certificate) -> None:
+    key, view = issuer.public_key, certificate.x509
+    signature, data = view.signature, view.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey):
+        padding, digest = view.signature_algorithm_parameters, view.signature_hash_algorithm
+        usable = isinstance(padding, (PKCS1v15, PSS)) and key.key_size <= _MAX_RSA_BITS
+        if not usable or digest is None:
+            raise InvalidSignature
+        key.verify(signature, data, padding, digest)  # type: ignore[arg-type] # narrowed above
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        scheme = view.signature_algorithm_parameters
+        if not isinstance(scheme, ec.ECDSA):
+            raise InvalidSignature
+        key.verify(signature, data, scheme)
+    elif isinstance(key, dsa.DSAPublicKey):
+        digest = view.signature_hash_algorithm
+        if digest is None:
+            raise InvalidSignature
+        key.verify(signature, data, digest)
+    elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        key.verify(signature, data)
+    else:
+        certificate.x509.verify_directly_issued_by(issuer.x509)
+
+
+def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key made the certificate's signature; names are not looked at.
+
+    False also for what cannot be checked: a DSA key that inherits its parameters, for one.
+    """
+    try:
+        _verify(certificate, issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, CertificateError, ValueError, TypeError):
+        return False
+    return True
+
+
+@final
+class Pool:
+    """The certificates that a search may use as issuers: anchors first, then what came along.
+
+    `more` answers for names that the pool does not hold all of: a store.
+    """
+
+    def __init__(
+        self,
+        anchors: Iterable[Certificate],
+        extra: Iterable[Certificate],
+        more: Callable[[bytes], Iterable[Certificate]] = lambda _: (),
+    ) -> None:
+        self.anchors = frozenset(anchors)
+        self._more = more
+        self._by_name: dict[bytes, list[Certificate]] = {}
+        for one in itertools.chain(sorted(self.anchors, key=lambda c: c.fingerprint), extra):
+            self._by_name.setdefault(normal_name(one.subject), []).append(one)
+
+    def issuers(self, certificate: Certificate) -> list[Certificate]:
+        """Certificates with the issuer's name, the likeliest first."""
+        local = self._by_name.get(normal_name(certificate.issuer), ())
+        found = dict.fromkeys(itertools.chain(local, self._more(certificate.issuer)))
+        return sorted(filter(may_issue, found), key=lambda one: self._rank(certificate, one))
+
+    def _rank(self, certificate: Certificate, issuer: Certificate) -> tuple[int, int]:
+        return (_key_id_rank(certificate, issuer), issuer not in self.anchors)
+
+
+def _key_id_rank(certificate: Certificate, issuer: Certificate) -> int:
+    """RFC 5280, 4.2.1.1: the identifiers of issuer and subject key agree, or are unknown."""
+    try:
+        wanted, found = certificate.authority_key_id, issuer.key_id
+    except CertificateError:
+        return 2
+    if wanted is None or found is None:
+        return 1
+    return 0 if wanted == found else 2
+
+
+@final
+class PathSearch:
+    """Iterate once to get the paths that end in an anchor, the likeliest first.
+
+    Afterwards (or so far): `partial`, the longest path that did not; `distrusted`, whether an
+    issuer was met that nobody may rely on; `exhausted`, whether the budget ran out.
+    """
+
+    def __init__(
+        self,
+        certificate: Certificate,
+        pool: Pool,
+        *,
+        distrusted: Callable[[Certificate], bool] = lambda _: False,
+        limits: Limits,
+    ) -> None:
+        self._certificate = certificate
+        self._pool = pool
+        self._is_distrusted = distrusted
+        self._limits = limits
+        self._steps = limits.path_signatures
+        self._checked: dict[tuple[bytes, bytes], bool] = {}
+        self._sound: dict[Certificate, bool] = {}
+        self.partial: Path = (certificate,)
+        self.distrusted = False
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[Path]:
+        if self._certificate in self._pool.anchors:
+            yield (self._certificate,)
+        yield from self._extend((self._certificate,))
+
+    def _extend(self, path: Path) -> Iterator[Path]:
+        if len(path) > len(self.partial):
+            self.partial = path
+        if len(path) >= self._limits.path_certificates:
+            self.exhausted = True
+            return
+        for issuer in self._issuers(path):
+            if issuer in self._pool.anchors:
+                yield (issuer, *path)
+            else:
+                yield from self._extend((issuer, *path))
+
+    def _issuers(self, path: Path) -> Iterator[Certificate]:
+        keys_used = {(normal_name(one.subject), one.spki) for one in path}
+        for issuer in self._pool.issuers(path[0]):
+            if (normal_name(issuer.subject), issuer.spki) in keys_used:
+                continue
+            if self._steps <= 0:
+                self.exhausted = True
+                return
+            self._steps -= 1
+            if not self._signed(path[0], issuer):
+                continue
+            if self._is_distrusted(issuer):
+                self.distrusted = True
+                continue
+            yield issuer
+
+    def _signed(self, certificate: Certificate, issuer: Certificate) -> bool:
+        key = (certificate.der, issuer.spki)
+        if key not in self._checked:
+            self._checked[key] = self._is_sound(issuer) and signature_matches(certificate, issuer)
+        return self._checked[key]
+
+    def _is_sound(self, issuer: Certificate) -> bool:
+        if issuer not in self._sound:
+            self._sound[issuer] = structure_reason(issuer) is None
+        return self._sound[issuer]

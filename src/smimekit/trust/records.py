@@ -1,0 +1,244 @@
+"""What a trust store remembers: plain records and the questions about them. Knows no storage.
+
+Facts (who was seen, where, when, able to do what) and decisions (who is believed) are kept
+apart: a fact never changes a decision, and each decision names who made it, when and why.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from smimekit.certificate import Certificate
+from smimekit.errors import UsageError
+
+__all__ = [
+    "AuditEntry",
+    "ByAddress",
+    "ByFingerprint",
+    "ByIssuerSerial",
+    "ByKeyId",
+    "ByPublicKey",
+    "BySubject",
+    "Capabilities",
+    "Decision",
+    "Purpose",
+    "Query",
+    "Record",
+    "Source",
+    "Verdict",
+    "normal_address",
+    "public_key_fingerprint",
+    "require_aware",
+]
+
+
+class Purpose(StrEnum):
+    """What a certificate is to be used for."""
+
+    VERIFY = "verify"
+    """Check signatures that its owner made."""
+    ENCRYPT = "encrypt"
+    """Encrypt to its owner."""
+
+
+EVERY_PURPOSE = frozenset(Purpose)
+
+
+class Verdict(StrEnum):
+    """What was decided about a certificate by hand."""
+
+    TRUST = "trust"
+    """This certificate is believed, whoever issued it."""
+    REJECT = "reject"
+    """Never to be believed; of a CA: nor what it issued, under any certificate for its key."""
+    ANCHOR = "anchor"
+    """Of a CA: what it issues is believed, as far as RFC 5280, 6.1 lets it."""
+    NONE = "none"
+    """An earlier decision is withdrawn. Only the audit trail holds these."""
+
+
+_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def _a_label(label: str) -> str:
+    # Punycode only, no mapping: IDNA 2003 maps ss and sharp s, and the Kelvin sign and k, onto
+    # each other, and so would hand one owner's mail to another (RFC 5895 leaves it to input).
+    if label.isascii():
+        return label
+    return "xn--" + label.encode("punycode").decode("ascii")
+
+
+def normal_address(address: str) -> str:
+    """The form in which addresses are compared: equal forms, equal mailboxes.
+
+    The domain is lower-cased (ASCII only) and its U-labels become A-labels. The local part is
+    compared without regard to ASCII case, as all mail systems do; other characters exactly
+    (RFC 9598, 5). A text without "@" is its own, useless, form.
+    """
+    local, at, domain = address.rpartition("@")
+    labels = domain.translate(_ASCII_LOWER).split(".")
+    try:
+        host = ".".join(_a_label(label) for label in labels)
+    except UnicodeError:  # a lone surrogate: no domain at all; it stays as it is and equals itself
+        host = domain
+    return local.translate(_ASCII_LOWER) + at + host
+
+
+def public_key_fingerprint(certificate: Certificate) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo, lower-case hex: the same for every renewal."""
+    return hashlib.sha256(certificate.spki).hexdigest()
+
+
+def require_aware(moment: datetime, name: str) -> None:
+    """Raise `UsageError` where `moment` has no time zone: a naive time is an hour wrong."""
+    if moment.utcoffset() is None:
+        raise UsageError(
+            f"{name} has no time zone; give an aware datetime, such as datetime.now(UTC).",
+            code="usage.naive-time",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ByAddress:
+    """Certificates whose subjectAltName holds this mail address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByFingerprint:
+    """The certificate with this SHA-256 (lower-case hex) of its DER."""
+
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByIssuerSerial:
+    """Certificates with this issuer (DER of the Name) and serial number."""
+
+    issuer: bytes
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByKeyId:
+    """Certificates with this subjectKeyIdentifier."""
+
+    key_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BySubject:
+    """Certificates with this subject (DER of the Name)."""
+
+    subject: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ByPublicKey:
+    """Certificates for this key: SHA-256 (lower-case hex) of the SubjectPublicKeyInfo."""
+
+    fingerprint: str
+
+
+Query: TypeAlias = ByAddress | ByFingerprint | ByIssuerSerial | ByKeyId | BySubject | ByPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a certificate was seen. `kind` and `origin` together identify a source.
+
+    `kind`: mail, upload, ldap, smimea, aia, folder, ...; `origin`: the From address, the user,
+    the server; `reference`: the Message-ID or file name. Of one source the newest `at` is kept.
+    """
+
+    kind: str
+    origin: str = ""
+    at: datetime | None = None
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        if self.at is not None:
+            require_aware(self.at, "Source.at")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """SMIMECapabilities (DER) from a good signature made at `signed_at` (RFC 8551, 2.7.1)."""
+
+    der: bytes
+    signed_at: datetime
+
+    def __post_init__(self) -> None:
+        require_aware(self.signed_at, "Capabilities.signed_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What somebody decided about one certificate.
+
+    `until` is the last moment a TRUST or ANCHOR holds, and `scope` the purposes it is for. A
+    REJECT is for ever and for all: it ends only when somebody decides otherwise.
+    """
+
+    verdict: Verdict
+    by: str
+    why: str
+    at: datetime
+    until: datetime | None = None
+    scope: frozenset[Purpose] = EVERY_PURPOSE
+
+    def __post_init__(self) -> None:
+        require_aware(self.at, "Decision.at")
+        if self.until is not None:
+            require_aware(self.until, "Decision.until")
+        if not self.scope:
+            raise UsageError("A decision needs at least one purpose.", code="usage.empty-scope")
+        limited = self.until is not None or self.scope != EVERY_PURPOSE
+        if limited and self.verdict in {Verdict.REJECT, Verdict.NONE}:
+            raise UsageError(
+                "A rejection has no end and no scope; withdraw it when it is over.",
+                code="usage.limited-reject",
+            )
+
+    def holds(self, purpose: Purpose, at: datetime) -> bool:
+        """Whether the decision is for this purpose and not over at this time."""
+        return purpose in self.scope and (self.until is None or at <= self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All that a store remembers about one certificate.
+
+    `revision` counts the decisions made about it; facts leave it alone, so a message that
+    arrives does not disturb the person who is deciding.
+    """
+
+    certificate: Certificate
+    sources: tuple[Source, ...]
+    first_seen: datetime
+    last_seen: datetime
+    capabilities: Capabilities | None = None
+    decision: Decision | None = None
+    revision: int = 0
+
+    @property
+    def anchor(self) -> bool:
+        """Whether it was decided that this CA is believed."""
+        return self.decision is not None and self.decision.verdict is Verdict.ANCHOR
+
+    @property
+    def rejected(self) -> bool:
+        """Whether it was decided that this certificate is never believed."""
+        return self.decision is not None and self.decision.verdict is Verdict.REJECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One decision of the append-only trail; `revision` is the record's after it."""
+
+    fingerprint: str
+    revision: int
+    decision: Decision

@@ -1,0 +1,224 @@
+"""A certificate by itself: well-formed, in time, strong enough, and meant for the purpose?
+
+Knows RFC 5280, 4 and RFC 8550, 4.4. May not know issuers, stores or decisions.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x448, x25519
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.policy import Grade, Policy
+from smimekit.trust.records import Purpose
+from smimekit.trust.status import Reason, Validity
+
+__all__ = [
+    "MAX_CERTIFICATE_BYTES",
+    "judge_validity",
+    "may_issue",
+    "structure_reason",
+    "weak_key_reason",
+]
+
+MAX_CERTIFICATE_BYTES: Final = 128 << 10
+"""The largest certificate that is judged: real ones, ML-DSA included, stay below 20 KiB, and
+certvalidator's cost is not always linear."""
+
+_EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
+_ANY_USAGE: Final = "2.5.29.37.0"
+_MAIL_USAGES: Final = frozenset({_EMAIL_PROTECTION, _ANY_USAGE})
+
+_UNDERSTOOD: Final = frozenset(
+    {
+        "2.5.29.14",  # subjectKeyIdentifier
+        "2.5.29.15",  # keyUsage
+        "2.5.29.17",  # subjectAltName
+        "2.5.29.19",  # basicConstraints
+        "2.5.29.30",  # nameConstraints
+        "2.5.29.31",  # cRLDistributionPoints
+        "2.5.29.32",  # certificatePolicies
+        "2.5.29.33",  # policyMappings
+        "2.5.29.35",  # authorityKeyIdentifier
+        "2.5.29.36",  # policyConstraints
+        "2.5.29.37",  # extKeyUsage
+        "2.5.29.46",  # freshestCRL
+        "2.5.29.54",  # inhibitAnyPolicy
+        "1.3.6.1.5.5.7.1.1",  # authorityInfoAccess
+        "1.3.6.1.5.5.7.1.3",  # qcStatements: says what the certificate is, restricts nothing
+        "1.2.840.113549.1.9.15",  # SMIMECapabilities
+    }
+)
+"""Extensions that may be critical: they are processed, or restrict nothing (RFC 5280, 4.2)."""
+
+
+def _extensions(tbs: der.Reader) -> Iterator[tuple[str, bool]]:
+    while tbs.more and tbs.peek != 0xA3:
+        tbs.raw()
+    if not tbs.more:
+        return
+    extensions = tbs.enter(0xA3).enter(der.SEQUENCE)
+    tbs.finish()
+    while extensions.more:
+        extension = extensions.enter(der.SEQUENCE)
+        oid = extension.oid()
+        critical = extension.peek == der.BOOLEAN and extension.boolean()
+        extension.read(der.OCTET_STRING)
+        extension.finish()
+        yield oid, critical
+
+
+def _structure(certificate: Certificate) -> Reason | None:
+    whole = der.Reader(certificate.der).enter(der.SEQUENCE)
+    tbs = whole.enter(der.SEQUENCE)
+    outer = whole.raw(der.SEQUENCE)
+    if tbs.peek == 0xA0:
+        tbs.raw()
+    tbs.read(der.INTEGER)
+    if tbs.raw(der.SEQUENCE) != outer:
+        return Reason(
+            "certificate.algorithm-mismatch",
+            "The certificate names two different signature algorithms.",
+        )
+    seen: set[str] = set()
+    for oid, critical in _extensions(tbs):
+        if oid in seen:
+            return Reason("certificate.duplicate-extension", f"Extension {oid} stands twice.")
+        if critical and oid not in _UNDERSTOOD:
+            return Reason(
+                "certificate.critical-extension",
+                f"The certificate has a critical extension, {oid}, that is not understood.",
+            )
+        seen.add(oid)
+    return None
+
+
+def _touch(certificate: Certificate) -> None:
+    # Each of these raises CertificateError where its part is malformed. cryptography's reading
+    # of the extensions is a second opinion, and refuses object identifiers of absurd length,
+    # for which certvalidator's ASN.1 library would need quadratic time.
+    certificate.public_key  # noqa: B018
+    certificate.addresses  # noqa: B018
+    certificate.key_usage  # noqa: B018
+    certificate.extended_key_usage  # noqa: B018
+    certificate.is_ca  # noqa: B018
+    certificate.key_id  # noqa: B018
+    certificate.authority_key_id  # noqa: B018
+    certificate.x509.extensions  # noqa: B018
+
+
+def structure_reason(certificate: Certificate) -> Reason | None:
+    """Why the certificate is malformed, or None. Reads it afresh, whatever was read before."""
+    if len(certificate.der) > MAX_CERTIFICATE_BYTES:
+        return Reason("certificate.too-large", "The certificate is too large to be judged.")
+    try:
+        found = _structure(certificate)
+        if found is None:
+            _touch(Certificate(certificate.der))
+    except (CertificateError, CmsError, LimitExceeded) as error:
+        return Reason(error.code, str(error))
+    except (ValueError, TypeError) as error:  # cryptography: malformed or duplicate extensions
+        kind = type(error).__name__
+        return Reason("certificate.malformed", f"The certificate is malformed ({kind}).")
+    return found
+
+
+def weak_key_reason(certificate: Certificate, policy: Policy) -> Reason | None:
+    """Why the policy refuses the key, or None. The certificate is well-formed."""
+    found = policy.key(certificate.public_key)
+    if found.grade is Grade.REFUSED:
+        return Reason("key.weak", f"The policy refuses the certificate's key: {found.reason}.")
+    return None
+
+
+def _extended_usage_reason(certificate: Certificate) -> Reason | None:
+    extended = certificate.extended_key_usage
+    if extended is None or extended & _MAIL_USAGES:
+        return None
+    return Reason(
+        "usage.no-mail",
+        "The certificate's extended key usage does not allow mail (RFC 8550, 4.4.4).",
+    )
+
+
+def _signing_reason(certificate: Certificate) -> Reason | None:
+    if isinstance(certificate.public_key, (x25519.X25519PublicKey, x448.X448PublicKey)):
+        return Reason("usage.key-kind", "A key of this kind cannot sign.")
+    usage = certificate.key_usage
+    if usage is None or usage & {"digitalSignature", "nonRepudiation"}:
+        return None
+    return Reason(
+        "usage.no-signature", "The certificate's key may not sign mail (RFC 8550, 4.4.2)."
+    )
+
+
+def _encryption_usage(certificate: Certificate) -> str | None:
+    """The keyUsage bit that encrypting to this key needs; None: such a key cannot be used."""
+    key = certificate.public_key
+    if isinstance(key, (ec.EllipticCurvePublicKey, x25519.X25519PublicKey, x448.X448PublicKey)):
+        return "keyAgreement"  # RFC 5480, 3; RFC 8410, 5
+    signing = (dsa.DSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
+    if isinstance(key, signing) or type(key).__name__.startswith("MLDSA"):
+        return None
+    return "keyEncipherment"  # RSA; ML-KEM (RFC 9935, 5)
+
+
+def _encrypting_reason(certificate: Certificate) -> Reason | None:
+    needed = _encryption_usage(certificate)
+    if needed is None:
+        return Reason("usage.key-kind", "A key of this kind can only sign.")
+    usage = certificate.key_usage
+    # encipherOnly is about the owner's own use of the key, which is not ours (RFC 5280, 4.2.1.3)
+    if usage is None or (needed in usage and "encipherOnly" not in usage):
+        return None
+    return Reason("usage.no-encryption", f"The certificate's key usage lacks {needed}.")
+
+
+def _time_reason(certificate: Certificate, at: datetime) -> tuple[Validity, Reason] | None:
+    if at < certificate.not_before:
+        text = f"The certificate is valid from {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC."
+        return Validity.NOT_YET, Reason("validity.not_yet", text)
+    if at > certificate.not_after:
+        text = f"The certificate expired on {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC."
+        return Validity.EXPIRED, Reason("validity.expired", text)
+    return None
+
+
+def judge_validity(
+    certificate: Certificate, purpose: Purpose, at: datetime, policy: Policy
+) -> tuple[Validity, tuple[Reason, ...]]:
+    """The worst of what is wrong with the certificate by itself, and every reason."""
+    broken = structure_reason(certificate)
+    if broken is not None:
+        return Validity.MALFORMED, (broken,)
+    found: list[tuple[Validity, Reason]] = []
+    in_time = _time_reason(certificate, at)
+    if in_time is not None:
+        found.append(in_time)
+    weak = weak_key_reason(certificate, policy)
+    if weak is not None:
+        found.append((Validity.WEAK, weak))
+    by_purpose = _signing_reason if purpose is Purpose.VERIFY else _encrypting_reason
+    usage = (_extended_usage_reason(certificate), by_purpose(certificate))
+    found += [(Validity.WRONG_USAGE, one) for one in usage if one is not None]
+    worst = found[0][0] if found else Validity.OK
+    return worst, tuple(reason for _, reason in found)
+
+
+def may_issue(certificate: Certificate) -> bool:
+    """Whether a certificate says that its key may sign other certificates, for mail.
+
+    A CA with an extended key usage that leaves out mail may not (CA/B S/MIME BR, 7.1.2.2 (g)).
+    """
+    try:
+        usage, extended = certificate.key_usage, certificate.extended_key_usage
+        return (
+            certificate.is_ca
+            and (usage is None or "keyCertSign" in usage)
+            and (extended is None or bool(extended & _MAIL_USAGES))
+        )
+    except CertificateError:
+        return False

@@ -1,0 +1,62 @@
+"""What all tests share: the vectors, the foreign programs, and how hard hypothesis tries.
+
+`SMIMEKIT_CI=1` (set by `.ci/run`) makes a missing foreign program a failure; elsewhere its
+tests are skipped. `SMIMEKIT_VECTORS` names the folder of vectors where it is not beside the
+project. `HYPOTHESIS_PROFILE` chooses one of the profiles below.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+IN_CI = os.environ.get("SMIMEKIT_CI", "") not in {"", "0"}
+PACKAGES = {"certutil": "libnss3-tools", "cmsutil": "libnss3-tools", "pk12util": "libnss3-tools"}
+"""The Debian packages of the programs that are not named like theirs."""
+
+# No deadlines: a busy machine is no bug. In CI the examples follow from the test alone, so
+# that a failure belongs to the commit, and can be had again.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("dev", deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "ci", deadline=None, suppress_health_check=SLOW, derandomize=True, print_blob=True
+)
+settings.register_profile("thorough", deadline=None, suppress_health_check=SLOW, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if IN_CI else "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a foreign program is an interop test."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "require_program" in item.fixturenames:
+            item.add_marker(pytest.mark.interop)
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The folder of vectors; the test is skipped where there is none."""
+    folder = Path(os.environ.get("SMIMEKIT_VECTORS") or ROOT.parent / "shared" / "vectors")
+    if not folder.is_dir():
+        pytest.skip(f"no vectors in {folder}: set SMIMEKIT_VECTORS to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], str]:
+    """`require_program("openssl")` gives its path, or skips the test (in CI: fails it)."""
+    return find_program
+
+
+def find_program(name: str) -> str:
+    found = shutil.which(name)
+    if found is not None:
+        return found
+    reason = f"{name} is not installed (Debian package {PACKAGES.get(name, name)})"
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)

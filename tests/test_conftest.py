@@ -1,0 +1,67 @@
+"""The helpers of the tests keep what they promise: a missing peer skips here, fails in CI."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = Path(__file__).with_name("conftest.py")
+PEER = """
+def test_peer(require_program):
+    require_program("no-such-program")
+"""
+VECTORS = """
+def test_vectors(vectors):
+    assert vectors.name == "here"
+"""
+
+
+def run(folder: Path, source: str, *options: str, **variables: str) -> str:
+    """The output of pytest over one test file beside our conftest, in a project of its own."""
+    tests = folder / "project" / "tests"
+    tests.mkdir(parents=True)
+    (tests / "conftest.py").write_bytes(CONFTEST.read_bytes())
+    (tests / "test_it.py").write_text(source)
+    (folder / "project" / "pytest.ini").write_text("[pytest]\nmarkers = interop: peers\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SMIMEKIT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rsf", "-p", "no:cacheprovider", *options],
+        cwd=folder / "project",
+        env=kept | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_missing_program_skips_with_the_reason(tmp_path: Path) -> None:
+    output = run(tmp_path, PEER)
+    assert "1 skipped" in output
+    assert "no-such-program is not installed" in output
+
+
+def test_missing_program_fails_in_ci(tmp_path: Path) -> None:
+    output = run(tmp_path, PEER, SMIMEKIT_CI="1")
+    assert "1 failed" in output
+    assert "no-such-program is not installed" in output
+
+
+@pytest.mark.parametrize(
+    ("marker", "counted"), [("interop", "1 skipped"), ("not interop", "1 deselected")]
+)
+def test_peer_tests_are_marked_as_interop(tmp_path: Path, marker: str, counted: str) -> None:
+    assert counted in run(tmp_path, PEER, "-m", marker)
+
+
+def test_vectors_come_from_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    assert "1 passed" in run(tmp_path, VECTORS, SMIMEKIT_VECTORS=str(tmp_path / "here"))
+
+
+def test_missing_vectors_skip_with_the_reason(tmp_path: Path) -> None:
+    output = run(tmp_path, VECTORS)
+    assert "1 skipped" in output
+    assert "no vectors in" in output
