@@ -13,9 +13,12 @@ from smimekit.mime.address import parse_mailboxes, same_address
     [
         (b"jdoe@machine.example", [("jdoe@machine.example", "")]),
         # RFC 5322, A.1.2 and A.1.3
-        (b'"Joe Q. Public" <john.q.public@example.com>', [("john.q.public@example.com", "Joe Q. Public")]),
         (
-            b'Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>',
+            b'"Joe Q. Public" <john.q.public@example.com>',
+            [("john.q.public@example.com", "Joe Q. Public")],
+        ),
+        (
+            b"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
             [("mary@x.test", "Mary Smith"), ("jdoe@example.org", ""), ("one@y.test", "Who?")],
         ),
         (
@@ -37,8 +40,14 @@ from smimekit.mime.address import parse_mailboxes, same_address
             [("c@public.example", "Chris Jones"), ("joe@example.org", "")],
         ),
         # A.6: obsolete
-        (b"Joe Q. Public <john.q.public@example.com>", [("john.q.public@example.com", "Joe Q. Public")]),
-        (b"Mary Smith <@node.test:mary@example.net>, , jdoe@test   . example", [("mary@example.net", "Mary Smith"), ("jdoe@test.example", "")]),
+        (
+            b"Joe Q. Public <john.q.public@example.com>",
+            [("john.q.public@example.com", "Joe Q. Public")],
+        ),
+        (
+            b"Mary Smith <@node.test:mary@example.net>, , jdoe@test   . example",
+            [("mary@example.net", "Mary Smith"), ("jdoe@test.example", "")],
+        ),
         (b"<@a.test,,@b.test:c@d.test>", [("c@d.test", "")]),
         (b'"quoted local"@x.test', [('"quoted local"@x.test', "")]),
         (b'"plain"@x.test', [("plain@x.test", "")]),
@@ -53,7 +62,7 @@ from smimekit.mime.address import parse_mailboxes, same_address
         (b'"ceo@bank.test" <evil@x.test>', [("evil@x.test", "ceo@bank.test")]),
     ],
 )
-def test_read(value, found):
+def test_read(value: bytes, found: list[tuple[str, str]]) -> None:
     assert [(mailbox.address, mailbox.display) for mailbox in parse_mailboxes(value)] == found
 
 
@@ -95,7 +104,7 @@ def test_read(value, found):
         b"a@b@x.test",
     ],
 )
-def test_refused(value):
+def test_refused(value: bytes) -> None:
     with pytest.raises(MimeError):
         parse_mailboxes(value)
 
@@ -129,13 +138,37 @@ def test_refused(value):
         ("a@" + "é" * 64, "a@" + "É" * 64, False),
     ],
 )
-def test_same(a, b, same):
+def test_same(a: str, b: str, same: bool) -> None:
     assert same_address(a, b) is same
     assert same_address(b, a) is same
 
 
-@given(st.lists(st.sampled_from([b"a", b"@", b"<", b">", b"(", b")", b":", b";", b",", b".", b'"', b"[", b"]", b" ", b"\\", b"\xff", b"\xc3\xa9"])))
-def test_any_bytes_give_mailboxes_or_an_error(pieces):
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"a",
+                b"@",
+                b"<",
+                b">",
+                b"(",
+                b")",
+                b":",
+                b";",
+                b",",
+                b".",
+                b'"',
+                b"[",
+                b"]",
+                b" ",
+                b"\\",
+                b"\xff",
+                b"\xc3\xa9",
+            ]
+        )
+    )
+)
+def test_any_bytes_give_mailboxes_or_an_error(pieces: list[bytes]) -> None:
     try:
         found = parse_mailboxes(b"".join(pieces))
     except SmimeError:
@@ -147,6 +180,6 @@ def test_any_bytes_give_mailboxes_or_an_error(pieces):
 
 
 @given(st.text(), st.text())
-def test_same_is_symmetric_for_any_text(a, b):
+def test_same_is_symmetric_for_any_text(a: str, b: str) -> None:
     assert same_address(a, b) == same_address(b, a)
     assert same_address("a@" + a, "b@" + a) is False

@@ -26,12 +26,12 @@ _TEXT = st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b" "])).map(b"".j
         (b"\n\r", b"\r\n\r"),
     ],
 )
-def test_examples(data, canonical):
+def test_examples(data: bytes, canonical: bytes) -> None:
     assert b"".join(to_crlf([data])) == canonical
 
 
 @given(_TEXT, st.integers(1, 5))
-def test_it_is_the_plain_rule_however_cut(data, size):
+def test_it_is_the_plain_rule_however_cut(data: bytes, size: int) -> None:
     expected = re.sub(rb"\r?\n", b"\r\n", data)
     assert b"".join(to_crlf([data])) == expected
     assert b"".join(to_crlf(data[at : at + size] for at in range(0, len(data), size))) == expected
@@ -39,10 +39,10 @@ def test_it_is_the_plain_rule_however_cut(data, size):
 
 
 @given(_TEXT)
-def test_canonical_means_no_half_of_a_line_break(data):
+def test_canonical_means_no_half_of_a_line_break(data: bytes) -> None:
     rest = data.replace(b"\r\n", b"")
     assert is_canonical(data) == (b"\r" not in rest and b"\n" not in rest)
 
 
-def test_the_lf_form():
+def test_the_lf_form() -> None:
     assert to_lf(b"a\r\nb\rc\n") == b"a\nb\rc\n"

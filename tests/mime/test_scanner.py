@@ -24,7 +24,7 @@ def parts(body: bytes, boundary: bytes = b"b") -> list[bytes]:
     return [part.bytes() for part in split(Span.of(body), boundary, limits=LIMITS).parts]
 
 
-def test_the_example_of_rfc_2046():
+def test_the_example_of_rfc_2046() -> None:
     body = (
         b"This is the preamble.\r\n"
         b"\r\n--simple boundary\r\n\r\n"
@@ -57,7 +57,10 @@ def test_the_example_of_rfc_2046():
         (b"--b\r\n--b--\r\n", [b""]),
         (b"--b\n--b\n--b--", [b"", b""]),
         # A line that begins like a delimiter is none.
-        (b"--b\r\n--bb\r\n--b--x\r\n--b x\r\n--b-\r\n--b\r\r\n--b--", [b"--bb\r\n--b--x\r\n--b x\r\n--b-\r\n--b\r"]),
+        (
+            b"--b\r\n--bb\r\n--b--x\r\n--b x\r\n--b-\r\n--b\r\r\n--b--",
+            [b"--bb\r\n--b--x\r\n--b x\r\n--b-\r\n--b\r"],
+        ),
         (b"--b\r\nx--b\r\n --b\r\n\r--b\r\n--b--", [b"x--b\r\n --b\r\n\r--b"]),
         # After the closing delimiter all is epilogue.
         (b"--b\r\none\r\n--b--\r\n--b\r\ntwo\r\n--b--", [b"one"]),
@@ -74,13 +77,13 @@ def test_the_example_of_rfc_2046():
         (b"no boundary at all\r\n", []),
     ],
 )
-def test_split(body, found):
+def test_split(body: bytes, found: list[bytes]) -> None:
     assert parts(body) == found
     for size in (1, 2, 3, 5, 7):
         assert list(delimiters(cut(body, size), b"b")) == list(delimiters([body], b"b"))
 
 
-def test_closed():
+def test_closed() -> None:
     assert split(Span.of(b"--b\r\nx\r\n--b--"), b"b", limits=LIMITS).closed
     assert not split(Span.of(b"--b\r\nx\r\n--b\r\n"), b"b", limits=LIMITS).closed
     assert not split(Span.of(b"--b\r\nx\r\n--b--x\r\n"), b"b", limits=LIMITS).closed
@@ -88,23 +91,25 @@ def test_closed():
     assert (nothing.closed, nothing.preamble.bytes(), len(nothing.epilogue)) == (False, b"text", 0)
 
 
-def test_a_boundary_that_begins_like_the_outer_one():
+def test_a_boundary_that_begins_like_the_outer_one() -> None:
     inner = b"--ab\r\nin\r\n--ab--\r\n"
     assert parts(b"--a\r\n" + inner + b"\r\n--a--", b"a") == [inner]
 
 
-_PIECES = st.sampled_from([b"--b", b"--b--", b"--bb", b"\r\n", b"\n", b"\r", b"-", b" ", b"\t", b"x", b"--"])
+_PIECES = st.sampled_from(
+    [b"--b", b"--b--", b"--bb", b"\r\n", b"\n", b"\r", b"-", b" ", b"\t", b"x", b"--"]
+)
 
 
 @given(st.lists(_PIECES, max_size=40).map(b"".join), st.integers(1, 9))
-def test_any_cut_finds_the_same(body, size):
+def test_any_cut_finds_the_same(body: bytes, size: int) -> None:
     whole = list(delimiters([body], b"b"))
     assert list(delimiters(cut(body, size), b"b")) == whole
     assert list(delimiters([b"", *cut(body, size), b""], b"b")) == whole
 
 
 @given(st.lists(_PIECES, max_size=40).map(b"".join))
-def test_the_spans_are_the_body_and_in_order(body):
+def test_the_spans_are_the_body_and_in_order(body: bytes) -> None:
     found = split(Span.of(body), b"b", limits=LIMITS)
     at = found.preamble.end
     for part in found.parts:
@@ -116,7 +121,7 @@ def test_the_spans_are_the_body_and_in_order(body):
 
 
 @given(st.lists(_PIECES, max_size=40).map(b"".join))
-def test_it_agrees_with_a_reading_line_by_line(body):
+def test_it_agrees_with_a_reading_line_by_line(body: bytes) -> None:
     """A slow reading of RFC 2046: a line is a delimiter when nothing but blanks follows it."""
     expected = []
     at = 0
@@ -133,18 +138,18 @@ def test_it_agrees_with_a_reading_line_by_line(body):
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
-def test_endless_padding_is_refused(size):
+def test_endless_padding_is_refused(size: int) -> None:
     body = b"--b" + b" " * 999 + b"x\r\n"
     with pytest.raises(MimeError) as caught:
         list(delimiters(cut(body, size), b"b"))
     assert caught.value.code == "mime.delimiter"
 
 
-def test_padding_of_a_line_is_accepted():
+def test_padding_of_a_line_is_accepted() -> None:
     assert parts(b"--b" + b" " * 998 + b"\r\nx\r\n--b--") == [b"x"]
 
 
-def test_parts_are_counted():
+def test_parts_are_counted() -> None:
     body = b"--b\n" * 12 + b"--b--"
     with pytest.raises(LimitExceeded) as caught:
         split(Span.of(body), b"b", limits=replace(LIMITS, mime_parts=10))
@@ -153,7 +158,7 @@ def test_parts_are_counted():
         split(Span.of(b"--b\n" * 12), b"b", limits=replace(LIMITS, mime_parts=10))
 
 
-def test_a_file_is_scanned_where_it_is():
+def test_a_file_is_scanned_where_it_is() -> None:
     file = BytesIO(b"skip" + b"--b\r\none\r\n--b--")
     file.seek(4)
     found = split(Span.of_file(file), b"b", limits=LIMITS)
@@ -161,7 +166,7 @@ def test_a_file_is_scanned_where_it_is():
 
 
 @pytest.mark.parametrize("boundary", ["simple boundary", "a" * 70, "=_x'()+,-./:?", "*{}%"])
-def test_boundaries(boundary):
+def test_boundaries(boundary: str) -> None:
     assert boundary_of(parse_content_type(b'a/b; boundary="%s"' % boundary.encode()))
 
 
@@ -177,7 +182,7 @@ def test_boundaries(boundary):
         b"multipart/mixed; boundary*=us-ascii''a%0Db",
     ],
 )
-def test_boundaries_refused(value):
+def test_boundaries_refused(value: bytes) -> None:
     with pytest.raises(MimeError) as caught:
         boundary_of(parse_content_type(value))
     assert caught.value.code == "mime.boundary"
@@ -192,7 +197,7 @@ def signed(body: bytes, header: bytes = SIGNED) -> tuple[bytes, bytes]:
     return first.bytes(), second.bytes()
 
 
-def test_signed_parts_are_byte_exact():
+def test_signed_parts_are_byte_exact() -> None:
     entity = b"A: 1 \r\n\r\n \n\0\xff\r mixed \n"
     body = b"pre\r\n--b\r\n" + entity + b"\r\n--b\r\nsig\r\n--b--\r\nepilogue\r\n"
     assert signed(body) == (entity, b"sig")
@@ -209,7 +214,7 @@ def test_signed_parts_are_byte_exact():
         b"",
     ],
 )
-def test_not_exactly_two_parts(body):
+def test_not_exactly_two_parts(body: bytes) -> None:
     with pytest.raises(MimeError) as caught:
         signed(body)
     assert caught.value.code == "mime.signed-parts"
@@ -226,7 +231,7 @@ def test_not_exactly_two_parts(body):
         (SIGNED + b"Content-Transfer-Encoding: quoted-printable\r\n", "mime.encoded-multipart"),
     ],
 )
-def test_ambiguous_headers(header, code):
+def test_ambiguous_headers(header: bytes, code: str) -> None:
     with pytest.raises(MimeError) as caught:
         signed(b"--b\r\none\r\n--b\r\ntwo\r\n--b--\r\n", header)
     assert caught.value.code == code

@@ -2,6 +2,7 @@
 
 import base64
 import quopri
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -21,15 +22,19 @@ def cut(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-def result(chunks, decoder):
+def result(
+    chunks: list[bytes], decoder: Callable[[Iterable[bytes]], Iterator[bytes]]
+) -> bytes | str:
     try:
         return b"".join(decoder(chunks))
     except SmimeError as error:
         return error.code
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 56, 57, 58, 57 * 1024 - 1, 57 * 1024, 57 * 1024 + 1, 200_000])
-def test_base64_lines(size):
+@pytest.mark.parametrize(
+    "size", [0, 1, 2, 3, 56, 57, 58, 57 * 1024 - 1, 57 * 1024, 57 * 1024 + 1, 200_000]
+)
+def test_base64_lines(size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     data = data[:size]
     expected = base64.encodebytes(data).replace(b"\n", b"\r\n")
@@ -39,7 +44,7 @@ def test_base64_lines(size):
 
 
 @given(st.lists(st.binary(max_size=200)))
-def test_base64_comes_back(chunks):
+def test_base64_comes_back(chunks: list[bytes]) -> None:
     text = b"".join(encode_base64(chunks))
     assert text == base64.encodebytes(b"".join(chunks)).replace(b"\n", b"\r\n")
     assert b"".join(decode_base64([text])) == b"".join(chunks)
@@ -57,24 +62,46 @@ def test_base64_comes_back(chunks):
         (b"QUJDQQ==", b"ABCA"),
     ],
 )
-def test_base64_read(text, data):
+def test_base64_read(text: bytes, data: bytes) -> None:
     assert b"".join(decode_base64([text])) == data
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"Q", b"QQ", b"QQ=", b"QUJ", b"=", b"====", b"Q===", b"QQ==QQ==", b"QQ==Q", b"QQ===", b"QUI==",
-     b"QU!D", b"QUJD\0", b"QU-_", b"QQ=A", b"QUJD--\r\nfooter", b"\xc3\xa9aa", b"QQ==\r\n--", b"Q=Q="],
+    [
+        b"Q",
+        b"QQ",
+        b"QQ=",
+        b"QUJ",
+        b"=",
+        b"====",
+        b"Q===",
+        b"QQ==QQ==",
+        b"QQ==Q",
+        b"QQ===",
+        b"QUI==",
+        b"QU!D",
+        b"QUJD\0",
+        b"QU-_",
+        b"QQ=A",
+        b"QUJD--\r\nfooter",
+        b"\xc3\xa9aa",
+        b"QQ==\r\n--",
+        b"Q=Q=",
+    ],
 )
-def test_base64_refused(text):
+def test_base64_refused(text: bytes) -> None:
     for size in (1, 2, 3, 4, 100):
         with pytest.raises(MimeError) as caught:
             b"".join(decode_base64(cut(text, size)))
         assert caught.value.code == "mime.base64"
 
 
-@given(st.lists(st.sampled_from([b"Q", b"QUJD", b"=", b"\r\n", b" ", b"!", b"Q="])).map(b"".join), st.integers(1, 5))
-def test_base64_any_cut_gives_the_same(text, size):
+@given(
+    st.lists(st.sampled_from([b"Q", b"QUJD", b"=", b"\r\n", b" ", b"!", b"Q="])).map(b"".join),
+    st.integers(1, 5),
+)
+def test_base64_any_cut_gives_the_same(text: bytes, size: int) -> None:
     assert result(cut(text, size), decode_base64) == result([text], decode_base64)
 
 
@@ -97,37 +124,60 @@ def test_base64_any_cut_gives_the_same(text, size):
         (b"\xff_", b"\xff_"),
     ],
 )
-def test_quoted_printable_read(text, data):
+def test_quoted_printable_read(text: bytes, data: bytes) -> None:
     assert b"".join(decode_quoted_printable([text])) == data
     for size in (1, 2, 3):
         assert b"".join(decode_quoted_printable(cut(text, size))) == data
 
 
-@pytest.mark.parametrize("text", [b"=", b"=4", b"=XY", b"=4G", b"==41", b"==\r\n41", b"=4=\r\n1", b"a=b", b"=\rx", b"= x"])
-def test_quoted_printable_refused(text):
+@pytest.mark.parametrize(
+    "text",
+    [b"=", b"=4", b"=XY", b"=4G", b"==41", b"==\r\n41", b"=4=\r\n1", b"a=b", b"=\rx", b"= x"],
+)
+def test_quoted_printable_refused(text: bytes) -> None:
     for size in (1, 2, 3, 100):
         with pytest.raises(MimeError) as caught:
             b"".join(decode_quoted_printable(cut(text + b".", size)))
         assert caught.value.code == "mime.quoted-printable"
 
 
-_QP = st.lists(st.sampled_from([b"a", b"=", b"41", b"=41", b"\r", b"\n", b"\r\n", b" ", b"\t", b"=\r\n"]))
+_QP = st.lists(
+    st.sampled_from([b"a", b"=", b"41", b"=41", b"\r", b"\n", b"\r\n", b" ", b"\t", b"=\r\n"])
+)
 
 
 @given(_QP.map(b"".join), st.integers(1, 5))
-def test_quoted_printable_any_cut_gives_the_same(text, size):
-    assert result(cut(text, size), decode_quoted_printable) == result([text], decode_quoted_printable)
+def test_quoted_printable_any_cut_gives_the_same(text: bytes, size: int) -> None:
+    assert result(cut(text, size), decode_quoted_printable) == result(
+        [text], decode_quoted_printable
+    )
 
 
 @pytest.mark.parametrize("size", [1, 500, 100_000])
-def test_endless_blanks_are_refused(size):
+def test_endless_blanks_are_refused(size: int) -> None:
     with pytest.raises(MimeError):
         b"".join(decode_quoted_printable(cut(b"a" + b" " * 3_000 + b"b", size)))
 
 
 _TEXT = st.lists(
     st.one_of(
-        st.sampled_from([b"\r\n", b" ", b"\t", b"From ", b".", b"-", b"--", b"=", b"\r", b"\n", b"\0", b"x" * 73, b"x"]),
+        st.sampled_from(
+            [
+                b"\r\n",
+                b" ",
+                b"\t",
+                b"From ",
+                b".",
+                b"-",
+                b"--",
+                b"=",
+                b"\r",
+                b"\n",
+                b"\0",
+                b"x" * 73,
+                b"x",
+            ]
+        ),
         st.binary(max_size=8),
         st.text(max_size=30).map(lambda text: text.encode("utf-8", "replace")),
     ),
@@ -136,7 +186,7 @@ _TEXT = st.lists(
 
 
 @given(_TEXT)
-def test_quoted_printable_comes_back_and_is_safe(data):
+def test_quoted_printable_comes_back_and_is_safe(data: bytes) -> None:
     text = encode_quoted_printable(data)
     assert b"".join(decode_quoted_printable([text])) == data
     assert quopri.decodestring(text) == data
@@ -166,11 +216,11 @@ def test_quoted_printable_comes_back_and_is_safe(data):
         (b"x" * 75 + b"From me", b"x" * 75 + b"=\r\n=46rom me"),
     ],
 )
-def test_quoted_printable_written(data, text):
+def test_quoted_printable_written(data: bytes, text: bytes) -> None:
     assert encode_quoted_printable(data) == text
 
 
-def test_decode_chooses():
+def test_decode_chooses() -> None:
     assert b"".join(decode([b"QQ=="], "base64")) == b"A"
     assert b"".join(decode([b"=41"], "quoted-printable")) == b"A"
     for encoding in ("7bit", "8bit", "binary"):
