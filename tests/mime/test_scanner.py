@@ -108,6 +108,27 @@ def test_any_cut_finds_the_same(body: bytes, size: int) -> None:
     assert list(delimiters([b"", *cut(body, size), b""], b"b")) == whole
 
 
+def found(chunks: list[bytes]) -> object:
+    try:
+        return list(delimiters(chunks, b"b"))
+    except MimeError as error:
+        return error.code
+
+
+_PADDED = st.one_of(_PIECES, st.sampled_from([b" " * 997, b"\t" * 998, b"\n--b", b"\n--b--"]))
+
+
+@given(st.lists(_PADDED, max_size=12).map(b"".join), st.integers(1, 1500))
+def test_any_cut_finds_the_same_padding(body: bytes, size: int) -> None:
+    assert found(cut(body, size)) == found([body])
+
+
+def test_padding_in_the_epilogue_is_nobodys_business() -> None:
+    body = b"--b\r\nx\r\n--b--\r\n--b" + b" " * 2000
+    assert found([body]) == found(cut(body, 1))
+    assert parts(body) == [b"x"]
+
+
 @given(st.lists(_PIECES, max_size=40).map(b"".join))
 def test_the_spans_are_the_body_and_in_order(body: bytes) -> None:
     found = split(Span.of(body), b"b", limits=LIMITS)

@@ -79,6 +79,7 @@ def test_base64_read(text: bytes, data: bytes) -> None:
         b"QQ==QQ==",
         b"QQ==Q",
         b"QQ===",
+        b"QUJD====",
         b"QUI==",
         b"QU!D",
         b"QUJD\0",

@@ -74,6 +74,8 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _decode_groups(data: bytes) -> bytes:
+    if data.endswith(b"==="):  # binascii takes a group of padding alone
+        raise _bad_base64()
     try:
         return binascii.a2b_base64(data, strict_mode=True)
     except binascii.Error:
