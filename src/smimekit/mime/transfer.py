@@ -65,8 +65,6 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
         held = data[whole:]
         decoded = _decode_groups(data[:whole])
         padded = data.endswith(b"=", 0, whole)
-        if padded and held:
-            raise _bad_base64()
         if decoded:
             yield decoded
     if held:
