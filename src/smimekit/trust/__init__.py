@@ -2,6 +2,7 @@
 
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.judge import Judgement, Selection, Trust
+from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
     AuditEntry,
     ByAddress,
@@ -61,5 +62,7 @@ __all__ = [
     "Validity",
     "Verdict",
     "normal_address",
+    "open_store",
     "status_of",
+    "system_roots",
 ]
