@@ -31,8 +31,14 @@ __all__ = [
     "ECDH_SCHEMES",
     "EC_PUBLIC_KEY",
     "ED25519",
+    "HMACS",
+    "HMAC_SHA256",
     "KEY_WRAPS",
     "MGF1",
+    "PASSWORD_CIPHERS",
+    "PBES2",
+    "PBKDF2",
+    "PBMAC1",
     "RC2_CBC",
     "RSAES_OAEP",
     "RSASSA_PSS",
@@ -56,6 +62,7 @@ __all__ = [
     "EcdhScheme",
     "KeyWrap",
     "Mode",
+    "PasswordCipher",
     "RsaPadding",
     "SignatureKind",
     "SignatureScheme",
@@ -562,3 +569,48 @@ CONTENT_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+# --- password-based encryption: RFC 7292, App. C; RFC 8018; RFC 9579 -----------------------
+
+PBES2: Final = "1.2.840.113549.1.5.13"
+PBKDF2: Final = "1.2.840.113549.1.5.12"
+PBMAC1: Final = "1.2.840.113549.1.5.14"
+
+HMACS: Final[Mapping[str, Digest]] = MappingProxyType(
+    {
+        "1.2.840.113549.2.7": SHA1,
+        "1.2.840.113549.2.8": SHA224,
+        "1.2.840.113549.2.9": SHA256,
+        "1.2.840.113549.2.10": SHA384,
+        "1.2.840.113549.2.11": SHA512,
+    }
+)
+"""HMAC with a digest (RFC 8018, B.1.2): the pseudorandom functions of PBKDF2, and MACs."""
+
+HMAC_SHA256: Final = "1.2.840.113549.2.9"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PasswordCipher:
+    """A cipher keyed by the PKCS #12 key derivation with SHA-1 (RFC 7292, App. C)."""
+
+    name: str
+    oid: str
+    cipher: ContentCipher
+    key_size: int
+    """In bytes; for RC2 all its bits are effective."""
+
+
+PASSWORD_CIPHERS: Final[Mapping[str, PasswordCipher]] = MappingProxyType(
+    {
+        row.oid: row
+        for row in (
+            PasswordCipher("pbe-sha1-des-ede3", "1.2.840.113549.1.12.1.3", DES_EDE3_CBC, 24),
+            PasswordCipher("pbe-sha1-des-ede2", "1.2.840.113549.1.12.1.4", DES_EDE3_CBC, 16),
+            PasswordCipher("pbe-sha1-rc2-128", "1.2.840.113549.1.12.1.5", RC2_CBC, 16),
+            PasswordCipher("pbe-sha1-rc2-40", "1.2.840.113549.1.12.1.6", RC2_CBC, 5),
+        )
+    }
+)

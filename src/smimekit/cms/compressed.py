@@ -1,0 +1,71 @@
+"""CompressedData (RFC 3274): inflated within limits. Knows zlib and nothing about mail."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from smimekit import der
+from smimekit.algorithms import AlgorithmIdentifier
+from smimekit.cms.ber import BerReader
+from smimekit.cms.content import Sink
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.limits import Limits
+from smimekit.span import CHUNK
+
+__all__ = ["read_compressed_data"]
+
+_ZLIB: Final = "1.2.840.113549.1.9.16.3.8"
+_FREE_BYTES: Final = 1 << 20
+"""Output that needs no input to justify it: the ratio of a short text may be any."""
+
+
+def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> None:
+    """Inflate the content into the sink, to its end.
+
+    `reader` stands inside the ContentInfo's explicit tag. Raises CmsError and
+    LimitExceeded.
+    """
+    reader.enter(der.SEQUENCE)
+    reader.value(der.INTEGER)
+    algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
+    if algorithm.oid != _ZLIB:
+        raise CmsError(
+            f"The compression algorithm {algorithm.oid} is not supported.", code="cms.compression"
+        )
+    reader.enter(der.SEQUENCE)
+    reader.value(der.OID)
+    reader.enter(0xA0)
+    for chunk in _inflate(reader.octets(), limits):
+        into.write(chunk)
+    for _ in range(3):
+        reader.leave()
+
+
+def _inflate(chunks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:
+    inflating = zlib.decompressobj()
+    taken = given = 0
+    try:
+        for chunk in chunks:
+            taken += len(chunk)
+            out, data = b"", chunk
+            while data or len(out) == CHUNK:  # a full piece: there may be more behind it
+                out = inflating.decompress(data, CHUNK)
+                given += len(out)
+                _bound(taken, given, limits)
+                yield out
+                data = inflating.unconsumed_tail
+    except zlib.error:
+        raise _malformed() from None
+    if not inflating.eof or inflating.unused_data:
+        raise _malformed()
+
+
+def _bound(taken: int, given: int, limits: Limits) -> None:
+    if given > limits.inflated_bytes:
+        raise LimitExceeded("Compressed content grows too large.", code="limit.inflated-bytes")
+    if given > _FREE_BYTES + taken * limits.inflate_ratio:
+        raise LimitExceeded("Compressed content grows too fast.", code="limit.inflate-ratio")
+
+
+def _malformed() -> CmsError:
+    return CmsError("The compressed content is malformed.", code="cms.compression")

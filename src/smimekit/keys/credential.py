@@ -1,0 +1,282 @@
+"""A private key with its certificate, and the files that hold both.
+
+Knows which certificate is whose and what it may be used for. May not know messages, nor
+whether anybody trusts the certificate.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, Self, final
+
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from smimekit.certificate import Certificate, load_certificates
+from smimekit.errors import CertificateError, UsageError
+from smimekit.keys.failures import malformed, no_key
+from smimekit.keys.pem import is_pem, pem_blocks
+from smimekit.keys.pkcs12 import CertificateBag, KeyBag, read_pfx, write_pfx
+from smimekit.keys.software import SoftwareKey, load_key_block, load_private_key
+from smimekit.limits import Limits
+from smimekit.primitives import PublicKey
+from smimekit.private_key import PrivateKey
+
+__all__ = ["Credential"]
+
+_SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
+_CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+
+
+@final
+@dataclass(frozen=True, slots=True, repr=False)
+class Credential:
+    """A private key, its certificate, and the CA certificates above it, nearest first.
+
+    People with one key pair for signing and another for encryption have one credential
+    whose `siblings` are the other pairs; siblings have no siblings themselves. Raises
+    UsageError where key and certificate do not belong together.
+    """
+
+    key: PrivateKey
+    certificate: Certificate
+    chain: tuple[Certificate, ...] = ()
+    siblings: tuple["Credential", ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if _spki(self.key.public_key) != _spki(self.certificate.public_key):
+            raise UsageError(
+                f"The private key does not belong to the certificate of "
+                f"{self.certificate.subject_text}.",
+                code="usage.key-mismatch",
+            )
+        if any(sibling.siblings for sibling in self.siblings):
+            raise UsageError("A sibling of a credential has siblings.", code="usage.siblings")
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.siblings)} more" if self.siblings else ""
+        return f"<Credential {self.certificate!r}{more}>"
+
+    # --- what it is for -------------------------------------------------------------------
+
+    @property
+    def all(self) -> tuple["Credential", ...]:
+        """Itself and its siblings."""
+        return (self, *self.siblings)
+
+    @property
+    def signing(self) -> "Credential":
+        """The one to sign with; UsageError where none may sign."""
+        for credential in self.all:
+            if may_sign(credential.certificate):
+                return credential
+        raise UsageError(
+            f"The certificate of {self.certificate.subject_text} is not for signing.",
+            code="usage.not-for-signing",
+        )
+
+    @property
+    def encryption_certificate(self) -> Certificate | None:
+        """The certificate that others should encrypt to, or None (RFC 8551, 2.5.3)."""
+        for credential in self.all:
+            if may_encrypt(credential.certificate):
+                return credential.certificate
+        return None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The mail addresses of all the certificates, as written, each once."""
+        found = [address for each in self.all for address in each.certificate.addresses]
+        return tuple(dict.fromkeys(found))
+
+    # --- files ----------------------------------------------------------------------------
+
+    @classmethod
+    def from_pkcs12(
+        cls, data: bytes | str | os.PathLike[str], password: str | bytes | None = None
+    ) -> Self:
+        """From a PKCS #12 file: its bytes, or a path (`str` is one).
+
+        Where it holds several pairs, one that may sign comes first and the others are its
+        siblings; among equals the newest comes first. Raises KeyFileError
+        (`key.wrong-password`, `key.password-needed`, `key.none`, `key.no-certificate`,
+        `key.unsupported`, `key.malformed`), LimitExceeded, and OSError for a path that
+        cannot be read.
+        """
+        pfx = read_pfx(_content(data), password)
+        try:
+            return cls._of(pfx.keys, pfx.certificates)
+        except CertificateError as error:
+            raise malformed("a certificate in it is damaged") from error
+
+    @classmethod
+    def from_pem(
+        cls,
+        *files: bytes | str | os.PathLike[str],
+        password: str | bytes | None = None,
+    ) -> Self:
+        """From PEM text (or DER) with keys and certificates: bytes, or paths (`str` is one).
+
+        The keys may be encrypted, all with the one password. The certificates that belong
+        to a key make the pairs, in the order that `from_pkcs12` has; the others go into
+        the chain if they are above one. Raises KeyFileError, CertificateError,
+        LimitExceeded and OSError.
+        """
+        keys: list[KeyBag] = []
+        certificates: list[CertificateBag] = []
+        for file in files:
+            data = _content(file)
+            keys += (KeyBag(key, None) for key in _keys(data, password))
+            certificates += (CertificateBag(each, None) for each in _certificates(data))
+        return cls._of(keys, certificates)
+
+    @classmethod
+    def _of(cls, keys: Iterable[KeyBag], certificates: Iterable[CertificateBag]) -> Self:
+        keys, certificates = tuple(keys), tuple(certificates)
+        pairs = _pairs(keys, certificates)
+        if not keys:
+            raise no_key()
+        if not pairs:
+            raise malformed("no certificate in it belongs to the key", code="key.no-certificate")
+        pool = tuple(dict.fromkeys(each.certificate for each in certificates))
+        first, *others = [cls(key, leaf, _chain(leaf, pool)) for key, leaf in pairs]
+        return replace(first, siblings=tuple(others))
+
+    def to_pkcs12(self, password: str) -> bytes:
+        """A PKCS #12 file with this credential, its siblings and their chains.
+
+        Encrypted with AES-256 under PBES2 with SHA-256: OpenSSL from 1.0, NSS, Java 8u301,
+        Windows 10 1709 and macOS 15 read it. UsageError where a key does not leave its
+        place, or the password is empty.
+        """
+        if not password:
+            raise UsageError("A private key is not written without a password.")
+        pairs = [(_exported(each.key), each.certificate) for each in self.all]
+        own = {certificate for _, certificate in pairs}
+        others = dict.fromkeys(above for each in self.all for above in each.chain)
+        return write_pfx(pairs, [each for each in others if each not in own], password)
+
+
+def _exported(key: PrivateKey) -> bytes:
+    if isinstance(key, SoftwareKey):
+        return key.pkcs8()
+    raise UsageError("This private key cannot be exported.", code="usage.key-export")
+
+
+def may_sign(certificate: Certificate) -> bool:
+    """Does its keyUsage, and its kind of key, allow signatures (RFC 8550, 4.4.2)?"""
+    kinds = (
+        rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey
+        | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+    )  # fmt: skip
+    usage = certificate.key_usage
+    return isinstance(certificate.public_key, kinds) and (usage is None or bool(usage & _SIGNS))
+
+
+def may_encrypt(certificate: Certificate) -> bool:
+    """May somebody encrypt to it: keyEncipherment for RSA, keyAgreement for (EC)DH?"""
+    match certificate.public_key:
+        case rsa.RSAPublicKey():
+            needed = "keyEncipherment"
+        case ec.EllipticCurvePublicKey() | x25519.X25519PublicKey() | x448.X448PublicKey():
+            needed = "keyAgreement"
+        case _:
+            return False
+    return certificate.key_usage is None or needed in certificate.key_usage
+
+
+# --- reading files -------------------------------------------------------------------------
+
+
+def _content(data: bytes | str | os.PathLike[str]) -> bytes:
+    return data if isinstance(data, bytes) else Path(data).read_bytes()
+
+
+def _keys(data: bytes, password: str | bytes | None) -> list[SoftwareKey]:
+    if is_pem(data):
+        blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
+        return [load_key_block(block, password) for block in blocks]
+    try:
+        Certificate(data)
+    except CertificateError:
+        return [load_private_key(data, password)]
+    return []
+
+
+def _certificates(data: bytes) -> tuple[Certificate, ...]:
+    if not is_pem(data):
+        try:
+            return (Certificate(data),)
+        except CertificateError:
+            return ()  # a key then
+    if any(block.label in _CERTIFICATE_LABELS for block in pem_blocks(data)):
+        return load_certificates(data)
+    return ()
+
+
+# --- who belongs to whom -------------------------------------------------------------------
+
+
+def _spki(key: PublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _spki_or_none(certificate: Certificate) -> bytes | None:
+    try:
+        return _spki(certificate.public_key)
+    except CertificateError:
+        return None  # of a kind we do not know: then it is of none of our keys
+
+
+def _pairs(
+    keys: tuple[KeyBag, ...], certificates: tuple[CertificateBag, ...]
+) -> list[tuple[SoftwareKey, Certificate]]:
+    """Each certificate with its key, the one to sign with first.
+
+    The public key decides. A localKeyId that matches too only goes before one that does
+    not: a key may have several certificates, and one of them is the one in use.
+    """
+    by_spki = {_spki(bag.key.public_key): bag for bag in keys}
+    found: dict[Certificate, tuple[tuple[bool, bool, float, str], SoftwareKey]] = {}
+    for bag in certificates:
+        spki = _spki_or_none(bag.certificate)
+        key = by_spki.get(spki) if spki else None
+        if key is None or bag.certificate in found:
+            continue
+        leaf = bag.certificate
+        local = key.local_id is not None and key.local_id == bag.local_id
+        newest = -leaf.not_before.timestamp()
+        rank = (not may_sign(leaf), not local, newest, leaf.fingerprint)
+        found[leaf] = (rank, key.key)
+    ordered = sorted(found.items(), key=lambda item: item[1][0])
+    return [(key, leaf) for leaf, (_, key) in ordered]
+
+
+def _chain(leaf: Certificate, pool: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+    """What stands above `leaf` in `pool`, nearest first, cross-certificates included.
+
+    Signatures are checked, so that a stranger with the right name stays out; their number
+    is bounded, as a file may hold any number of certificates with one name.
+    """
+    by_subject: dict[bytes, list[Certificate]] = {}
+    for certificate in pool:
+        by_subject.setdefault(certificate.subject, []).append(certificate)
+    budget = Limits().path_signatures
+    path = [leaf]
+    for below in path:  # grows while it is read: breadth first
+        for above in by_subject.get(below.issuer, ()):
+            if above in path or not _names(below, above):
+                continue
+            budget -= 1
+            if budget < 0:
+                return tuple(path[1:])
+            if below.signed_by(above):
+                path.append(above)
+    return tuple(path[1:])
+
+
+def _names(below: Certificate, above: Certificate) -> bool:
+    """Does the authorityKeyIdentifier fit, where both sides have one (RFC 5280, 4.2.1.1)?"""
+    wanted, found = below.authority_key_id, above.key_id
+    return wanted is None or found is None or wanted == found

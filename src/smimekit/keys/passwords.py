@@ -1,0 +1,171 @@
+"""Passwords, and the keys that are derived from them (RFC 7292, App. B; RFC 8018, 5.2).
+
+Knows passwords and what a derivation costs. May not know ciphers, MACs or files.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import final
+
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from smimekit import der
+from smimekit.algorithms import HMACS, PBKDF2, SHA1, AlgorithmIdentifier, Digest
+from smimekit.errors import LimitExceeded
+from smimekit.keys.failures import malformed, unsupported
+from smimekit.limits import Limits
+from smimekit.primitives import hash_algorithm
+
+__all__ = ["Budget", "Passphrase", "Pbkdf2", "Pkcs12Kdf"]
+
+
+# --- passwords -----------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Passphrase:
+    """A password and the octets that programs make of it.
+
+    RFC 7292, B.1 wants UTF-16 with a terminator; RFC 8018, 3 says UTF-8, and so do real
+    files where PKCS #5 stands inside PKCS #12, whatever RFC 9579, 6 has to say; NSS did
+    otherwise. OpenSSL before 1.1 widened each octet. An absent password is either no
+    octets or the terminator alone.
+    """
+
+    given: bool
+    pkcs12: tuple[bytes, ...] = field(repr=False)
+    """For the key derivation of PKCS #12, the likeliest first."""
+    pkcs5: tuple[bytes, ...] = field(repr=False)
+    """For PBKDF2, the likeliest first."""
+
+    @classmethod
+    def of(cls, password: str | bytes | None) -> "Passphrase":
+        """From what the caller gave; octets are UTF-8, or Latin-1 if they cannot be."""
+        text = _text(password or "")
+        octets = text.encode("utf-8", "surrogatepass")
+        proper = text.encode("utf-16-be", "surrogatepass") + b"\0\0"
+        if not text:
+            return cls(password is not None, (proper, b""), (b"", proper))
+        widened = octets.decode("latin-1").encode("utf-16-be") + b"\0\0"
+        return cls(
+            given=True,
+            pkcs12=tuple(dict.fromkeys((proper, widened))),
+            pkcs5=tuple(dict.fromkeys((octets, proper, *_latin(text)))),
+        )
+
+
+def _text(password: str | bytes) -> str:
+    if isinstance(password, str):
+        return password
+    try:
+        return password.decode("utf-8")
+    except UnicodeDecodeError:
+        return password.decode("latin-1")
+
+
+def _latin(text: str) -> Iterator[bytes]:
+    if all(ord(char) < 0x100 for char in text):
+        yield text.encode("latin-1")
+
+
+@final
+class Budget:
+    """The iterations of password hashing that reading one file may cost."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, limits: Limits) -> None:
+        self._left = limits.pbkdf2_iterations
+
+    def spend(self, iterations: int, blocks: int) -> None:
+        """Take the price of one derivation; LimitExceeded where it cannot be paid."""
+        if iterations < 1:
+            raise malformed("it names an impossible number of iterations")
+        self._left -= iterations * blocks
+        if self._left < 0:
+            raise LimitExceeded(
+                "The key file asks for more password hashing than is allowed.",
+                code="limit.pbkdf2-iterations",
+            )
+
+
+# --- key derivation ------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pkcs12Kdf:
+    """The key derivation of PKCS #12 (RFC 7292, B.2)."""
+
+    digest: Digest
+    salt: bytes
+    iterations: int
+
+    def derive(self, secret: bytes, purpose: int, size: int, budget: Budget) -> bytes:
+        """`purpose` is 1 for keys, 2 for IVs and 3 for MACs (B.3)."""
+        width = hash_algorithm(self.digest).block_size
+        if width is None:  # SHA-3: the derivation is made for digests with a block size
+            raise unsupported(f"it derives keys with {self.digest.name}")
+        digest = getattr(hashlib, self.digest.name)  # `hashlib.new` costs three times that
+        blocks = -(-size // self.digest.size)
+        budget.spend(self.iterations, blocks)
+        state = bytearray(_fill(self.salt, width) + _fill(secret, width))
+        out = b""
+        for _ in range(blocks):
+            block = bytes((purpose,)) * width + state
+            for _ in range(self.iterations):
+                block = digest(block).digest()
+            out += block
+            _advance(state, _fill(block, width)[:width], width)
+        return out[:size]
+
+
+def _fill(octets: bytes, width: int) -> bytes:
+    """Octets repeated up to a whole number of blocks (RFC 7292, B.2, steps 2 and 3)."""
+    size = width * -(-len(octets) // width)
+    return (octets * -(-size // len(octets)))[:size] if octets else b""
+
+
+def _advance(state: bytearray, block: bytes, width: int) -> None:
+    """Each block of I becomes itself plus B plus 1 (RFC 7292, B.2, step 6C)."""
+    addend = int.from_bytes(block, "big") + 1
+    for at in range(0, len(state), width):
+        value = int.from_bytes(state[at : at + width], "big") + addend
+        state[at : at + width] = (value % (1 << 8 * width)).to_bytes(width, "big")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pbkdf2:
+    """PBKDF2 (RFC 8018, 5.2)."""
+
+    digest: Digest
+    salt: bytes
+    iterations: int
+    key_size: int | None
+
+    @classmethod
+    def read(cls, identifier: AlgorithmIdentifier) -> "Pbkdf2":
+        """From the PBKDF2-params (RFC 8018, A.2)."""
+        if identifier.oid != PBKDF2:
+            raise unsupported("its password hash is not PBKDF2")
+        inside = der.Reader(identifier.parameters or b"").enter(der.SEQUENCE)
+        salt = inside.octets()
+        iterations = inside.integer()
+        size = inside.integer() if inside.peek == der.INTEGER else None
+        digest = SHA1
+        if inside.more:
+            found = HMACS.get(AlgorithmIdentifier.read(inside).oid)
+            if found is None:
+                raise unsupported("its pseudorandom function is not known")
+            digest = found
+        inside.finish()
+        return cls(digest, salt, iterations, size)
+
+    def derive(self, secret: bytes, size: int, budget: Budget) -> bytes:
+        """`size` octets of key."""
+        budget.spend(self.iterations, -(-size // self.digest.size))
+        kdf = PBKDF2HMAC(hash_algorithm(self.digest), size, self.salt, self.iterations)
+        return kdf.derive(secret)

@@ -1,0 +1,86 @@
+"""Is the signer the sender? (RFC 8550, 3; RFC 9787.)
+
+Knows header fields and the addresses of certificates. May not know whether a signature is
+good or a signer trusted.
+"""
+
+from enum import StrEnum
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, MimeError
+from smimekit.mime.address import parse_mailboxes, same_address
+from smimekit.mime.fields import HeaderBlock
+
+__all__ = ["Claim", "Identity", "claim_of", "identity_of", "signer_addresses"]
+
+
+class Identity(StrEnum):
+    """The addresses of a certificate against those of the sender."""
+
+    MATCH = "match"
+    """Every address that claims to be the author's is in the certificate."""
+    MISMATCH = "mismatch"
+    NO_ADDRESS = "no-address"
+    """The certificate names no address: a fact, and no error."""
+    NO_SENDER = "no-sender"
+    """A mail without a single, readable From field."""
+    UNCLAIMED = "unclaimed"
+    """No mail but an entity or bare CMS, which names no sender."""
+    UNKNOWN = "unknown"
+    """The certificate is not at hand."""
+
+
+Claim = tuple[str, ...] | None
+"""The addresses that are said to be the author's: None where nobody is said to be, empty
+where somebody must be, but cannot be read."""
+
+
+def claim_of(header: HeaderBlock) -> Claim:
+    """Whom a header block names as the author.
+
+    An entity whose fields are all about its content (RFC 2045: Content-*, MIME-Version) is
+    not a mail and names nobody.
+    """
+    found = header.all("From")
+    if not found:
+        about_content = all(
+            field.name.lower().startswith("content-") or field.named("MIME-Version")
+            for field in header.fields
+        )
+        return None if about_content else ()
+    if len(found) != 1:  # RFC 5322, 3.6: programs show one or the other
+        return ()
+    try:
+        return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value))
+    except MimeError:
+        return ()
+
+
+def signer_addresses(certificate: Certificate) -> tuple[str, ...]:
+    """The mail addresses of a certificate: those of the subjectAltName, else of the subject.
+
+    RFC 8550, 3: addresses in the subject's name are accepted on reading.
+    """
+    try:
+        return certificate.addresses or certificate.subject_addresses
+    except CertificateError:
+        return ()
+
+
+def identity_of(certificate: Certificate | None, claims: tuple[Claim, ...]) -> Identity:
+    """The signer against everything that names the sender."""
+    if certificate is None:
+        return Identity.UNKNOWN
+    claimed = [claim for claim in claims if claim is not None]
+    if not claimed:
+        return Identity.UNCLAIMED
+    if not all(claimed):
+        return Identity.NO_SENDER
+    mine = signer_addresses(certificate)
+    if not mine:
+        return Identity.NO_ADDRESS
+    if all(
+        any(same_address(one, other) for other in mine) for claim in claimed for one in claim
+    ):
+        return Identity.MATCH
+    return Identity.MISMATCH

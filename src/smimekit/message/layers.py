@@ -1,0 +1,203 @@
+"""What was found in a message: layers, signatures, protection (RFC 9787), as facts.
+
+Knows how the facts add up to protection. May not know how they were found. Nothing here
+has a truth value: "valid" is not one thing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Flag, StrEnum
+from typing import NoReturn, final
+
+from smimekit.algorithms import ContentCipher
+from smimekit.certificate import Certificate
+from smimekit.cms.attributes import Attributes
+from smimekit.cms.recipients import RecipientInfo
+from smimekit.cms.signer import Integrity
+from smimekit.errors import SmimeError
+from smimekit.message.identity import Identity
+from smimekit.policy import Assessment, Grade
+from smimekit.span import Span
+from smimekit.trust import Judgement, Status
+
+__all__ = [
+    "Compressed",
+    "Encrypted",
+    "Errant",
+    "Integrity",
+    "Layer",
+    "Protection",
+    "SignatureForm",
+    "SignatureResult",
+    "Signed",
+    "protection_of",
+]
+
+
+class Protection(Flag):
+    """What the whole envelope of a message gives its payload."""
+
+    NONE = 0
+    VERIFIED = 1
+    """A good signature by a trusted signer who is the sender, inside every encryption."""
+    CONFIDENTIAL = 2
+    """Encrypted, and decrypted with a key of the caller's."""
+    INTACT = 4
+    """Every encryption is authenticated, or covered by a good signature inside it."""
+
+
+class SignatureForm(StrEnum):
+    """Where the signature of a layer stands."""
+
+    MULTIPART = "multipart/signed"
+    OPAQUE = "opaque"
+    DETACHED = "detached"
+    CERTS_ONLY = "certs-only"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureResult:
+    """One signature: integrity, identity, trust and time, each a fact of its own."""
+
+    signer: str
+    """How the message names the certificate."""
+    certificate: Certificate | None
+    algorithm: str
+    digest: str
+    integrity: Integrity
+    identity: Identity
+    judgement: Judgement | None
+    """What the caller's trust says of the certificate; None without a certificate."""
+    assessment: Assessment
+    """What the caller's policy says of the algorithms."""
+    signing_time: datetime | None
+    """The signer's claim; it never chooses the time of the judgement."""
+    reasons: tuple[str, ...]
+    """Why anything is not as one would wish, in words."""
+    attributes: Attributes | None
+    line_ends_converted: bool = False
+    """Did the signature match only with CRLF in place of the bare LF that arrived?"""
+    lf_match: bool = False
+    """Diagnosis of changed content: would it match if every CRLF were a bare LF?"""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A signature has no truth value: ask for the fact that you mean.")
+
+    @property
+    def intact(self) -> bool:
+        """The signature matches, by algorithms that the policy accepts."""
+        return (
+            self.integrity is Integrity.GOOD and self.assessment.grade is not Grade.REFUSED
+        )
+
+    @property
+    def trusted(self) -> bool:
+        """The certificate is trusted for verification."""
+        return self.judgement is not None and self.judgement.status is Status.TRUSTED
+
+    @property
+    def by_sender(self) -> bool:
+        """The certificate is the sender's, or nobody is said to be the sender."""
+        return self.identity in {Identity.MATCH, Identity.UNCLAIMED}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A layer of SignedData. Zero signatures mean: not signed."""
+
+    form: SignatureForm
+    signatures: tuple[SignatureResult, ...]
+    certificates: tuple[Certificate, ...]
+    """The bag, without what is no certificate."""
+    crls: tuple[bytes, ...]
+    content: Span
+    """What was signed."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A layer has no truth value: ask for the fact that you mean.")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encrypted:
+    """A layer of EnvelopedData or AuthEnvelopedData."""
+
+    cipher: ContentCipher | None
+    algorithm: str
+    """The content cipher's name, or its OID where it is not known."""
+    authenticated: bool
+    recipients: tuple[RecipientInfo, ...]
+    opened_with: Certificate | None
+    """The certificate whose key opened it; None where that is not known."""
+    failure: SmimeError | None
+    """Why it could not be opened."""
+    content: Span | None
+    """The plaintext, where it could be opened."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A layer has no truth value: ask for the fact that you mean.")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """A layer of CompressedData: a record, not a protection."""
+
+    algorithm: str
+    content: Span
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A layer has no truth value: ask for the fact that you mean.")
+
+
+Layer = Signed | Encrypted | Compressed
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Errant:
+    """A signed or encrypted part below something that is no layer (RFC 9787, 4.5).
+
+    It says nothing about the message around it. Open it by itself, if at all.
+    """
+
+    kind: str
+    """"signed", "encrypted" or "cms"."""
+    span: Span
+
+
+def protection_of(envelope: Iterable[Layer]) -> Protection:
+    """What the layers, outermost first, give the payload."""
+    layers = tuple(envelope)
+    encryptions = [at for at, layer in enumerate(layers) if isinstance(layer, Encrypted)]
+    if any(isinstance(each, Encrypted) and each.failure is not None for each in layers):
+        return Protection.NONE
+    found = Protection.CONFIDENTIAL if encryptions else Protection.NONE
+    inside = max(encryptions, default=-1)
+    for layer in layers[inside + 1 :]:
+        if isinstance(layer, Signed) and any(map(_verified, layer.signatures)):
+            found |= Protection.VERIFIED
+    if all(_covered(layers, at) for at in encryptions or [-1]):
+        found |= Protection.INTACT
+    return found
+
+
+def _verified(signature: SignatureResult) -> bool:
+    return signature.intact and signature.trusted and signature.by_sender
+
+
+def _covered(layers: tuple[Layer, ...], at: int) -> bool:
+    """Is the encryption at this place authenticated, or a good signature inside it?
+
+    -1 stands for the message as such, which needs the signature.
+    """
+    layer = layers[at] if at >= 0 else None
+    if isinstance(layer, Encrypted) and layer.authenticated:
+        return True
+    return any(
+        isinstance(each, Signed) and any(signature.intact for signature in each.signatures)
+        for each in layers[at + 1 :]
+    )

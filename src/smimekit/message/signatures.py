@@ -1,0 +1,193 @@
+"""The signatures of one layer, each with its facts: integrity, identity, trust, time.
+
+Knows how the facts of `cms`, `mime` and `trust` come together. May not know how a message
+is taken apart.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import final
+
+from smimekit.certificate import Certificate
+from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.cms.signed import Digests, SignedData, SignerInfo
+from smimekit.cms.signer import Check, Integrity, check_signer, find_certificate
+from smimekit.errors import CertificateError, CmsError
+from smimekit.message.identity import Claim, identity_of
+from smimekit.message.layers import SignatureResult
+from smimekit.message.spool import Spool
+from smimekit.mime.canonical import to_crlf
+from smimekit.policy import Assessment, Grade, Policy
+from smimekit.span import Span
+from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
+
+__all__ = ["Judge", "check_detached", "check_opaque", "load_bag", "with_identity"]
+
+_RETRIED = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """By what the signatures of a message are judged."""
+
+    trust: Trust
+    policy: Policy
+    at: datetime | None
+
+
+def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
+    """The certificates of a bag; those that are malformed are left out."""
+    found: dict[bytes, Certificate] = {}
+    for each in raw:
+        try:
+            found.setdefault(each, Certificate(each))
+        except CertificateError:
+            continue
+    return tuple(found.values())
+
+
+def check_opaque(
+    data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
+) -> tuple[SignatureResult, ...]:
+    """The signatures over content that the SignedData held itself."""
+    return tuple(
+        _result(signer, check, certificate, data, bag, judge)
+        for signer, certificate, check in _checked(data, digests, bag, judge)
+    )
+
+
+def check_detached(
+    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge, spool: Spool
+) -> tuple[Span, tuple[SignatureResult, ...]]:
+    """The signatures over content that stands elsewhere, and the octets that were signed.
+
+    The content counts as it stands. Where it matches no signature and came with bare LF, as
+    mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
+    goes to the spool and is handed out then, since it is what was signed.
+    """
+    checked = list(_checked(data, Digests((), content.chunks), bag, judge))
+    converted = False
+    if _all_retried(checked):
+        canonical = Digests((), lambda: to_crlf(content.chunks()))
+        again = list(_checked(data, canonical, bag, judge))
+        if not _all_retried(again):
+            checked, converted = again, True
+            for chunk in to_crlf(content.chunks()):
+                spool.write(chunk)
+            content = spool.span()
+    lf_match = _all_retried(checked) and _matches_with_lf(data, content, bag, judge)
+    results = tuple(
+        replace(
+            _result(signer, check, certificate, data, bag, judge),
+            line_ends_converted=converted,
+            lf_match=lf_match,
+        )
+        for signer, certificate, check in checked
+    )
+    return content, results
+
+
+_Checked = tuple[SignerInfo, Certificate | None, Check]
+
+
+def _all_retried(checked: Iterable[_Checked]) -> bool:
+    """Is there a signature that another form of the content might match, and none good?"""
+    found = [check.integrity for _, _, check in checked]
+    return Integrity.GOOD not in found and any(each in _RETRIED for each in found)
+
+
+def _matches_with_lf(
+    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge
+) -> bool:
+    """For diagnosis only: did the signer sign bare LF, against the standard?"""
+
+    def with_lf() -> Iterator[bytes]:
+        for chunk in to_crlf(content.chunks()):
+            yield chunk.replace(b"\r", b"")
+
+    return not _all_retried(_checked(data, Digests((), with_lf), bag, judge))
+
+
+def _checked(
+    data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
+) -> Iterator[_Checked]:
+    for signer in data.signers:
+        certificate = find_certificate(signer, bag) or _from_store(signer, judge.trust)
+        if certificate is None:
+            reason = "the signer's certificate is not in the message"
+            yield signer, None, Check(Integrity.NO_CERTIFICATE, reason)
+        else:
+            yield signer, certificate, check_signer(signer, certificate, data.content_type, digests)
+
+
+def _from_store(signer: SignerInfo, trust: Trust) -> Certificate | None:
+    if trust.store is None:
+        return None
+    sid = signer.sid
+    if isinstance(sid, IssuerAndSerialNumber):
+        return next(iter(trust.store.find(ByIssuerSerial(sid.issuer, sid.serial))), None)
+    return next(iter(trust.store.find(ByKeyId(sid.value))), None)
+
+
+def _result(
+    signer: SignerInfo,
+    check: Check,
+    certificate: Certificate | None,
+    data: SignedData,
+    bag: Sequence[Certificate],
+    judge: Judge,
+) -> SignatureResult:
+    judgement = None
+    if certificate is not None:
+        judgement = judge.trust.judge(
+            certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
+        )
+    assessment = _assess(check, certificate, judge.policy)
+    scheme = check.scheme
+    return SignatureResult(
+        signer=str(signer.sid),
+        certificate=certificate,
+        algorithm=scheme.name if scheme else signer.signature_algorithm.oid,
+        digest=scheme.digest.name if scheme else signer.digest_algorithm.oid,
+        integrity=check.integrity,
+        identity=identity_of(certificate, ()),
+        judgement=judgement,
+        assessment=assessment,
+        signing_time=_signing_time(signer),
+        reasons=tuple(_reasons(check, assessment, judgement)),
+        attributes=signer.signed_attributes,
+    )
+
+
+def _assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:
+    if check.scheme is None or certificate is None:
+        return Assessment(Grade.REFUSED, "the algorithm or the key is not known")
+    try:
+        return policy.signature(check.scheme, certificate.public_key)
+    except CertificateError as error:
+        return Assessment(Grade.REFUSED, str(error))
+
+
+def _signing_time(signer: SignerInfo) -> datetime | None:
+    try:
+        return signer.signed_attributes.signing_time if signer.signed_attributes else None
+    except CmsError:
+        return None
+
+
+def _reasons(
+    check: Check, assessment: Assessment, judgement: Judgement | None
+) -> Iterator[str]:
+    if check.reason:
+        yield check.reason
+    if assessment.reason:
+        yield assessment.reason
+    if judgement is not None and judgement.status is not Status.TRUSTED:
+        yield from (reason.text for reason in judgement.reasons)
+
+
+def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:
+    """The signature, held against those who are said to be the author."""
+    return replace(signature, identity=identity_of(signature.certificate, claims))
