@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import certs
 import pytest
 import sqlalchemy as sa
 
@@ -27,6 +26,7 @@ from smimekit.trust import (
     open_store,
 )
 from smimekit.trust.sql import SqlTrustStore
+from tests.trust import certs
 
 NOW = certs.NOW
 HERE = Source("upload", "test")
@@ -167,8 +167,10 @@ def test_every_query_uses_an_index(tmp_path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path}/trust.db")
     queries = (
         "SELECT * FROM smimekit_certificate WHERE fingerprint = 'x'",
-        "SELECT * FROM smimekit_certificate c JOIN smimekit_index i "
-        "ON i.fingerprint = c.fingerprint WHERE i.key = 'x'",
+        (
+            "SELECT * FROM smimekit_certificate c JOIN smimekit_index i "
+            "ON i.fingerprint = c.fingerprint WHERE i.key = 'x'"
+        ),
         "SELECT * FROM smimekit_certificate WHERE verdict = 'anchor' ORDER BY fingerprint",
         "SELECT * FROM smimekit_certificate WHERE fingerprint > 'x' ORDER BY fingerprint LIMIT 2",
         "SELECT * FROM smimekit_audit WHERE fingerprint = 'x'",

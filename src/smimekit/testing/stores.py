@@ -229,7 +229,7 @@ def _check_pages(store: TrustStore) -> None:
     wanted = sorted(one.fingerprint for one in made)
     found: list[str] = []
     while part := store.page(after=found[-1] if found else "", limit=2):
-        _require(len(part) <= 2, "a page is not longer than asked for")  # noqa: PLR2004
+        _require(len(part) <= 2, "a page is not longer than asked for")
         found += [one.certificate.fingerprint for one in part]
     _require(found == wanted, "pages go through all records once, in order of fingerprint")
     _refused(lambda: store.page(limit=0), "usage.page")

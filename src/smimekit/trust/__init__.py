@@ -31,6 +31,7 @@ from smimekit.trust.status import (
     status_of,
 )
 from smimekit.trust.store import CertificateSource, MemoryTrustStore, TrustStore
+from smimekit.trust.system import system_roots
 
 __all__ = [
     "AuditEntry",
