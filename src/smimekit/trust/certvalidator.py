@@ -232,7 +232,6 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
     """
     from pyhanko_certvalidator.authority import CertTrustAnchor  # noqa: PLC0415
     from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415
-    from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415
 
     if _name_checks(path) > _MAX_NAME_CHECKS:
         raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
@@ -250,8 +249,23 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
         signature_validator=_signatures(accepts_weak=request.accepts_weak),
     )
     chain = [one.asn1 for one in path[1:]]
-    wanted = ValidationPath(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
+    wanted = _path_kind()(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
     return Setting(context=context, path=wanted, parameters=_parameters(request.parameters))
+
+
+def _path_kind() -> Any:
+    from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415 - see above
+
+    class PathFromAnyAnchor(ValidationPath):
+        """certvalidator finds an anchor as signer of a CRL only where it is self-issued."""
+
+        def truncate_to_issuer_and_append(self, cert: Any) -> ValidationPath:
+            if cert.dump() == self.first.dump():
+                return ValidationPath(self.trust_anchor, interm=[], leaf=None)
+            found: ValidationPath = super().truncate_to_issuer_and_append(cert)
+            return found
+
+    return PathFromAnyAnchor
 
 
 def _unique(certificates: Iterable[Certificate]) -> list[Certificate]:
