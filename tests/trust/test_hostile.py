@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,9 @@ from smimekit.trust import (
 from smimekit.trust.paths import PathSearch, Pool
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, alt_names, ca, crl, person, smtp_utf8
+
+# Damage may make a serial number negative; cryptography warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
 ALICE = "alice@example.com"
 ROOT = ca("Root")
@@ -263,6 +267,19 @@ def test_damaged_chains_give_a_judgement_and_no_trust(data: st.DataObject) -> No
     assert found.status is not Status.TRUSTED
 
 
+def test_a_version_that_does_not_exist_is_refused() -> None:
+    at = LEAF.der.index(b"\xa0\x03\x02\x01\x02") + 4
+    changed = Certificate(LEAF.der[:at] + b"\x01" + LEAF.der[at + 1 :])
+    assert judge(changed, [SUB.certificate]).validity is Validity.MALFORMED
+
+
+def test_names_of_rare_kinds_are_refused() -> None:
+    x400 = der.sequence(der.tlv(0xA3, b""), der.tlv(0x81, ALICE.encode()))
+    names = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), x400)
+    leaf = certs.make(ALICE, SUB, extensions=[(names, False)])
+    assert judge(leaf.certificate, [SUB.certificate]).status is Status.UNTRUSTED
+
+
 def test_two_signature_algorithms_are_refused() -> None:
     inside = der.Reader(LEAF.der).enter(der.SEQUENCE)
     tbs = inside.raw()
@@ -383,7 +400,7 @@ def respond(
 def responder(issuer: Made, *, usage: bool = True, **options: Any) -> Made:
     extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.OCSPNoCheck(), False)]
     if usage:
-        signing = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.OCSP_SIGNING])
+        signing = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
         extensions.append((signing, False))
     return certs.make("Responder", issuer, extensions=extensions, **options)
 
@@ -501,8 +518,8 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     points = x509.CRLDistributionPoints([x509.DistributionPoint(place, None, None, None)])
     access = x509.AuthorityInformationAccess(
         [
-            x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, place[0]),
-            x509.AccessDescription(x509.AuthorityInformationAccessOID.CA_ISSUERS, place[0]),
+            x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place[0]),
+            x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place[0]),
         ]
     )
     leaf = person(ALICE, SUB, more=[(points, False), (access, False)])

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError, LimitExceeded
+from smimekit.errors import LimitExceeded
+from smimekit.trust.usage import UNREADABLE
 
 if TYPE_CHECKING:
     from pyhanko_certvalidator.context import ValidationContext
@@ -32,15 +33,12 @@ REFUSALS: Final = (
     ArithmeticError,  # dates out of range
     AssertionError,  # "cannot happen" in asn1crypto and certvalidator
     AttributeError,  # a value of another type than expected
-    CertificateError,
     InvalidSignature,
     LimitExceeded,
     LookupError,  # unknown tags, choices and algorithm names
     NotImplementedError,  # minimum and maximum of name constraints; waiting (see `finish`)
     RecursionError,
-    TypeError,
-    UnsupportedAlgorithm,
-    ValueError,  # most of asn1crypto; UnicodeError, NameConstraintError
+    *UNREADABLE,  # and ValueError is most of asn1crypto; UnicodeError, NameConstraintError
 )
 """Whatever certvalidator and asn1crypto may raise besides certvalidator's own errors."""
 

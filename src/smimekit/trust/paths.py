@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 
@@ -21,7 +21,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
-from smimekit.trust.usage import may_issue, structure_reason
+from smimekit.trust.usage import UNREADABLE, may_issue, structure_reason
 
 __all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
 
@@ -68,7 +68,7 @@ def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
     """
     try:
         _verify(certificate, issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, CertificateError, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 
