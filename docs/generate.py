@@ -6,65 +6,25 @@ other. `python docs/generate.py` writes the pages; with `--check` it only compar
 
 import ast
 import operator
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-__all__ = [
-    "CODE",
-    "LITERAL",
-    "PAGES",
-    "Raised",
-    "error_classes",
-    "error_codes",
-    "main",
-    "public_names",
-    "raised_codes",
-    "stale",
-]
+from error_codes import Raised, error_classes, first_paragraph, parse, raised_codes
+
+__all__ = ["PAGES", "error_codes", "main", "public_names", "stale"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "smimekit"
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Made by docs/generate.py from the source. Change the source, not this page. -->\n"
-LITERAL = "a code has to be a literal, or a keyword-only parameter named `code` passed on"
-CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*")
 OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
     ast.Mult: operator.mul,
     ast.Pow: operator.pow,
 }
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Raised:
-    """A place in the source that gives an error its code."""
-
-    code: str
-    error: str
-    message: str
-    module: str
-    line: int
-
-
-def parse(path: Path) -> ast.Module:
-    """The syntax tree of one file."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def module_name(path: Path, package: Path) -> str:
-    """`smimekit.cms.ber` for its file."""
-    parts = (package.name, *path.relative_to(package).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def first_paragraph(docstring: str | None) -> str:
-    """The part of a docstring that fits in a table."""
-    return " ".join((docstring or "").strip().split("\n\n")[0].split())
 
 
 def cell(text: str) -> str:
@@ -78,108 +38,9 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def error_classes(path: Path) -> dict[str, tuple[str, str]]:
-    """Each error class with its default code and its docstring's first paragraph."""
-    return {
-        node.name: (default_code(node), first_paragraph(ast.get_docstring(node)))
-        for node in parse(path).body
-        if isinstance(node, ast.ClassDef)
-    }
-
-
-def default_code(node: ast.ClassDef) -> str:
-    """The literal that a class body assigns to `default_code`; empty where it has none."""
-    for statement in node.body:
-        match statement:
-            case (
-                ast.Assign(targets=[ast.Name(id="default_code")], value=ast.Constant(str(code)))
-                | ast.AnnAssign(target=ast.Name(id="default_code"), value=ast.Constant(str(code)))
-            ):
-                return code
-    return ""
-
-
-def raised_codes(package: Path) -> list[Raised]:
-    """Every `code="..."` below `package`; ValueError where a code is no literal."""
-    found: list[Raised] = []
-    for path in sorted(package.rglob("*.py")):
-        tree = parse(path)
-        passed_on = parameters_passed_on(tree)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                found += codes_of(node, module_name(path, package), passed_on)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found += default_of(node, module_name(path, package))
-    return sorted(found)
-
-
-def parameters_passed_on(tree: ast.Module) -> set[int]:
-    """The calls that stand in a function with a keyword-only parameter `code`, by identity."""
-    functions = (
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and any(argument.arg == "code" for argument in node.args.kwonlyargs)
-    )
-    return {id(node) for function in functions for node in ast.walk(function)}
-
-
-def codes_of(call: ast.Call, module: str, passed_on: set[int]) -> Iterator[Raised]:
-    """The codes that one call names."""
-    for keyword in call.keywords:
-        if keyword.arg != "code" or (is_name(keyword.value) and id(call) in passed_on):
-            continue
-        for code in literals(keyword.value):
-            if code is None:
-                raise ValueError(f"{module}, line {call.lineno}: {LITERAL}")
-            yield Raised(code, called(call), message_of(call), module, call.lineno)
-
-
-def default_of(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> Iterator[Raised]:
-    """The code that a function uses where its caller names none."""
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        match argument.arg, default:
-            case "code", ast.Constant(str(code)):
-                yield Raised(code, function.name, "", module, function.lineno)
-
-
-def is_name(node: ast.expr) -> bool:
-    """Whether it is the bare parameter."""
-    return isinstance(node, ast.Name) and node.id == "code"
-
-
-def literals(node: ast.expr) -> Iterator[str | None]:
-    """The strings that an expression can be; None for one that cannot be read."""
-    match node:
-        case ast.Constant(str(text)):
-            yield text
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from literals(body)
-            yield from literals(orelse)
-        case _:
-            yield None
-
-
-def called(call: ast.Call) -> str:
-    """The name of what is called, without its module."""
-    return ast.unparse(call.func).rpartition(".")[2]
-
-
-def message_of(call: ast.Call) -> str:
-    """The sentence that the error says, with an ellipsis for each value in it."""
-    match call.args:
-        case [ast.Constant(str(text)), *_]:
-            return text
-        case [ast.JoinedStr(values=values), *_]:
-            return "".join(
-                str(part.value) if isinstance(part, ast.Constant) else "…" for part in values
-            )
-    return ""
-
-
 def error_codes(package: Path) -> set[str]:
     """All codes that an error of the package can have."""
-    defaults = {code for code, _ in error_classes(package / "errors.py").values()}
+    defaults = {code for code, _ in error_classes(package).values()}
     return defaults | {raised.code for raised in raised_codes(package)}
 
 
@@ -190,7 +51,7 @@ def errors_page(package: Path) -> str:
     )
     classes = [
         (f"`{name}`", f"`{code}`", cell(says))
-        for name, (code, says) in error_classes(package / "errors.py").items()
+        for name, (code, says) in error_classes(package).items()
     ]
     return (
         f"# Errors\n\n{NOTE}\n"

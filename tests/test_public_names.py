@@ -32,8 +32,9 @@ def offered(tree: ast.Module) -> list[str] | None:
     """The literal value of `__all__`; None where there is none."""
     for node in tree.body:
         match node:
-            case ast.Assign(
-                targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple() as value
+            case (
+                ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() as value)
+                | ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.List() as value)
             ):
                 return [str(name) for name in ast.literal_eval(value)]
     return None
@@ -69,6 +70,7 @@ def test_module_says_what_it_offers(path: Path) -> None:
     [
         ('"""Doc."""', []),
         ('"""Doc."""\n__all__ = ["f"]\ndef f(): ...', []),
+        ('"""Doc."""\n__all__: list[str] = []', []),
         ('__all__ = ["f"]\ndef f(): ...', ["no docstring"]),
         ('"""Doc."""\ndef f(): ...', ["no literal __all__"]),
         ('"""Doc."""\nfrom x import y', ["no literal __all__"]),

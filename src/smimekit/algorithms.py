@@ -66,6 +66,7 @@ __all__ = [
     "RsaPadding",
     "SignatureKind",
     "SignatureScheme",
+    "certificate_scheme",
     "ecdsa",
     "rsa_padding",
     "signature_scheme",
@@ -265,7 +266,11 @@ def signature_scheme(identifier: AlgorithmIdentifier, digest: Digest) -> Signatu
     (RFC 5652, 5.3 and RFC 5754, 3: both name the same digest) or has false parameters.
     """
     if identifier.oid == RSASSA_PSS:
-        return _read_pss(identifier, digest)
+        if identifier.parameters is None:
+            # RFC 4056, 3: in a signature the parameters must be there; some senders leave
+            # them out, and mean the digest of the content.
+            return _rsa_pss(digest)
+        return _same_digest(_read_pss(identifier.parameters), digest)
     kind = _KEY_ONLY.get(identifier.oid)
     if kind is not None:
         return SignatureScheme(kind, digest, identifier.oid)
@@ -275,12 +280,26 @@ def signature_scheme(identifier: AlgorithmIdentifier, digest: Digest) -> Signatu
     if row.kind in {SignatureKind.ED25519, SignatureKind.ED448}:
         # RFC 8419, 3.1: the digest is that of the content only, SHA-512 where emitted.
         return replace(row, digest=digest)
-    if row.digest is not digest:
+    return _same_digest(row, digest)
+
+
+def _same_digest(scheme: SignatureScheme | None, digest: Digest) -> SignatureScheme | None:
+    if scheme is not None and scheme.digest is not digest:
         raise CmsError(
             "The signature algorithm names another digest than the signer does.",
             code="cms.digest-mismatch",
         )
-    return row
+    return scheme
+
+
+def certificate_scheme(identifier: AlgorithmIdentifier) -> SignatureScheme | None:
+    """The scheme of a signature on a certificate, which names its digest itself (RFC 5280).
+
+    None where it is not known; CmsError where the parameters are malformed.
+    """
+    if identifier.oid == RSASSA_PSS:
+        return None if identifier.parameters is None else _read_pss(identifier.parameters)
+    return _SCHEME_BY_OID.get(identifier.oid)
 
 
 def ecdsa(digest: Digest) -> SignatureScheme:
@@ -304,18 +323,14 @@ def _pss_parameters(scheme: SignatureScheme) -> bytes:
     )
 
 
-def _read_pss(identifier: AlgorithmIdentifier, digest: Digest) -> SignatureScheme | None:
-    hashed, mgf, salt = SHA1, SHA1, 20  # RFC 4055, 3.1: the defaults
-    if identifier.parameters is None:
-        # RFC 4056, 3: in a signature the parameters must be there; some senders leave them
-        # out, and mean the digest of the content.
-        return _rsa_pss(digest)
-    inside = der.Reader(identifier.parameters).enter(der.SEQUENCE)
+def _read_pss(parameters: bytes) -> SignatureScheme | None:
+    digest, mgf, salt = SHA1, SHA1, 20  # RFC 4055, 3.1: the defaults
+    inside = der.Reader(parameters).enter(der.SEQUENCE)
     if inside.peek == 0xA0:
         found = _read_digest(inside.enter(0xA0))
         if found is None:
             return None
-        hashed = found
+        digest = found
     if inside.peek == 0xA1:
         found = _read_mgf(inside.enter(0xA1))
         if found is None:
@@ -326,11 +341,6 @@ def _read_pss(identifier: AlgorithmIdentifier, digest: Digest) -> SignatureSchem
     if inside.peek == 0xA3 and inside.enter(0xA3).integer() != 1:
         return None
     inside.finish()
-    if hashed is not digest:
-        raise CmsError(
-            "The signature algorithm names another digest than the signer does.",
-            code="cms.digest-mismatch",
-        )
     if not 0 <= salt <= 1024:
         raise CmsError("The salt length of a PSS signature is impossible.", code="cms.pss")
     return SignatureScheme(SignatureKind.RSA_PSS, digest, RSASSA_PSS, mgf, salt)

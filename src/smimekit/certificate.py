@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from smimekit import der
+from smimekit.algorithms import AlgorithmIdentifier, certificate_scheme
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
-from smimekit.primitives import PublicKey, key_name
+from smimekit.primitives import PublicKey, key_name, verify
 
 if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate as Asn1Certificate
+    from cryptography import x509
 
 __all__ = ["Certificate", "load_certificates"]
 
@@ -68,7 +69,7 @@ class Certificate:
         whole = outer.enter(der.SEQUENCE)
         outer.finish()
         self._tbs = whole.raw(der.SEQUENCE)
-        self._algorithm = whole.enter(der.SEQUENCE)
+        self._algorithm = whole.raw(der.SEQUENCE)
         self._signature = whole.bits()[0]
         whole.finish()
         tbs = der.Reader(self._tbs).enter(der.SEQUENCE)
@@ -82,7 +83,7 @@ class Certificate:
         self.subject = tbs.raw(der.SEQUENCE)
         self.spki = tbs.raw(der.SEQUENCE)
         self._behind_key = tbs.rest()
-        self.signature_algorithm = self._algorithm.oid()
+        self.signature_algorithm = der.Reader(self._algorithm).enter(der.SEQUENCE).oid()
 
     # --- identity -------------------------------------------------------------------------
 
@@ -233,12 +234,16 @@ class Certificate:
         return der.Reader(self.spki).enter(der.SEQUENCE).enter(der.SEQUENCE).oid()
 
     def signed_by(self, other: "Certificate") -> bool:
-        """Does the key of `other` verify the signature on this certificate? Never raises."""
+        """Does the key of `other` verify the signature on this certificate? Never raises.
+
+        Names are not compared, nor is anything else of RFC 5280, 6 looked at.
+        """
         try:
-            self.x509.verify_directly_issued_by(other.x509)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, CertificateError):
+            scheme = certificate_scheme(AlgorithmIdentifier.read(der.Reader(self._algorithm)))
+            key = other.public_key
+        except (CmsError, LimitExceeded, CertificateError):
             return False
-        return True
+        return scheme is not None and verify(key, scheme, self._signature, self._tbs)
 
     # --- for people -----------------------------------------------------------------------
 
@@ -255,8 +260,15 @@ class Certificate:
     # --- other views ----------------------------------------------------------------------
 
     @cached_property
-    def x509(self) -> x509.Certificate:
+    def x509(self) -> "x509.Certificate":
         """The certificate as `cryptography` sees it; CertificateError where that refuses it."""
+        from cryptography import x509  # noqa: PLC0415 - half of the time of an import
+
+        if self.serial <= 0:
+            # RFC 5280, 4.1.2.2. It would warn now, and refuse in a version to come.
+            raise CertificateError(
+                "The certificate's serial number is not positive.", code="certificate.serial"
+            )
         try:
             return x509.load_der_x509_certificate(self.der)
         except ValueError as error:

@@ -14,7 +14,7 @@ import pytest
         (["certutil", "-H"], "certificate"),
         (["cmsutil"], "cmsutil"),
     ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ids=["openssl", "gpgsm", "certutil", "cmsutil"],
 )
 def test_peer_starts(require_program: Callable[[str], str], command: list[str], says: str) -> None:
     program = require_program(command[0])

@@ -14,6 +14,7 @@ from smimekit.algorithms import (
     RSAES_OAEP,
     AlgorithmIdentifier,
 )
+from smimekit.certificate import Certificate
 from smimekit.cms.identifiers import (
     CertificateId,
     IssuerAndSerialNumber,
@@ -43,6 +44,8 @@ class ContentKey:
     """A content-encryption key. Its repr does not show it."""
 
     octets: bytes = field(repr=False)
+    certificate: Certificate | None = None
+    """The certificate that named the recipient, where one did."""
 
 
 @final

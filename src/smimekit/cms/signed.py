@@ -115,11 +115,11 @@ def read_signed_data(
     rows = {row: None for each in announced if (row := DIGEST_BY_OID.get(each.oid))}
     digests = Digests(rows, into.chunks)
     content_type, detached = _read_content(reader, into, digests)
-    certificates = _choices(reader, 0xA0, limits.certificates, "certificates")
-    revocation = _choices(reader, 0xA1, limits.crls, "crls")
+    certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
+    revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
     signers = tuple(
         _read_signer(raw, limits)
-        for raw in _members(reader.reader(der.SET), limits.signers, "signers")
+        for raw in _members(reader.reader(der.SET), limits.signers, "limit.signers")
     )
     reader.leave()
     data = SignedData(
@@ -170,17 +170,18 @@ def _pkcs7_content(reader: BerReader) -> Iterable[bytes]:
     yield der.Reader(reader.value()).any()[1]
 
 
-def _choices(reader: BerReader, tag: int, most: int, what: str) -> tuple[bytes, ...]:
+def _choices(reader: BerReader, tag: int, most: int, code: str) -> tuple[bytes, ...]:
     if reader.peek() != tag:
         return ()
-    return _members(reader.reader(tag), most, what)
+    return _members(reader.reader(tag), most, code)
 
 
-def _members(reader: der.Reader, most: int, what: str) -> tuple[bytes, ...]:
+def _members(reader: der.Reader, most: int, code: str) -> tuple[bytes, ...]:
     found: list[bytes] = []
     while reader.more:
         if len(found) == most:
-            raise LimitExceeded(f"A message holds too many {what}.", code=f"limit.{what}")
+            what = code.removeprefix("limit.")
+            raise LimitExceeded(f"A message holds too many {what}.", code=code)
         found.append(reader.raw())
     return tuple(found)
 

@@ -134,8 +134,8 @@ def unwrap(
         except (DecryptionError, CmsError):
             continue
         if size is None or len(octets) == size:
-            return ContentKey(octets)
-    return ContentKey(random_bytes(size or _ANY_SIZE))
+            return ContentKey(octets, certificate)
+    return ContentKey(random_bytes(size or _ANY_SIZE), certificate)
 
 
 def _matching(

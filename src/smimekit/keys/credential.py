@@ -5,7 +5,8 @@ whether anybody trusts the certificate.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self, final
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from smimekit.certificate import Certificate, load_certificates
-from smimekit.errors import CertificateError, UsageError
+from smimekit.cms.recipients import ContentKey, RecipientInfo
+from smimekit.cms.wrapping import unwrap
+from smimekit.errors import CertificateError, NoMatchingKey, UsageError
 from smimekit.keys.failures import malformed, no_key
 from smimekit.keys.pem import is_pem, pem_blocks
 from smimekit.keys.pkcs12 import CertificateBag, KeyBag, read_pfx, write_pfx
@@ -89,6 +92,15 @@ class Credential:
         """The mail addresses of all the certificates, as written, each once."""
         found = [address for each in self.all for address in each.certificate.addresses]
         return tuple(dict.fromkeys(found))
+
+    def unwrap(
+        self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
+    ) -> ContentKey:
+        """The content-encryption key for itself or a sibling (Decryptor)."""
+        for each in self.all:
+            with suppress(NoMatchingKey):
+                return unwrap(recipients, each.certificate, each.key, size=size, attempts=attempts)
+        raise NoMatchingKey("The message is not encrypted for this key.")
 
     # --- files ----------------------------------------------------------------------------
 

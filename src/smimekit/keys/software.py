@@ -75,7 +75,7 @@ class SoftwareKey:
             raise self._not_for("decrypt")
         # DecryptionError is raised outside of any `except`: it carries no context.
         with suppress(UnsupportedAlgorithm, ValueError):
-            return self._key.decrypt(ciphertext, primitives.rsa_decryption_padding(padding))
+            return self._key.decrypt(ciphertext, primitives.rsa_cipher_padding(padding))
         if padding.digest is None:
             # The library rejects bad padding implicitly; what comes here is a ciphertext of
             # an impossible size or value. It goes the same way: RFC 3218, 2.3.2.

@@ -1,4 +1,4 @@
-"""Is the signer the sender? (RFC 8550, 3; RFC 9787.)
+"""Whether the signer is the sender (RFC 8550, 3; RFC 9787).
 
 Knows header fields and the addresses of certificates. May not know whether a signature is
 good or a signer trusted.
@@ -79,8 +79,6 @@ def identity_of(certificate: Certificate | None, claims: tuple[Claim, ...]) -> I
     mine = signer_addresses(certificate)
     if not mine:
         return Identity.NO_ADDRESS
-    if all(
-        any(same_address(one, other) for other in mine) for claim in claimed for one in claim
-    ):
+    if all(any(same_address(one, other) for other in mine) for claim in claimed for one in claim):
         return Identity.MATCH
     return Identity.MISMATCH

@@ -88,9 +88,7 @@ class SignatureResult:
     @property
     def intact(self) -> bool:
         """The signature matches, by algorithms that the policy accepts."""
-        return (
-            self.integrity is Integrity.GOOD and self.assessment.grade is not Grade.REFUSED
-        )
+        return self.integrity is Integrity.GOOD and self.assessment.grade is not Grade.REFUSED
 
     @property
     def trusted(self) -> bool:

@@ -11,16 +11,15 @@ from typing import Final, final
 
 from smimekit.errors import InputError, MimeError
 from smimekit.limits import Limits
+from smimekit.message.layers import Errant
 from smimekit.mime.content_type import (
     ContentType,
-    boundary_of,
     content_type,
     disposition,
     transfer_encoding,
 )
-from smimekit.mime.scanner import Entity, read_entity, signed_parts, split
+from smimekit.mime.scanner import Entity, boundary_of, read_entity, signed_parts, split
 from smimekit.mime.transfer import decode, decode_base64
-from smimekit.message.layers import Errant
 from smimekit.span import Span
 
 __all__ = ["ClearSigned", "Opaque", "find_errant", "is_bare_cms", "recognise", "recognise_bare"]

@@ -156,7 +156,7 @@ def _result(
         judgement=judgement,
         assessment=assessment,
         signing_time=_signing_time(signer),
-        reasons=tuple(_reasons(check, assessment, judgement)),
+        reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
         attributes=signer.signed_attributes,
     )
 
@@ -177,9 +177,7 @@ def _signing_time(signer: SignerInfo) -> datetime | None:
         return None
 
 
-def _reasons(
-    check: Check, assessment: Assessment, judgement: Judgement | None
-) -> Iterator[str]:
+def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) -> Iterator[str]:
     if check.reason:
         yield check.reason
     if assessment.reason:

@@ -6,7 +6,7 @@ Knows bytes only.
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import IO, Final, final
+from typing import IO, Final, Self, final
 
 from smimekit.errors import UsageError
 from smimekit.span import CHUNK, Span
@@ -67,6 +67,12 @@ class Spool:
     def span(self) -> Span:
         """All of it, as a span."""
         return Span(self, 0, self.size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Forget the bytes."""

@@ -76,9 +76,12 @@ class FakeCA:
         self._key: Final = signing_key(new_key(key))
         self._revoked: dict[int, datetime] = {}
         self._crl_number = 0
-        above, profile = (issuer, _INTERMEDIATE) if issuer else (self, _ROOT)
-        self.certificate: Final = above._issue(subject_name(name), (), self._key, profile)
-        self.chain: Final = (self.certificate, *(issuer.chain if issuer else ()))
+        profile = _INTERMEDIATE if issuer else _ROOT
+        subject = subject_name(name)
+        signer = issuer or self
+        self.certificate: Final = signer._issue(subject, (), self._key, profile)  # noqa: SLF001 - its own class
+        above: tuple[Certificate, ...] = issuer.chain if issuer else ()
+        self.chain: Final[tuple[Certificate, ...]] = (self.certificate, *above)
         """Its certificate and those of the authorities above it, the root last."""
 
     def __repr__(self) -> str:

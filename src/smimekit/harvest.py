@@ -1,0 +1,140 @@
+"""What a good signature teaches: certificates, addresses, capabilities (DESIGN, section 6).
+
+Knows which facts may be believed before anybody trusts the signer. Writes nothing: the
+store is the caller's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.message.identity import Identity
+from smimekit.message.layers import SignatureResult, Signed
+from smimekit.message.opened import Opened
+from smimekit.mime.address import same_address
+from smimekit.trust import Capabilities, Source, TrustStore
+
+__all__ = ["Harvest", "Harvested", "harvest"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvested:
+    """One certificate that a signer has shown."""
+
+    certificate: Certificate
+    capabilities: Capabilities | None = None
+    """Of the signer's own certificates: what their program can read."""
+
+    @property
+    def is_authority(self) -> bool:
+        """Is it a CA's?"""
+        return _is_authority(self.certificate)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvest:
+    """What may be learned from one message, or why nothing may."""
+
+    sender: str | None
+    """The address that the signature was made by."""
+    found: tuple[Harvested, ...]
+    """The signer's certificates first, then those of authorities."""
+    reasons: tuple[str, ...]
+    """Why signatures taught nothing."""
+
+    def put_into(self, store: TrustStore, *, at: datetime, reference: str = "") -> None:
+        """Write the facts into a store, as seen at `at` (aware). No decision changes.
+
+        `reference` says where, as a rule by Message-ID. Raises StoreError.
+        """
+        source = Source(kind="mail", origin=self.sender or "", at=at, reference=reference)
+        for each in self.found:
+            store.put(each.certificate, source, at=at, capabilities=each.capabilities)
+
+
+def harvest(opened: Opened) -> Harvest:
+    """The facts of an opened message.
+
+    A signature teaches if it is intact, by algorithms that the policy accepts, and the
+    From address (or the one that was expected) is in the subjectAltName of its certificate;
+    trust is not needed, since facts are not trust. Then every certificate of the signer's
+    address in the message counts, as the one for encryption may be another, and those of
+    authorities. Nothing is learned from errant parts.
+    """
+    found: dict[Certificate, Harvested] = {}
+    reasons: list[str] = []
+    sender: str | None = None
+    for layer in opened.envelope:
+        if not isinstance(layer, Signed):
+            continue
+        for signature in layer.signatures:
+            refusal = _refusal(signature)
+            if refusal is not None or signature.certificate is None:
+                reasons.append(refusal or "the signer's certificate is missing")
+                continue
+            sender = sender or signature.certificate.addresses[0]
+            for each in _from_signature(signature, layer):
+                if found.setdefault(each.certificate, each).capabilities is None:
+                    found[each.certificate] = each
+    if not opened.signatures:
+        reasons.append("the message is not signed")
+    ordered = sorted(found.values(), key=lambda each: each.is_authority)
+    return Harvest(sender=sender, found=tuple(ordered), reasons=tuple(reasons))
+
+
+def _refusal(signature: SignatureResult) -> str | None:
+    """Why a signature teaches nothing, or None."""
+    if not signature.intact:
+        return "; ".join(signature.reasons) or str(signature.integrity)
+    if signature.certificate is None or not _addresses(signature.certificate):
+        return "the signer's certificate names no mail address in its subjectAltName"
+    if signature.identity is not Identity.MATCH and signature.identity is not Identity.UNCLAIMED:
+        return "the signer is not the sender"
+    return None
+
+
+def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested]:
+    signer = signature.certificate
+    if signer is None:
+        return []
+    capabilities = _capabilities(signature)
+    found = [Harvested(certificate=signer, capabilities=capabilities)]
+    mine = _addresses(signer)
+    # Anybody can issue a certificate for any address and put somebody else's beside it: only
+    # a trusted signer speaks for more than the certificate that signed.
+    for_others = capabilities if signature.trusted else None
+    for certificate in layer.certificates:
+        if any(same_address(one, other) for one in mine for other in _addresses(certificate)):
+            found.append(Harvested(certificate=certificate, capabilities=for_others))
+        elif _is_authority(certificate):
+            found.append(Harvested(certificate=certificate))
+    return found
+
+
+def _capabilities(signature: SignatureResult) -> Capabilities | None:
+    """Only from signed attributes, dated by them: the newest wins in the store."""
+    if signature.attributes is None or signature.signing_time is None:
+        return None
+    try:
+        encoded = signature.attributes.capabilities
+    except (CmsError, LimitExceeded):
+        return None
+    return None if encoded is None else Capabilities(encoded, signature.signing_time)
+
+
+def _addresses(certificate: Certificate) -> tuple[str, ...]:
+    try:
+        return certificate.addresses
+    except CertificateError:
+        return ()
+
+
+def _is_authority(certificate: Certificate) -> bool:
+    try:
+        return certificate.is_ca
+    except CertificateError:
+        return False

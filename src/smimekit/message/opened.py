@@ -1,0 +1,237 @@
+"""An opened message, and the one door to its content.
+
+Knows what a caller may require. May not know how the message was taken apart.
+"""
+
+import builtins
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import BinaryIO, NoReturn, Self, final
+
+from smimekit.cms.signer import Integrity
+from smimekit.errors import (
+    ContentChanged,
+    InsufficientProtection,
+    NotSigned,
+    PolicyError,
+    SmimeError,
+    UntrustedSigner,
+    VerificationError,
+    WrongSender,
+)
+from smimekit.message.identity import Identity
+from smimekit.message.layers import (
+    Encrypted,
+    Errant,
+    Layer,
+    Protection,
+    SignatureResult,
+    Signed,
+    protection_of,
+)
+from smimekit.policy import Grade
+from smimekit.span import Span
+
+__all__ = ["Opened", "Payload"]
+
+
+@final
+class Payload:
+    """The content of a message (RFC 9787, 3.1), with the protection it was taken under."""
+
+    def __init__(self, span: Span, protection: Protection, opened: "Opened") -> None:
+        self.span = span
+        self.protection = protection
+        self._opened = opened  # keeps the spool alive
+
+    def __len__(self) -> int:
+        return len(self.span)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A payload has no truth value: ask for its protection or its length.")
+
+    def __repr__(self) -> str:
+        return f"<Payload of {len(self)} bytes, {self.protection!r}>"
+
+    @property
+    def signatures(self) -> tuple[SignatureResult, ...]:
+        """The signatures around it that are intact, trusted and the sender's."""
+        return tuple(each for each in self._opened.signatures if _problem(each) is None)
+
+    def bytes(self) -> bytes:
+        """All of it, in memory: a MIME entity as a rule, with its Content-Type field."""
+        return self.span.bytes()
+
+    def chunks(self) -> Iterator[builtins.bytes]:
+        """All of it, in order, piece by piece."""
+        return self.span.chunks()
+
+    def write_to(self, file: BinaryIO) -> None:
+        """Write all of it to a binary file."""
+        file.writelines(self.chunks())
+
+
+@final
+class Opened:
+    """All facts about a message (RFC 9787). Has no truth value; close it after use.
+
+    `envelope` holds the layers, outermost first; `errant` the signed or encrypted parts
+    below something that is no layer, which say nothing about the message.
+    """
+
+    def __init__(
+        self,
+        *,
+        envelope: tuple[Layer, ...],
+        errant: tuple[Errant, ...],
+        content: Span | None,
+        closing: ExitStack,
+    ) -> None:
+        self.envelope = envelope
+        self.errant = errant
+        self.protection = protection_of(envelope)
+        self._content = content
+        self._closing = closing
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("An opened message has no truth value: ask for its protection.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget the content. Facts remain."""
+        self._closing.close()
+
+    @property
+    def signatures(self) -> tuple[SignatureResult, ...]:
+        """Every signature of the envelope, outermost first."""
+        return tuple(
+            each
+            for layer in self.envelope
+            if isinstance(layer, Signed)
+            for each in layer.signatures
+        )
+
+    def payload(self, *, require: Protection) -> Payload:
+        """The content, if the message has at least the protection that is required.
+
+        Raises NoMatchingKey, DecryptionError or PolicyError where an encryption could not
+        be opened, and InsufficientProtection, which says what is missing and why.
+        """
+        return self._hand_out(self._content, require)
+
+    def inside(self, layer: Layer, *, require: Protection) -> Payload:
+        """What one layer of the envelope holds: the next layer, or the payload.
+
+        Raises as `payload` does. `require` speaks of the whole envelope.
+        """
+        return self._hand_out(layer.content, require)
+
+    def _hand_out(self, content: Span | None, require: Protection) -> Payload:
+        for layer in self.envelope:
+            if isinstance(layer, Encrypted) and layer.failure is not None and content is None:
+                raise layer.failure
+        missing = require & ~self.protection
+        if missing or content is None:
+            raise InsufficientProtection(
+                f"The message lacks what is required: {self._explain(missing)}"
+            )
+        return Payload(content, self.protection, self)
+
+    def _explain(self, missing: Protection) -> str:
+        reasons = []
+        if Protection.CONFIDENTIAL in missing:
+            reasons.append("it is not encrypted.")
+        if Protection.VERIFIED in missing:
+            reasons.append(str(self.verification_error()))
+        if Protection.INTACT in missing:
+            reasons.append("nothing shows that its encryption was left alone.")
+        return " ".join(reasons)
+
+    def verification_error(self) -> VerificationError | PolicyError:
+        """Why the message is not VERIFIED: of its signatures, the one that came closest."""
+        inside = max(
+            (at for at, layer in enumerate(self.envelope) if isinstance(layer, Encrypted)),
+            default=-1,
+        )
+        candidates = [
+            each
+            for layer in self.envelope[inside + 1 :]
+            if isinstance(layer, Signed)
+            for each in layer.signatures
+        ]
+        problems = [problem for each in candidates if (problem := _problem(each)) is not None]
+        if problems:
+            return max(problems, key=_closeness)
+        if self.signatures:
+            return NotSigned(
+                "The message is signed only outside its encryption, where anybody can strip "
+                "a signature and put on another.",
+                code="not-signed.outside-encryption",
+            )
+        return NotSigned("The message is not signed.")
+
+
+def _closeness(problem: SmimeError) -> int:
+    order = (ContentChanged, PolicyError, UntrustedSigner, WrongSender)
+    return next((at for at, kind in enumerate(order) if isinstance(problem, kind)), -1)
+
+
+def _problem(signature: SignatureResult) -> VerificationError | PolicyError | None:
+    """What keeps a signature from verifying its message, or None."""
+    reason = "; ".join(signature.reasons)
+    if signature.integrity is Integrity.NO_CERTIFICATE:
+        return UntrustedSigner(
+            "The signer's certificate is neither in the message nor in the store.",
+            code="untrusted-signer.no-certificate",
+        )
+    if signature.integrity in {Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE}:
+        return ContentChanged(
+            f"The message was changed after it was signed: {reason}.",
+            code=f"content-changed.{_DETAIL[signature.integrity]}",
+        )
+    if signature.integrity is not Integrity.GOOD:
+        return VerificationError(
+            f"The signature cannot be verified: {reason}",
+            code=f"verification.{signature.integrity}",
+        )
+    if signature.assessment.grade is Grade.REFUSED:
+        return PolicyError(
+            f"The signature is too weak: {signature.assessment.reason}. To accept it all the "
+            "same, use Policy.LEGACY_READ.",
+            code="policy.weak",
+        )
+    if not signature.trusted:
+        return UntrustedSigner(f"The signer is not trusted: {reason}")
+    if not signature.by_sender:
+        return _wrong_sender(signature)
+    return None
+
+
+_DETAIL = {Integrity.CONTENT_CHANGED: "content", Integrity.BAD_SIGNATURE: "signature"}
+
+
+def _wrong_sender(signature: SignatureResult) -> WrongSender:
+    match signature.identity:
+        case Identity.NO_ADDRESS:
+            return WrongSender(
+                "The signer's certificate names no mail address, so it cannot be the sender's.",
+                code="wrong-sender.no-address",
+            )
+        case Identity.NO_SENDER:
+            return WrongSender(
+                "The message has no single, readable From address to hold the signer against.",
+                code="wrong-sender.no-sender",
+            )
+        case _:
+            return WrongSender("The message was signed by somebody other than its sender.")

@@ -1,0 +1,273 @@
+"""A draft is signed, then encrypted (RFC 8551, 3; RFC 9787, 5.2: in this order, always).
+
+Knows the order of things and what a signer says about itself. May not know what a
+recipient's key is, nor what the draft is about.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import new as new_digest
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
+
+from smimekit import der
+from smimekit.algorithms import (
+    AES128_CBC,
+    AES128_GCM,
+    AES256_CBC,
+    AES256_GCM,
+    ContentCipher,
+    Digest,
+    SignatureScheme,
+)
+from smimekit.certificate import Certificate
+from smimekit.cms import attributes as attrs
+from smimekit.cms.enveloped import enveloped_data, new_content_key
+from smimekit.cms.recipients import RecipientInfo
+from smimekit.cms.signed import signed_data
+from smimekit.cms.signer import sign_content
+from smimekit.errors import PolicyError, UsageError
+from smimekit.keys import CertificateRecipient, Credential, Recipient
+from smimekit.mime.fields import Field
+from smimekit.mime.prepare import prepare
+from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
+from smimekit.policy import Grade, Policy
+from smimekit.primitives import hash_algorithm, random_bytes
+
+__all__ = ["Chain", "Draft", "encrypt", "sign"]
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage  # noqa: TC004 - named in a string
+
+Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
+"""A message before it is protected: its bytes, a binary file, or composed with `email`."""
+
+
+class Chain(StrEnum):
+    """Which certificates go out with a signature."""
+
+    LEAF = "leaf"
+    """The signer's only."""
+    WITHOUT_ROOT = "without-root"
+    """And those above it, but for the root, which receivers must have anyway."""
+    WITH_ROOT = "with-root"
+
+
+def sign(
+    draft: Draft,
+    signer: Credential,
+    *,
+    opaque: bool = False,
+    chain: Chain = Chain.WITHOUT_ROOT,
+    scheme: SignatureScheme | None = None,
+    policy: Policy = Policy.INTEROP,
+    at: datetime | None = None,
+) -> bytes:
+    """Sign a draft: multipart/signed, which every mail program shows, or opaque on request.
+
+    Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
+    and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
+    without it) becomes the signingTime. Raises UsageError where the credential may not
+    sign, PolicyError for a key that is too weak, and MimeError for a draft that is
+    ambiguous.
+    """
+    prepared = prepare(_octets(draft), limits=policy.limits)
+    signing = _Signing.of(signer, scheme, policy, chain, at)
+    if opaque:
+        cms = signing.opaque(prepared.entity)
+        return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type="signed-data"))
+    return _clear_signed(prepared.outer, prepared.entity, signing)
+
+
+def encrypt(
+    draft: Draft,
+    to: Iterable[Certificate | Recipient],
+    *,
+    signer: Credential | None = None,
+    cipher: ContentCipher | None = None,
+    policy: Policy = Policy.INTEROP,
+    at: datetime | None = None,
+) -> bytes:
+    """Encrypt a draft to recipients; signed by `signer` first, where there is one.
+
+    The signature is inside the encryption, where nobody can strip or replace it (RFC 9787,
+    5.2). The header fields that are not about content stay outside, readable: what must be
+    secret belongs into the body. Raises UsageError without recipients or for a key that
+    cannot be encrypted to, PolicyError for one that is too weak.
+    """
+    cipher = policy.cipher if cipher is None else cipher
+    if cipher.weak:
+        raise PolicyError(f"Nothing is encrypted with {cipher.name} any more.", code="policy.weak")
+    prepared = prepare(_octets(draft), limits=policy.limits)
+    entity = prepared.entity
+    if signer is not None:
+        signing = _Signing.of(signer, None, policy, Chain.WITHOUT_ROOT, at)
+        entity = _clear_signed((), entity, signing)
+    key = new_content_key(cipher)
+    recipients: list[RecipientInfo] = [each.wrap(key) for each in _recipients(to, policy)]
+    cms = enveloped_data(entity, cipher, key, recipients)
+    smime_type = "authEnveloped-data" if cipher.authenticated else "enveloped-data"
+    return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type=smime_type))
+
+
+def _octets(draft: Draft) -> bytes:
+    match draft:
+        case bytes():
+            return draft
+        case bytearray() | memoryview():
+            return bytes(draft)
+        case EmailMessage():
+            return draft.as_bytes()
+        case _ if hasattr(draft, "read"):
+            data = draft.read()
+            if isinstance(data, bytes):
+                return data
+            raise UsageError("Open the draft in binary mode.")
+        case _:
+            raise UsageError(
+                f"A draft is bytes, a binary file or an EmailMessage, not {type(draft).__name__}."
+            )
+
+
+def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
+    if isinstance(to, Certificate | Credential | Recipient):
+        raise UsageError("Recipients come as a list: to=[bob].")
+    found = [_recipient(each, policy) for each in to]
+    if not found:
+        raise UsageError("A message is encrypted to at least one recipient.")
+    return found
+
+
+def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Recipient:
+    if isinstance(each, Credential):
+        certificate = each.encryption_certificate
+        if certificate is None:
+            raise UsageError(
+                f"The certificate of {each.certificate.subject_text} is not for encryption.",
+                code="usage.not-for-encryption",
+            )
+        each = certificate
+    if not isinstance(each, Certificate):
+        return each
+    _check_recipient(each, policy)
+    return CertificateRecipient(each, policy.rsa_padding)
+
+
+def _check_recipient(certificate: Certificate, policy: Policy) -> None:
+    assessment = policy.key(certificate.public_key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(
+            f"Refused to encrypt to {certificate.subject_text}: {assessment.reason}.",
+            code="policy.weak",
+        )
+    usage = certificate.key_usage
+    if usage is not None and not usage & {"keyEncipherment", "keyAgreement"}:
+        raise UsageError(
+            f"The certificate of {certificate.subject_text} is not for encryption.",
+            code="usage.not-for-encryption",
+        )
+
+
+# --- signing -------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """A signer, ready to sign."""
+
+    credential: Credential
+    scheme: SignatureScheme
+    certificates: tuple[bytes, ...]
+    extra: tuple[bytes, ...]
+
+    @classmethod
+    def of(
+        cls,
+        signer: Credential,
+        scheme: SignatureScheme | None,
+        policy: Policy,
+        chain: Chain,
+        at: datetime | None,
+    ) -> "_Signing":
+        credential = signer.signing
+        default = policy.scheme_for(credential.certificate.public_key)
+        moment = at or datetime.now(UTC)
+        if moment.tzinfo is None:
+            raise UsageError("A signing time needs a time zone.")
+        return cls(
+            credential,
+            scheme or default,
+            _bag(signer, credential, chain),
+            _own_attributes(signer, moment),
+        )
+
+    def info(self, content: bytes) -> bytes:
+        """The SignerInfo over content."""
+
+        def digest_of(digest: Digest) -> bytes:
+            name = hash_algorithm(digest).name
+            return new_digest(name, content, usedforsecurity=False).digest()
+
+        return sign_content(
+            self.credential.certificate, self.credential.key, self.scheme, digest_of, self.extra
+        )
+
+    def detached(self, content: bytes) -> bytes:
+        """A detached SignedData."""
+        digest = self.scheme.digest.identifier
+        return signed_data(None, (digest,), self.certificates, (self.info(content),))
+
+    def opaque(self, content: bytes) -> bytes:
+        """A SignedData that holds the content."""
+        digest = self.scheme.digest.identifier
+        return signed_data(content, (digest,), self.certificates, (self.info(content),))
+
+
+def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:
+    """The certificates that go out: the signer's, the one to encrypt to, and the chain."""
+    certificates = [credential.certificate]
+    if signer.encryption_certificate is not None:
+        certificates.append(signer.encryption_certificate)
+    if chain is not Chain.LEAF:
+        for each in signer.all:
+            certificates += (
+                above
+                for above in each.chain
+                if chain is Chain.WITH_ROOT or not above.is_self_issued
+            )
+    return tuple(dict.fromkeys(each.der for each in certificates))
+
+
+def _own_attributes(signer: Credential, moment: datetime) -> tuple[bytes, ...]:
+    """What the signer says about itself (RFC 8551, 2.5)."""
+    found = [
+        attrs.attribute(attrs.SIGNING_TIME, der.time(moment)),
+        attrs.attribute(attrs.SMIME_CAPABILITIES, _CAPABILITIES),
+    ]
+    preferred = signer.encryption_certificate
+    if preferred is not None:
+        found.append(attrs.encryption_key_preference(preferred.issuer, preferred.serial_bytes))
+    return tuple(found)
+
+
+# RFC 8551, 2.5.2: what we read, the preferred first; parameters absent.
+_CAPABILITIES: Final = der.sequence(
+    *(
+        der.sequence(der.oid(cipher.oid))
+        for cipher in (AES256_GCM, AES128_GCM, AES256_CBC, AES128_CBC)
+    )
+)
+
+
+def _clear_signed(outer: Iterable[Field], entity: bytes, signing: _Signing) -> bytes:
+    signature = signing.detached(entity)
+    chunks = multipart_signed(
+        outer,
+        (entity,),
+        signature,
+        micalg=signing.scheme.digest.micalg,
+        boundary=new_boundary(random_bytes),
+    )
+    return b"".join(chunks)

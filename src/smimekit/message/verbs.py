@@ -1,0 +1,86 @@
+"""The two verbs that require something: verify and decrypt. Knows no bytes of its own."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from smimekit.errors import InsufficientProtection
+from smimekit.keys import Decryptor
+from smimekit.message.layers import Encrypted, Protection
+from smimekit.message.opened import Opened, Payload
+from smimekit.message.receive import Source, open_message
+from smimekit.policy import Policy
+from smimekit.trust import Trust
+
+__all__ = ["decrypt", "verify"]
+
+
+def verify(
+    source: Source,
+    trust: Trust,
+    *,
+    keys: Iterable[Decryptor] = (),
+    expect: str | None = None,
+    at: datetime | None = None,
+    content: Source | None = None,
+    policy: Policy = Policy.INTEROP,
+) -> Payload:
+    """The content of a message that is signed, intact, trusted, and by its sender.
+
+    The sender is the From address or, in its place, `expect`. An encrypted message is
+    opened with `keys` first, and only signatures inside the encryption count. The other
+    arguments are those of `open`. Raises NotSigned, ContentChanged, UntrustedSigner,
+    WrongSender or another VerificationError; PolicyError for weak algorithms; NoMatchingKey,
+    DecryptionError; MimeError, CmsError, LimitExceeded.
+    """
+    opened = open_message(
+        source, keys=keys, trust=trust, expect=expect, at=at, content=content, policy=policy
+    )
+    with _closing_on_error(opened):
+        _check_opened(opened)
+        _check_verified(opened)
+        return opened.payload(require=Protection.VERIFIED)
+
+
+def decrypt(
+    source: Source,
+    keys: Iterable[Decryptor],
+    *,
+    policy: Policy = Policy.INTEROP,
+) -> Payload:
+    """The content of a message that could be decrypted with one of `keys`.
+
+    This says nothing about who wrote it, nor, with a CBC cipher, whether it is what they
+    wrote: `open` or `verify` does. Raises InsufficientProtection (`not-encrypted`) where
+    the message is not encrypted, NoMatchingKey, DecryptionError, PolicyError for weak
+    ciphers, and MimeError, CmsError, LimitExceeded.
+    """
+    opened = open_message(source, keys=keys, trust=Trust(), policy=policy)
+    with _closing_on_error(opened):
+        _check_encrypted(opened)
+        return opened.payload(require=Protection.CONFIDENTIAL)
+
+
+@contextmanager
+def _closing_on_error(opened: Opened) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _check_verified(opened: Opened) -> None:
+    if Protection.VERIFIED not in opened.protection:
+        raise opened.verification_error()
+
+
+def _check_encrypted(opened: Opened) -> None:
+    if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
+        raise InsufficientProtection("The message is not encrypted.", code="not-encrypted")
+
+
+def _check_opened(opened: Opened) -> None:
+    for layer in opened.envelope:
+        if isinstance(layer, Encrypted) and layer.failure is not None:
+            raise layer.failure
