@@ -77,8 +77,12 @@ class FakeCA:
         self._revoked: dict[int, datetime] = {}
         self._crl_number = 0
         above, profile = (issuer, _INTERMEDIATE) if issuer else (self, _ROOT)
-        self.certificate: Final = above._issue(subject_name(name), (), self._key, profile)
-        self.chain: Final = (self.certificate, *(issuer.chain if issuer else ()))
+        issue = above._issue  # noqa: SLF001 - of another authority, at most
+        self.certificate: Final = issue(subject_name(name), (), self._key, profile)
+        self.chain: Final[tuple[Certificate, ...]] = (
+            self.certificate,
+            *(issuer.chain if issuer else ()),
+        )
         """Its certificate and those of the authorities above it, the root last."""
 
     def __repr__(self) -> str:
