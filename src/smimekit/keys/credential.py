@@ -25,6 +25,7 @@ from smimekit.private_key import PrivateKey
 
 __all__ = ["Credential"]
 
+_LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
@@ -94,7 +95,11 @@ class Credential:
 
     @classmethod
     def from_pkcs12(
-        cls, data: bytes | str | os.PathLike[str], password: str | bytes | None = None
+        cls,
+        data: bytes | str | os.PathLike[str],
+        password: str | bytes | None = None,
+        *,
+        limits: Limits = _LIMITS,
     ) -> Self:
         """From a PKCS #12 file: its bytes, or a path (`str` is one).
 
@@ -104,7 +109,7 @@ class Credential:
         `key.unsupported`, `key.malformed`), LimitExceeded, and OSError for a path that
         cannot be read.
         """
-        pfx = read_pfx(_content(data), password)
+        pfx = read_pfx(_content(data), password, limits)
         try:
             return cls._of(pfx.keys, pfx.certificates)
         except CertificateError as error:
@@ -115,6 +120,7 @@ class Credential:
         cls,
         *files: bytes | str | os.PathLike[str],
         password: str | bytes | None = None,
+        limits: Limits = _LIMITS,
     ) -> Self:
         """From PEM text (or DER) with keys and certificates: bytes, or paths (`str` is one).
 
@@ -127,7 +133,7 @@ class Credential:
         certificates: list[CertificateBag] = []
         for file in files:
             data = _content(file)
-            keys += (KeyBag(key, None) for key in _keys(data, password))
+            keys += (KeyBag(key, None) for key in _keys(data, password, limits))
             certificates += (CertificateBag(each, None) for each in _certificates(data))
         return cls._of(keys, certificates)
 
@@ -193,14 +199,14 @@ def _content(data: bytes | str | os.PathLike[str]) -> bytes:
     return data if isinstance(data, bytes) else Path(data).read_bytes()
 
 
-def _keys(data: bytes, password: str | bytes | None) -> list[SoftwareKey]:
+def _keys(data: bytes, password: str | bytes | None, limits: Limits) -> list[SoftwareKey]:
     if is_pem(data):
         blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
-        return [load_key_block(block, password) for block in blocks]
+        return [load_key_block(block, password, limits) for block in blocks]
     try:
         Certificate(data)
     except CertificateError:
-        return [load_private_key(data, password)]
+        return [load_private_key(data, password, limits=limits)]
     return []
 
 
@@ -262,7 +268,7 @@ def _chain(leaf: Certificate, pool: tuple[Certificate, ...]) -> tuple[Certificat
     by_subject: dict[bytes, list[Certificate]] = {}
     for certificate in pool:
         by_subject.setdefault(certificate.subject, []).append(certificate)
-    budget = Limits().path_signatures
+    budget = _LIMITS.path_signatures
     path = [leaf]
     for below in path:  # grows while it is read: breadth first
         for above in by_subject.get(below.issuer, ()):
