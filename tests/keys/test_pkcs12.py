@@ -515,6 +515,33 @@ def test_damage_gives_a_credential_or_an_error(at: int, octets: bytes, insert: b
         assert found.all
 
 
+LIGHT = Limits(pbkdf2_iterations=100)
+"""Damage may multiply iterations; the tests have not all day."""
+
+
+@cache
+def protected() -> bytes:
+    """A file with a MAC and encrypted bags which costs little to open."""
+    return run("openssl", "pkcs12", "-export", "-legacy", "-noiter", "-nomaciter", "-passout", "pass:x", data=pem_of(carol()))  # fmt: skip
+
+
+@pytest.mark.interop
+@settings(deadline=None, max_examples=300)
+@given(st.integers(0, 10_000), st.binary(min_size=1, max_size=3), st.booleans())
+def test_damage_under_a_mac_changes_nothing_or_is_an_error(
+    at: int, octets: bytes, insert: bool
+) -> None:
+    need("openssl")
+    whole = protected()
+    at %= len(whole)
+    data = whole[:at] + octets + whole[at if insert else at + len(octets) :]
+    if data != whole:
+        # What the MAC does not cover is framing: BER can say the same in many ways.
+        with suppress(KeyFileError, LimitExceeded):
+            found = Credential.from_pkcs12(data, "x", limits=LIGHT)
+            assert found.certificate == carol().certificate
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_octets_give_an_error(data: bytes) -> None:

@@ -243,18 +243,21 @@ def _pairs(
     The public key decides. A localKeyId that matches too only goes before one that does
     not: a key may have several certificates, and one of them is the one in use.
     """
-    by_spki = {_spki(bag.key.public_key): bag for bag in keys}
+    by_spki: dict[bytes, SoftwareKey] = {}
+    named: set[tuple[bytes, bytes | None]] = set()
+    for key in keys:
+        spki = _spki(key.key.public_key)
+        by_spki.setdefault(spki, key.key)
+        named.add((spki, key.local_id))
     found: dict[Certificate, tuple[tuple[bool, bool, float, str], SoftwareKey]] = {}
     for bag in certificates:
-        spki = _spki_or_none(bag.certificate)
-        key = by_spki.get(spki) if spki else None
-        if key is None or bag.certificate in found:
+        leaf, own = bag.certificate, _spki_or_none(bag.certificate)
+        if own is None or own not in by_spki or leaf in found:
             continue
-        leaf = bag.certificate
-        local = key.local_id is not None and key.local_id == bag.local_id
+        local = bag.local_id is not None and (own, bag.local_id) in named
         newest = -leaf.not_before.timestamp()
         rank = (not may_sign(leaf), not local, newest, leaf.fingerprint)
-        found[leaf] = (rank, key.key)
+        found[leaf] = (rank, by_spki[own])
     ordered = sorted(found.items(), key=lambda item: item[1][0])
     return [(key, leaf) for leaf, (_, key) in ordered]
 

@@ -233,7 +233,11 @@ def _data(content: bytes) -> bytes:
 
 
 def _key_bags(pairs: list[tuple[bytes, Certificate]], password: str) -> Iterator[bytes]:
+    # A key with several certificates is written once, and names the first of them.
+    first: dict[bytes, Certificate] = {}
     for pkcs8, certificate in pairs:
+        first.setdefault(pkcs8, certificate)
+    for pkcs8, certificate in first.items():
         identifier, ciphertext = encrypt(pkcs8, password)
         shrouded = der.sequence(identifier.encode(), der.octet_string(ciphertext))
         yield _bag(_SHROUDED_KEY, shrouded, _attributes(certificate))

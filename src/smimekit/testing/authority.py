@@ -106,10 +106,7 @@ class FakeCA:
         `key` is "p256" (fast), "p384", "p521", "ed25519" (signs only), "x25519" (encrypts
         only), "rsa-2048", "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
         """
-        if not addresses and name is None:
-            raise UsageError("A person has a mail address or a name.", code="usage.address")
-        private = new_key(key)
-        subject = subject_name(name if name is not None else addresses[0])
+        private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, profile)
         return Credential(SoftwareKey(private), leaf, self.chain)
 
@@ -162,8 +159,7 @@ class FakeCA:
         self, *addresses: str, name: str | None = None, key: str = "p256"
     ) -> Credential:
         """Somebody who issued the certificate to themselves: no authority, no chain."""
-        private = new_key(key)
-        subject = subject_name(name if name is not None else addresses[0])
+        private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, _PERSON, issuer=(subject, private))
         return Credential(SoftwareKey(private), leaf)
 
@@ -240,6 +236,12 @@ class FakeCA:
         )
         certificate = builder.sign(signer, signing_digest(signer))
         return Certificate(certificate.public_bytes(Encoding.DER))
+
+
+def _subject(addresses: tuple[str, ...], name: str | None) -> x509.Name:
+    if name is None and not addresses:
+        raise UsageError("A person has a mail address or a name.", code="usage.address")
+    return subject_name(addresses[0] if name is None else name)
 
 
 def _certificates(who: Certificate | Credential) -> tuple[Certificate, ...]:
