@@ -36,9 +36,9 @@ def key(label: str, kind: str = "p256") -> Any:
         return rsa.generate_private_key(65537, int(kind[3:]))
     if kind == "dsa":
         return dsa.generate_private_key(2048)
-    return {"ed25519": ed25519.Ed25519PrivateKey, "x25519": x25519.X25519PrivateKey}[
-        kind
-    ].generate()
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return x25519.X25519PrivateKey.generate()
 
 
 def name(common: str, **more: str) -> x509.Name:
