@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smimekit import der
 from smimekit.certificate import Certificate
@@ -174,7 +176,9 @@ def test_a_forged_crl_under_the_signature_of_a_stale_one_is_refused() -> None:
     signature = der.Reader(stale).enter(der.SEQUENCE)
     signature.raw()
     signature.raw()
-    fresh = der.Reader(crl(SUB, sign_with=MALLORY)).enter(der.SEQUENCE)
+    # Older than the stale one, so that certvalidator comes to it second; but not over yet.
+    made = crl(SUB, sign_with=MALLORY, this=NOW - 10 * DAY)
+    fresh = der.Reader(made).enter(der.SEQUENCE)
     forged = der.sequence(fresh.raw(), fresh.raw(), signature.raw())
     for crls in ([stale, forged], [forged, stale]):
         found = judge(LEAF.certificate, [SUB.certificate], revocation=HARD, crls=[crl(ROOT), *crls])
@@ -218,3 +222,25 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
             found = judge(leaf.certificate, [SUB.certificate], revocation=policy, crls=crls)
             assert found.status is status
         assert judge(leaf.certificate, [], revocation=policy).status is Status.UNTRUSTED
+
+
+GOOD_CRL, GOOD_OCSP = crl(SUB), respond(LEAF, SUB)
+
+
+@given(st.data())
+def test_damaged_evidence_gives_a_judgement_and_no_good_word(data: st.DataObject) -> None:
+    is_crl = data.draw(st.booleans())
+    good = GOOD_CRL if is_crl else GOOD_OCSP
+    damaged = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    if bytes(damaged) == good:
+        return
+    evidence = {"crls": [crl(ROOT)], "ocsps": []}
+    evidence["crls" if is_crl else "ocsps"].append(bytes(damaged))
+    found = judge(LEAF.certificate, [SUB.certificate], revocation=HARD, **evidence)
+    if found.status is Status.TRUSTED:
+        # Only where the damage is outside what is signed, and the signature still matches.
+        assert is_crl is False or der.Reader(bytes(damaged)).enter(der.SEQUENCE).raw() == (
+            der.Reader(good).enter(der.SEQUENCE).raw()
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,9 @@ from smimekit.trust import (
     Trust,
     Validity,
 )
+from smimekit.trust.certvalidator import Request
 from smimekit.trust.paths import PathSearch, Pool
+from smimekit.trust.validate import validate_path
 from tests.trust import certs
 from tests.trust.certs import NOW, Made, alt_names, ca, person
 
@@ -175,6 +178,29 @@ def test_name_constraint_bombs_end() -> None:
     with within(5):
         found = judge(leaf.certificate, [issuer.certificate])
     assert found.status is Status.UNTRUSTED
+
+
+def test_constraint_bombs_of_other_kinds_end() -> None:
+    permitted = [x509.DNSName(f"host{number}.example.com") for number in range(1_000)]
+    constraints = x509.NameConstraints(None, permitted)
+    issuer = ca("Constrained", ROOT, more=[(constraints, True)])
+    others = [x509.DNSName(f"host{number}.example.org") for number in range(1_000)]
+    names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), *others])
+    leaf = person(ALICE, issuer, names=names)
+    with within(2):
+        found = judge(leaf.certificate, [issuer.certificate])
+    assert found.status is Status.UNTRUSTED
+
+
+def test_issuers_that_may_not_issue_are_no_candidates_and_make_no_path() -> None:
+    server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    odd = ca("Odd", ROOT, more=[(server, False)])
+    leaf = person(ALICE, odd).certificate
+    pool = Pool([ROOT.certificate], [odd.certificate])
+    assert pool.issuers(leaf) == []
+    verdict = validate_path((ROOT.certificate, odd.certificate, leaf), Request(at=NOW))
+    assert verdict.reason is not None
+    assert verdict.reason.code == "path.no-ca"
 
 
 def test_huge_certificates_are_refused() -> None:

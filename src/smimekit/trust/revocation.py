@@ -85,8 +85,7 @@ def _round(path: Path, request: Request, *, strict: bool) -> Revocation:
         answers.append(answer)
         if answer is Revocation.REVOKED:
             break
-        if answer is Revocation.GOOD or not strict:
-            _record(setting, depth)
+        _record(setting, depth)
     return _worst(answers)
 
 
