@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.trust import (
     Chain,
@@ -17,6 +20,7 @@ from smimekit.trust import (
     RevocationPolicy,
     Status,
     Trust,
+    Validity,
 )
 from tests.trust import certs
 from tests.trust.certs import NOW, Made, ca, person, smtp_utf8
@@ -108,6 +112,30 @@ def test_the_anchors_own_constraints_bind() -> None:
     good, bad = person(ALICE, anchor), person("bob@victim.org", anchor)
     assert judge(good.certificate, [], anchor).status is Status.TRUSTED
     assert judge(bad.certificate, [], anchor).status is Status.UNTRUSTED
+
+
+def test_the_anchors_constraints_of_other_kinds_bind() -> None:
+    extension = x509.NameConstraints(None, [x509.DNSName("victim.org")])
+    anchor = ca("Constrained root", more=[(extension, True)])
+    names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), x509.DNSName("x.victim.org")])
+    assert judge(person(ALICE, anchor).certificate, [], anchor).status is Status.TRUSTED
+    bad = person(ALICE, anchor, names=names)
+    assert judge(bad.certificate, [], anchor).status is Status.UNTRUSTED
+
+
+def test_an_extension_that_stands_twice_is_refused() -> None:
+    leaf = person("a@b.example", ROOT)
+    outer = der.Reader(leaf.der).enter(der.SEQUENCE)
+    fields, parts = outer.enter(der.SEQUENCE), []
+    while fields.peek != 0xA3:
+        parts.append(fields.raw())
+    extensions = fields.enter(0xA3).enter(der.SEQUENCE)
+    first = extensions.raw()
+    doubled = der.explicit(3, der.sequence(first, first, extensions.rest()))
+    tbs = der.sequence(*parts, doubled)
+    signature = ROOT.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    changed = Certificate(der.sequence(tbs, outer.raw(), der.bit_string(signature)))
+    assert judge(changed, []).validity is Validity.MALFORMED
 
 
 def test_constraints_bind_the_whole_path_below() -> None:

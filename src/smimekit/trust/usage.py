@@ -97,16 +97,12 @@ def _structure(certificate: Certificate) -> Reason | None:
             "certificate.algorithm-mismatch",
             "The certificate names two different signature algorithms.",
         )
-    seen: set[str] = set()
     for oid, critical in _extensions(tbs):
-        if oid in seen:
-            return Reason("certificate.duplicate-extension", f"Extension {oid} stands twice.")
         if critical and oid not in _UNDERSTOOD:
             return Reason(
                 "certificate.critical-extension",
                 f"The certificate has a critical extension, {oid}, that is not understood.",
             )
-        seen.add(oid)
     return None
 
 
