@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from smimekit import der
 from smimekit.certificate import Certificate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,9 +37,9 @@ def key(label: str, kind: str = "p256") -> Any:
         return rsa.generate_private_key(65537, int(kind[3:]))
     if kind == "dsa":
         return dsa.generate_private_key(2048)
-    return {"ed25519": ed25519.Ed25519PrivateKey, "x25519": x25519.X25519PrivateKey}[
-        kind
-    ].generate()
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return x25519.X25519PrivateKey.generate()
 
 
 def name(common: str, **more: str) -> x509.Name:
@@ -173,3 +174,20 @@ def crl(
         entry = x509.RevokedCertificateBuilder().serial_number(one.serial).revocation_date(when)
         builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(sign_with or issuer.key, digest).public_bytes(Encoding.DER)
+
+
+def with_sha1(signed: bytes, private: Any) -> bytes:
+    """A certificate or CRL (ECDSA with SHA-256) signed anew, with SHA-1."""
+    new, old = (
+        der.sequence(der.oid("1.2.840.10045.4.1")),
+        der.sequence(der.oid("1.2.840.10045.4.3.2")),
+    )
+    inside = der.Reader(signed).enter(der.SEQUENCE)
+    fields = inside.enter(der.SEQUENCE)
+    parts = []
+    while fields.more:
+        part = fields.raw()
+        parts.append(new if part == old else part)
+    data = der.sequence(*parts)
+    signature = private.sign(data, ec.ECDSA(hashes.SHA1()))  # noqa: S303 - that is the point
+    return der.sequence(data, new, der.bit_string(signature))

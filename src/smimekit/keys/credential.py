@@ -28,6 +28,7 @@ from smimekit.private_key import PrivateKey
 
 __all__ = ["Credential"]
 
+_LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
@@ -106,7 +107,11 @@ class Credential:
 
     @classmethod
     def from_pkcs12(
-        cls, data: bytes | str | os.PathLike[str], password: str | bytes | None = None
+        cls,
+        data: bytes | str | os.PathLike[str],
+        password: str | bytes | None = None,
+        *,
+        limits: Limits = _LIMITS,
     ) -> Self:
         """From a PKCS #12 file: its bytes, or a path (`str` is one).
 
@@ -116,7 +121,7 @@ class Credential:
         `key.unsupported`, `key.malformed`), LimitExceeded, and OSError for a path that
         cannot be read.
         """
-        pfx = read_pfx(_content(data), password)
+        pfx = read_pfx(_content(data), password, limits)
         try:
             return cls._of(pfx.keys, pfx.certificates)
         except CertificateError as error:
@@ -127,6 +132,7 @@ class Credential:
         cls,
         *files: bytes | str | os.PathLike[str],
         password: str | bytes | None = None,
+        limits: Limits = _LIMITS,
     ) -> Self:
         """From PEM text (or DER) with keys and certificates: bytes, or paths (`str` is one).
 
@@ -139,7 +145,7 @@ class Credential:
         certificates: list[CertificateBag] = []
         for file in files:
             data = _content(file)
-            keys += (KeyBag(key, None) for key in _keys(data, password))
+            keys += (KeyBag(key, None) for key in _keys(data, password, limits))
             certificates += (CertificateBag(each, None) for each in _certificates(data))
         return cls._of(keys, certificates)
 
@@ -205,14 +211,14 @@ def _content(data: bytes | str | os.PathLike[str]) -> bytes:
     return data if isinstance(data, bytes) else Path(data).read_bytes()
 
 
-def _keys(data: bytes, password: str | bytes | None) -> list[SoftwareKey]:
+def _keys(data: bytes, password: str | bytes | None, limits: Limits) -> list[SoftwareKey]:
     if is_pem(data):
         blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
-        return [load_key_block(block, password) for block in blocks]
+        return [load_key_block(block, password, limits) for block in blocks]
     try:
         Certificate(data)
     except CertificateError:
-        return [load_private_key(data, password)]
+        return [load_private_key(data, password, limits=limits)]
     return []
 
 
@@ -249,18 +255,21 @@ def _pairs(
     The public key decides. A localKeyId that matches too only goes before one that does
     not: a key may have several certificates, and one of them is the one in use.
     """
-    by_spki = {_spki(bag.key.public_key): bag for bag in keys}
+    by_spki: dict[bytes, SoftwareKey] = {}
+    named: set[tuple[bytes, bytes | None]] = set()
+    for key in keys:
+        spki = _spki(key.key.public_key)
+        by_spki.setdefault(spki, key.key)
+        named.add((spki, key.local_id))
     found: dict[Certificate, tuple[tuple[bool, bool, float, str], SoftwareKey]] = {}
     for bag in certificates:
-        spki = _spki_or_none(bag.certificate)
-        key = by_spki.get(spki) if spki else None
-        if key is None or bag.certificate in found:
+        leaf, own = bag.certificate, _spki_or_none(bag.certificate)
+        if own is None or own not in by_spki or leaf in found:
             continue
-        leaf = bag.certificate
-        local = key.local_id is not None and key.local_id == bag.local_id
+        local = bag.local_id is not None and (own, bag.local_id) in named
         newest = -leaf.not_before.timestamp()
         rank = (not may_sign(leaf), not local, newest, leaf.fingerprint)
-        found[leaf] = (rank, key.key)
+        found[leaf] = (rank, by_spki[own])
     ordered = sorted(found.items(), key=lambda item: item[1][0])
     return [(key, leaf) for leaf, (_, key) in ordered]
 
@@ -274,7 +283,7 @@ def _chain(leaf: Certificate, pool: tuple[Certificate, ...]) -> tuple[Certificat
     by_subject: dict[bytes, list[Certificate]] = {}
     for certificate in pool:
         by_subject.setdefault(certificate.subject, []).append(certificate)
-    budget = Limits().path_signatures
+    budget = _LIMITS.path_signatures
     path = [leaf]
     for below in path:  # grows while it is read: breadth first
         for above in by_subject.get(below.issuer, ()):

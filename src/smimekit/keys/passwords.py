@@ -6,7 +6,7 @@ Knows passwords and what a derivation costs. May not know ciphers, MACs or files
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
@@ -70,21 +70,29 @@ def _latin(text: str) -> Iterator[bytes]:
         yield text.encode("latin-1")
 
 
+_DERIVATIONS: Final = 4
+"""A file may cost this many times what one password hash may: NSS hashes 600 000 times for
+each key and each certificate, five times that in its old formats, and files with the keys
+of ten years are real. An upper bound of ten seconds or so with PBKDF2, thirty with the
+derivation of PKCS #12, which is computed in Python."""
+
+
 @final
 class Budget:
     """The iterations of password hashing that reading one file may cost."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_once")
 
     def __init__(self, limits: Limits) -> None:
-        self._left = limits.pbkdf2_iterations
+        self._once = limits.pbkdf2_iterations
+        self._left = _DERIVATIONS * limits.pbkdf2_iterations
 
     def spend(self, iterations: int, blocks: int) -> None:
         """Take the price of one derivation; LimitExceeded where it cannot be paid."""
         if iterations < 1:
             raise malformed("it names an impossible number of iterations")
         self._left -= iterations * blocks
-        if self._left < 0:
+        if iterations > self._once or self._left < 0:
             raise LimitExceeded(
                 "The key file asks for more password hashing than is allowed.",
                 code="limit.pbkdf2-iterations",

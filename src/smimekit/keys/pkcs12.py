@@ -30,6 +30,7 @@ _X509: Final = "1.2.840.113549.1.9.22.1"
 _FRIENDLY_NAME: Final = "1.2.840.113549.1.9.20"
 _LOCAL_KEY_ID: Final = "1.2.840.113549.1.9.21"
 
+_LIMITS: Final = Limits()
 _KEYS: Final = 100
 """Private keys of one file: checking an RSA key costs 44 ms and more. Files with the keys
 of many years have a dozen."""
@@ -67,7 +68,7 @@ class Pfx:
 # --- reading -------------------------------------------------------------------------------
 
 
-def read_pfx(data: bytes, password: str | bytes | None) -> Pfx:
+def read_pfx(data: bytes, password: str | bytes | None, limits: Limits = _LIMITS) -> Pfx:
     """Everything in a PKCS #12 file, in DER, BER or PEM.
 
     The MAC is checked wherever there is one. Raises KeyFileError: `key.password-needed`,
@@ -75,7 +76,7 @@ def read_pfx(data: bytes, password: str | bytes | None) -> Pfx:
     password is hashed too often.
     """
     try:
-        return _read(_unarmoured(data), Passphrase.of(password))
+        return _read(_unarmoured(data), Passphrase.of(password), Budget(limits))
     except (CmsError, CertificateError) as error:
         raise malformed("the PKCS #12 structure is damaged") from error
 
@@ -89,7 +90,7 @@ def _unarmoured(data: bytes) -> bytes:
     raise malformed("it is PEM text without a PKCS #12 file in it")
 
 
-def _read(data: bytes, passphrase: Passphrase) -> Pfx:
+def _read(data: bytes, passphrase: Passphrase, budget: Budget) -> Pfx:
     outer = der.Reader(data)
     pfx = outer.enter(der.SEQUENCE)
     outer.finish()
@@ -99,7 +100,6 @@ def _read(data: bytes, passphrase: Passphrase) -> Pfx:
     if content_type != _DATA or content is None:
         raise unsupported("it is protected by public keys, not by a password")
     safe = content.octets()
-    budget = Budget(Limits())
     if pfx.more:
         mac_data = pfx.enter(der.SEQUENCE)
         if not mac_matches(mac_data, safe, passphrase, budget):
@@ -233,7 +233,11 @@ def _data(content: bytes) -> bytes:
 
 
 def _key_bags(pairs: list[tuple[bytes, Certificate]], password: str) -> Iterator[bytes]:
+    # A key with several certificates is written once, and names the first of them.
+    first: dict[bytes, Certificate] = {}
     for pkcs8, certificate in pairs:
+        first.setdefault(pkcs8, certificate)
+    for pkcs8, certificate in first.items():
         identifier, ciphertext = encrypt(pkcs8, password)
         shrouded = der.sequence(identifier.encode(), der.octet_string(ciphertext))
         yield _bag(_SHROUDED_KEY, shrouded, _attributes(certificate))

@@ -29,6 +29,7 @@ from smimekit.primitives import PublicKey
 
 __all__ = ["SoftwareKey", "load_key_block", "load_pkcs8", "load_private_key"]
 
+_LIMITS: Final = Limits()
 _KEY_BYTES: Final = 16 << 10
 """One private key, decrypted. RSA with 16 384 bits has 9.3 KB; checking a larger one would
 cost minutes."""
@@ -112,7 +113,9 @@ class SoftwareKey:
         return self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def load_private_key(data: bytes, password: str | bytes | None = None) -> SoftwareKey:
+def load_private_key(
+    data: bytes, password: str | bytes | None = None, *, limits: Limits = _LIMITS
+) -> SoftwareKey:
     """The one private key in PEM or DER: PKCS #8, encrypted PKCS #8, or traditional.
 
     An RSA key is checked for consistency, which takes 44 ms (2048 bits) to 111 ms (3072
@@ -124,23 +127,25 @@ def load_private_key(data: bytes, password: str | bytes | None = None) -> Softwa
     hashed too often.
     """
     if not is_pem(data):
-        return _load_der(data, password)
+        return _load_der(data, password, limits)
     found = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
     if len(found) != 1:
         if found:
             raise malformed("there are several keys in it", code="key.several")
         raise no_key()
-    return load_key_block(found[0], password)
+    return load_key_block(found[0], password, limits)
 
 
-def load_key_block(block: PemBlock, password: str | bytes | None) -> SoftwareKey:
+def load_key_block(
+    block: PemBlock, password: str | bytes | None, limits: Limits = _LIMITS
+) -> SoftwareKey:
     """The private key in one PEM block; raises like `load_private_key`."""
     if block.label == "OPENSSH PRIVATE KEY":
         raise unsupported("it is an OpenSSH key, for which there are no certificates")
     if len(block.body) > 2 * _KEY_BYTES:
         raise malformed("the key in it is too large")
     if not block.encrypted:
-        return _load_der(block.decode(), password)
+        return _load_der(block.decode(), password, limits)
     for secret in Passphrase.of(password).pkcs5:
         if secret:
             try:
@@ -152,7 +157,7 @@ def load_key_block(block: PemBlock, password: str | bytes | None) -> SoftwareKey
     raise wrong_password(given=bool(password))
 
 
-def _load_der(data: bytes, password: str | bytes | None) -> SoftwareKey:
+def _load_der(data: bytes, password: str | bytes | None, limits: Limits) -> SoftwareKey:
     try:
         outer = der.Reader(data)
         inside = outer.enter(der.SEQUENCE)
@@ -160,7 +165,7 @@ def _load_der(data: bytes, password: str | bytes | None) -> SoftwareKey:
         if inside.peek == der.SEQUENCE:  # EncryptedPrivateKeyInfo (RFC 5958, 3)
             identifier = AlgorithmIdentifier.read(inside)
             ciphertext = inside.octets()
-            data = decrypt(identifier, ciphertext, Passphrase.of(password), Budget(Limits()))
+            data = decrypt(identifier, ciphertext, Passphrase.of(password), Budget(limits))
     except CmsError:
         raise malformed("there is no private key in it") from None
     return load_pkcs8(data)

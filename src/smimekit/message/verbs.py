@@ -12,7 +12,7 @@ from smimekit.message.receive import Source, open_message
 from smimekit.policy import Policy
 from smimekit.trust import Trust
 
-__all__ = ["decrypt", "verify"]
+__all__ = ["decrypt", "decrypted", "verified", "verify"]
 
 
 def verify(
@@ -37,9 +37,7 @@ def verify(
         source, keys=keys, trust=trust, expect=expect, at=at, content=content, policy=policy
     )
     with _closing_on_error(opened):
-        _check_opened(opened)
-        _check_verified(opened)
-        return opened.payload(require=Protection.VERIFIED)
+        return verified(opened)
 
 
 def decrypt(
@@ -57,8 +55,7 @@ def decrypt(
     """
     opened = open_message(source, keys=keys, trust=Trust(), policy=policy)
     with _closing_on_error(opened):
-        _check_encrypted(opened)
-        return opened.payload(require=Protection.CONFIDENTIAL)
+        return decrypted(opened)
 
 
 @contextmanager
@@ -70,14 +67,19 @@ def _closing_on_error(opened: Opened) -> Iterator[None]:
         raise
 
 
-def _check_verified(opened: Opened) -> None:
+def verified(opened: Opened) -> Payload:
+    """What `verify` requires, of a message that is open already."""
+    _check_opened(opened)
     if Protection.VERIFIED not in opened.protection:
         raise opened.verification_error()
+    return opened.payload(require=Protection.VERIFIED)
 
 
-def _check_encrypted(opened: Opened) -> None:
+def decrypted(opened: Opened) -> Payload:
+    """What `decrypt` requires, of a message that is open already."""
     if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
         raise InsufficientProtection("The message is not encrypted.", code="not-encrypted")
+    return opened.payload(require=Protection.CONFIDENTIAL)
 
 
 def _check_opened(opened: Opened) -> None:

@@ -126,7 +126,7 @@ def _prepare_leaf(fields: tuple[Field, ...], content: ContentType, body: bytes) 
     if is_transport_safe(data):
         return _labelled(fields, "7bit"), data
     if content.type == "text" and not _block(fields).all("Content-Type"):
-        fields = (_text_type(Span.of(body)), *fields)
+        fields = (*fields, _text_type(Span.of(body)))
     return _encode(fields, data, text=text)
 
 

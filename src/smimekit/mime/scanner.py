@@ -32,9 +32,10 @@ __all__ = [
 
 # RFC 2046 says 70 characters out of a small set; real ones use more of ASCII.
 _BOUNDARY = re.compile(r"[ -~]{0,199}[!-~]")
-_PADDING = re.compile(rb"(--)?[ \t]*")
-_LINE_END = re.compile(rb"\r?\n|\Z")
+_LINE_REST = re.compile(rb"(--)?([ \t]*)(\r?\n|\Z)?")
 _MAYBE_MORE = re.compile(rb"-?\r?\Z")
+# What may follow "--boundary" in a delimiter, or in what may yet become one.
+_NO_LOOK_ALIKE = rb"(?=(?:--)?(?:[ \t]{999}|[ \t]*\r?(?:\n|\Z))|-\Z)"
 _MAX_PADDING = 998
 """Blanks after a delimiter: not more than a line holds (RFC 5322, 2.1.1)."""
 
@@ -95,24 +96,26 @@ def _scan(buffer: bytes, needle: bytes, *, last: bool) -> tuple[list[tuple[int, 
     # One octet more than an unfinished needle: the CR that may stand before it.
     seen = max(0, len(buffer) - len(needle))
     at = buffer.find(needle)
-    while at >= 0:
-        padding = _PADDING.match(buffer, at + len(needle))
-        after = padding.end() if padding else at + len(needle)
-        if after - at - len(needle) > _MAX_PADDING:
+    while at >= 0 and (rest := _LINE_REST.match(buffer, at + len(needle))):
+        if len(rest[2]) > _MAX_PADDING:
             raise MimeError(
                 "A boundary line is padded with more blanks than a line may hold; the sender "
                 "has to repair the message.",
                 code="mime.delimiter",
             )
-        line_end = _LINE_END.match(buffer, after)
-        if not last and _MAYBE_MORE.match(buffer, after):
+        if not last and _MAYBE_MORE.match(buffer, rest.end(2)):
             return found, max(0, at - 1)
-        if line_end:
-            start = at - 1 if buffer[at - 1 : at] == b"\r" else at
-            found.append((start, line_end.end(), bool(padding and padding[1])))
-            after = line_end.end() - 1
-            seen = max(seen, after)
-        at = buffer.find(needle, after)
+        if rest[3] is None:
+            # Other look-alikes may follow by the thousand: leave them to one search.
+            likely = re.compile(re.escape(needle) + _NO_LOOK_ALIKE).search(buffer, rest.end())
+            at = likely.start() if likely else -1
+            continue
+        start = at - 1 if buffer[at - 1 : at] == b"\r" else at
+        found.append((start, rest.end(), bool(rest[1])))
+        if rest[1]:
+            break
+        seen = max(seen, rest.end() - 1)
+        at = buffer.find(needle, rest.end() - 1)
     return found, seen
 
 

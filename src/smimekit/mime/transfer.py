@@ -26,11 +26,11 @@ _LINES = 1024
 _BLOCK = 57 * _LINES
 _SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
 
-_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
-_HELD = 998
-"""Octets of one line that may wait for what follows them: blanks, and half an escape."""
-_UNSAFE = re.compile(rb"[^\t -<>-~]")
-_ESCAPE = {bytes([octet]): b"=%02X" % octet for octet in range(256)}
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
+_BLANK_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
+_ENDLESS = b" " * 999
+"""Blanks that no line can hold (RFC 5322, 2.1.1): they would have to wait for what follows."""
+_UNSAFE = re.compile(rb"[^\t -<>-~]|[\t ]\Z")
 
 
 def decode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -65,8 +65,6 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
         held = data[whole:]
         decoded = _decode_groups(data[:whole])
         padded = data.endswith(b"=", 0, whole)
-        if padded and held:
-            raise _bad_base64()
         if decoded:
             yield decoded
     if held:
@@ -74,6 +72,8 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _decode_groups(data: bytes) -> bytes:
+    if data.endswith(b"==="):  # binascii takes a group of padding alone
+        raise _bad_base64()
     try:
         return binascii.a2b_base64(data, strict_mode=True)
     except binascii.Error:
@@ -128,7 +128,7 @@ def decode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         data = held + chunk
         cut = _settled(data)
-        if len(data) - cut > _HELD:
+        if _ENDLESS in data.replace(b"\t", b" "):
             raise _bad_quoted_printable()
         held = data[cut:]
         if cut:
@@ -145,29 +145,23 @@ def _settled(data: bytes) -> int:
 
 
 def _decode_lines(data: bytes, *, last: bool) -> bytes:
-    *lines, rest = data.split(b"\n")
-    text = [_decode_line(line) for line in lines]
+    if any(blank in data for blank in _BLANK_ENDS):
+        data = b"\n".join(_strip_lines(data.split(b"\n")))
     if last:
         # Neither blanks nor a soft line break mean anything at the very end.
-        rest = rest.rstrip(b" \t").removesuffix(b"=")
-    text.append(_decode_escapes(rest))
-    return b"".join(text)
-
-
-def _decode_line(line: bytes) -> bytes:
-    line_break = b"\r\n" if line.endswith(b"\r") else b"\n"
-    text = line.removesuffix(b"\r").rstrip(b" \t")
-    if text.endswith(b"="):
-        return _decode_escapes(text[:-1])
-    return _decode_escapes(text) + line_break
-
-
-def _decode_escapes(text: bytes) -> bytes:
-    if b"=" not in text:
-        return text
-    if _BAD_ESCAPE.search(text):
+        data = data.rstrip(b" \t").removesuffix(b"=")
+    if _BAD_ESCAPE.search(data):
         raise _bad_quoted_printable()
-    return binascii.a2b_qp(text)
+    data = data.replace(b"=\r\n", b"").replace(b"=\n", b"")
+    return binascii.a2b_qp(data) if b"=" in data else data
+
+
+def _strip_lines(lines: list[bytes]) -> Iterator[bytes]:
+    """`lines` without blanks before their line breaks; the last one has none yet."""
+    for line in lines[:-1]:
+        line_end = b"\r" if line.endswith(b"\r") else b""
+        yield line.removesuffix(b"\r").rstrip(b" \t") + line_end
+    yield lines[-1]
 
 
 def _bad_quoted_printable() -> MimeError:
@@ -189,27 +183,32 @@ def encode_quoted_printable(data: bytes) -> bytes:
 
 
 def _encode_line(line: bytes) -> bytes:
-    text = _UNSAFE.sub(lambda octet: _ESCAPE[octet[0]], line)
-    if text.endswith((b" ", b"\t")):
-        text = text[:-1] + _ESCAPE[text[-1:]]
-    lines: list[bytes] = []
+    if len(line) <= _LINE and not _UNSAFE.search(line) and not _guard(line, 0):
+        return line
+    # binascii escapes and folds; its folds go, as they know nothing of guards.
+    text = binascii.b2a_qp(line, istext=False).replace(b"=\n", b"")
+    return b"=\r\n".join(_fold(text))
+
+
+def _fold(text: bytes) -> Iterator[bytes]:
+    """Escaped text in lines that leave room for the "=" of a soft line break."""
     at = 0
     while True:
         head = _guard(text, at)
         rest = at + bool(head)
         cut = rest + _LINE - len(head)
         if len(text) <= cut:
-            lines.append(head + text[rest:])
-            return b"=\r\n".join(lines)
+            yield head + text[rest:]
+            return
         cut -= 1  # for the "=" of the soft line break
         escape = text.find(b"=", cut - 2, cut)
         cut = cut if escape < 0 else escape
-        lines.append(head + text[rest:cut])
+        yield head + text[rest:cut]
         at = cut
 
 
 def _guard(text: bytes, at: int) -> bytes:
     """The escape for the first octet of a line, where the line must not begin with it."""
     if text.startswith((b"From ", b".", b"--"), at):
-        return _ESCAPE[text[at : at + 1]]
+        return b"=%02X" % text[at]
     return b""

@@ -76,12 +76,13 @@ class FakeCA:
         self._key: Final = signing_key(new_key(key))
         self._revoked: dict[int, datetime] = {}
         self._crl_number = 0
-        profile = _INTERMEDIATE if issuer else _ROOT
-        subject = subject_name(name)
-        signer = issuer or self
-        self.certificate: Final = signer._issue(subject, (), self._key, profile)  # noqa: SLF001 - its own class
-        above: tuple[Certificate, ...] = issuer.chain if issuer else ()
-        self.chain: Final[tuple[Certificate, ...]] = (self.certificate, *above)
+        above, profile = (issuer, _INTERMEDIATE) if issuer else (self, _ROOT)
+        issue = above._issue  # noqa: SLF001 - of another authority, at most
+        self.certificate: Final = issue(subject_name(name), (), self._key, profile)
+        self.chain: Final[tuple[Certificate, ...]] = (
+            self.certificate,
+            *(issuer.chain if issuer else ()),
+        )
         """Its certificate and those of the authorities above it, the root last."""
 
     def __repr__(self) -> str:
@@ -105,10 +106,7 @@ class FakeCA:
         `key` is "p256" (fast), "p384", "p521", "ed25519" (signs only), "x25519" (encrypts
         only), "rsa-2048", "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
         """
-        if not addresses and name is None:
-            raise UsageError("A person has a mail address or a name.", code="usage.address")
-        private = new_key(key)
-        subject = subject_name(name if name is not None else addresses[0])
+        private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, profile)
         return Credential(SoftwareKey(private), leaf, self.chain)
 
@@ -161,8 +159,7 @@ class FakeCA:
         self, *addresses: str, name: str | None = None, key: str = "p256"
     ) -> Credential:
         """Somebody who issued the certificate to themselves: no authority, no chain."""
-        private = new_key(key)
-        subject = subject_name(name if name is not None else addresses[0])
+        private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, _PERSON, issuer=(subject, private))
         return Credential(SoftwareKey(private), leaf)
 
@@ -239,6 +236,12 @@ class FakeCA:
         )
         certificate = builder.sign(signer, signing_digest(signer))
         return Certificate(certificate.public_bytes(Encoding.DER))
+
+
+def _subject(addresses: tuple[str, ...], name: str | None) -> x509.Name:
+    if name is None and not addresses:
+        raise UsageError("A person has a mail address or a name.", code="usage.address")
+    return subject_name(addresses[0] if name is None else name)
 
 
 def _certificates(who: Certificate | Credential) -> tuple[Certificate, ...]:

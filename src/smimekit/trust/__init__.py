@@ -2,6 +2,7 @@
 
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.judge import Judgement, Selection, Trust
+from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
     AuditEntry,
     ByAddress,
@@ -30,6 +31,7 @@ from smimekit.trust.status import (
     status_of,
 )
 from smimekit.trust.store import CertificateSource, MemoryTrustStore, TrustStore
+from smimekit.trust.system import system_roots
 
 __all__ = [
     "AuditEntry",
@@ -61,5 +63,7 @@ __all__ = [
     "Validity",
     "Verdict",
     "normal_address",
+    "open_store",
     "status_of",
+    "system_roots",
 ]

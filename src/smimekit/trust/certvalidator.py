@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError, LimitExceeded
+from smimekit.errors import LimitExceeded
+from smimekit.trust.usage import UNREADABLE
 
 if TYPE_CHECKING:
     from pyhanko_certvalidator.context import ValidationContext
@@ -32,15 +33,12 @@ REFUSALS: Final = (
     ArithmeticError,  # dates out of range
     AssertionError,  # "cannot happen" in asn1crypto and certvalidator
     AttributeError,  # a value of another type than expected
-    CertificateError,
     InvalidSignature,
     LimitExceeded,
     LookupError,  # unknown tags, choices and algorithm names
     NotImplementedError,  # minimum and maximum of name constraints; waiting (see `finish`)
     RecursionError,
-    TypeError,
-    UnsupportedAlgorithm,
-    ValueError,  # most of asn1crypto; UnicodeError, NameConstraintError
+    *UNREADABLE,  # and ValueError is most of asn1crypto; UnicodeError, NameConstraintError
 )
 """Whatever certvalidator and asn1crypto may raise besides certvalidator's own errors."""
 
@@ -232,7 +230,6 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
     """
     from pyhanko_certvalidator.authority import CertTrustAnchor  # noqa: PLC0415
     from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415
-    from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415
 
     if _name_checks(path) > _MAX_NAME_CHECKS:
         raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
@@ -250,8 +247,23 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
         signature_validator=_signatures(accepts_weak=request.accepts_weak),
     )
     chain = [one.asn1 for one in path[1:]]
-    wanted = ValidationPath(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
+    wanted = _path_kind()(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
     return Setting(context=context, path=wanted, parameters=_parameters(request.parameters))
+
+
+def _path_kind() -> Any:
+    from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415 - see above
+
+    class PathFromAnyAnchor(ValidationPath):
+        """certvalidator finds an anchor as signer of a CRL only where it is self-issued."""
+
+        def truncate_to_issuer_and_append(self, cert: Any) -> ValidationPath:
+            if cert.dump() == self.first.dump():
+                return ValidationPath(self.trust_anchor, interm=[], leaf=None)
+            found: ValidationPath = super().truncate_to_issuer_and_append(cert)
+            return found
+
+    return PathFromAnyAnchor
 
 
 def _unique(certificates: Iterable[Certificate]) -> list[Certificate]:

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
@@ -25,7 +25,7 @@ from smimekit.limits import Limits
 from smimekit.trust.certvalidator import REFUSALS
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
-from smimekit.trust.usage import structure_reason
+from smimekit.trust.usage import UNREADABLE, structure_reason
 
 __all__ = ["Evidence", "evidence_for", "load_evidence"]
 
@@ -145,7 +145,7 @@ def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> 
             key.verify(signature, data)
         else:
             return False
-    except (CertificateError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 
@@ -153,7 +153,7 @@ def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> 
 def _digest(view: Any) -> Any:
     try:
         return view.signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError):  # a scheme that has its digest inside, or none
+    except UNREADABLE:  # a scheme that has its digest inside, or none
         return None
 
 
@@ -162,7 +162,7 @@ def _crl_signed_by(view: x509.CertificateRevocationList, signer: Certificate) ->
         key: Any = signer.public_key
         if view.is_signature_valid(key):  # PSS and ML-DSA too, but not DSA
             return True
-    except (CertificateError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         pass
     return _signed(view.signature, view.tbs_certlist_bytes, _digest(view), signer)
 

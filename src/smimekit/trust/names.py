@@ -16,6 +16,8 @@ __all__ = ["address_violation", "normal_name"]
 
 _NAME_CONSTRAINTS: Final = "2.5.29.30"
 _RFC822_NAME: Final = 0x81
+_MAX_CHECKS: Final = 50_000
+"""Addresses times constraints: real paths have a few hundred."""
 _CODECS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be",
                   0x1C: "utf-32-be"}  # fmt: skip
 
@@ -59,7 +61,7 @@ def normal_name(name: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Constraints:
-    permitted: tuple[str, ...] | None
+    permitted: tuple[str, ...]
     excluded: tuple[str, ...]
 
 
@@ -67,7 +69,13 @@ def _subtrees(reader: der.Reader) -> Iterator[str]:
     while reader.more:
         tag, content = reader.enter(der.SEQUENCE).any()
         if tag == _RFC822_NAME:
-            yield content.decode("ascii")
+            yield _normal_constraint(content.decode("ascii"))
+
+
+def _normal_constraint(text: str) -> str:
+    if "@" in text:
+        return normal_address(text)
+    return normal_address("@" + text)[1:].removesuffix(".")
 
 
 def _constraints(certificate: Certificate) -> _Constraints | None:
@@ -78,20 +86,16 @@ def _constraints(certificate: Certificate) -> _Constraints | None:
     permitted = tuple(_subtrees(reader.enter(0xA0))) if reader.peek == 0xA0 else ()
     excluded = tuple(_subtrees(reader.enter(0xA1))) if reader.peek == 0xA1 else ()
     reader.finish()
-    return _Constraints(permitted or None, excluded)
-
-
-def _domain_within(constraint: str, domain: str) -> bool:
-    if constraint.startswith("."):
-        return domain.endswith(constraint) and len(domain) > len(constraint)
-    return domain == constraint
+    return _Constraints(permitted, excluded)
 
 
 def _within(constraint: str, address: str) -> bool:
     if "@" in constraint:
-        return address == normal_address(constraint)
-    base = normal_address("@" + constraint)[1:].removesuffix(".")
-    return bool(base) and _domain_within(base, address.rpartition("@")[2])
+        return address == constraint
+    domain = address.rpartition("@")[2]
+    if constraint.startswith("."):
+        return domain.endswith(constraint) and len(domain) > len(constraint)
+    return bool(constraint) and domain == constraint
 
 
 def _comparable(address: str) -> str | None:
@@ -118,26 +122,31 @@ def _violates(rules: _Constraints, addresses: Iterable[str]) -> bool:
     return False
 
 
+def _violations(path: Sequence[Certificate]) -> Iterator[bool]:
+    rules = [_constraints(one) for one in path[:-1]]
+    checks = 0
+    for depth, certificate in enumerate(path):
+        if certificate.is_self_issued and depth != len(path) - 1:
+            continue  # RFC 5280, 6.1.3 (b): not applied to self-issued intermediates
+        above = [one for one in rules[:depth] if one is not None]
+        names = (*certificate.addresses, *certificate.subject_addresses) if above else ()
+        checks += len(names) * sum(len(one.permitted) + len(one.excluded) for one in above)
+        if checks > _MAX_CHECKS:
+            raise LimitExceeded("Too many addresses and name constraints.", code="limit.names")
+        yield any(_violates(one, names) for one in above)
+
+
 def address_violation(path: Sequence[Certificate]) -> bool:
     """Whether an address in a path (anchor first) is outside a constraint of a CA above it.
 
     certvalidator applies rfc822Name constraints to rfc822Names only, and minds the case of
     local parts; this one knows SmtpUTF8Mailbox too, and the anchor's own constraints. What
-    cannot be read violates. Raises `CertificateError` where an extension is malformed.
+    cannot be read violates. Raises `CertificateError` where an extension is malformed,
+    `LimitExceeded` for absurdly many names.
     """
     try:
-        rules = [_constraints(one) for one in path[:-1]]
-        for depth, certificate in enumerate(path):
-            if certificate.is_self_issued and depth != len(path) - 1:
-                continue  # RFC 5280, 6.1.3 (b): not applied to self-issued intermediates
-            above = [one for one in rules[:depth] if one is not None]
-            if not above:
-                continue
-            names = (*certificate.addresses, *certificate.subject_addresses)
-            if any(_violates(one, names) for one in above):
-                return True
-    except (CmsError, LimitExceeded, UnicodeDecodeError) as error:
+        return any(_violations(path))
+    except (CmsError, UnicodeDecodeError) as error:
         raise CertificateError(
             "The name constraints of an issuer are malformed.", code="certificate.malformed"
         ) from error
-    return False

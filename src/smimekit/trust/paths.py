@@ -12,7 +12,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 
@@ -20,7 +21,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
-from smimekit.trust.usage import may_issue, structure_reason
+from smimekit.trust.usage import UNREADABLE, may_issue, structure_reason
 
 __all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
 
@@ -31,29 +32,33 @@ _MAX_RSA_BITS: Final = 16384
 """One check with a longer key takes seconds, and the key came from anybody."""
 
 
+def _rsa_padding(view: x509.Certificate) -> PSS | PKCS1v15:
+    # cryptography names no parameters where the digest is SHA-1: that is for policy to refuse.
+    named = view.signature_algorithm_parameters
+    if isinstance(named, PSS):
+        return named
+    if view.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSASSA_PSS:
+        raise InvalidSignature
+    return PKCS1v15()
+
+
 def _verify(certificate: Certificate, issuer: Certificate) -> None:
     key, view = issuer.public_key, certificate.x509
     signature, data = view.signature, view.tbs_certificate_bytes
-    if isinstance(key, rsa.RSAPublicKey):
-        padding, digest = view.signature_algorithm_parameters, view.signature_hash_algorithm
-        usable = isinstance(padding, (PKCS1v15, PSS)) and key.key_size <= _MAX_RSA_BITS
-        if not usable or digest is None:
-            raise InvalidSignature
-        key.verify(signature, data, padding, digest)  # type: ignore[arg-type] # narrowed above
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        scheme = view.signature_algorithm_parameters
-        if not isinstance(scheme, ec.ECDSA):
-            raise InvalidSignature
-        key.verify(signature, data, scheme)
-    elif isinstance(key, dsa.DSAPublicKey):
-        digest = view.signature_hash_algorithm
-        if digest is None:
-            raise InvalidSignature
-        key.verify(signature, data, digest)
-    elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+    if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         key.verify(signature, data)
+        return
+    digest = view.signature_hash_algorithm
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size > _MAX_RSA_BITS:
+        raise InvalidSignature
+    if isinstance(key, rsa.RSAPublicKey) and digest:
+        key.verify(signature, data, _rsa_padding(view), digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and digest:
+        key.verify(signature, data, ec.ECDSA(digest))
+    elif isinstance(key, dsa.DSAPublicKey) and digest:
+        key.verify(signature, data, digest)
     else:
-        certificate.x509.verify_directly_issued_by(issuer.x509)
+        view.verify_directly_issued_by(issuer.x509)
 
 
 def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
@@ -63,7 +68,7 @@ def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
     """
     try:
         _verify(certificate, issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, CertificateError, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 

@@ -13,13 +13,14 @@ The contract of a `TrustStore`, which `smimekit.testing.check_trust_store` prove
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from smimekit.certificate import Certificate
 from smimekit.errors import StoreError, UsageError
+from smimekit.trust.index import index_keys, query_key
 from smimekit.trust.records import (
     AuditEntry,
     ByAddress,
@@ -36,7 +37,6 @@ from smimekit.trust.records import (
     Source,
     Verdict,
     normal_address,
-    public_key_fingerprint,
     require_aware,
 )
 
@@ -199,21 +199,12 @@ def decided_record(record: Record, decision: Decision) -> Record:
     return replace(record, decision=kept, revision=record.revision + 1)
 
 
-def _matches(query: Query) -> Callable[[Certificate], bool]:
-    match query:
-        case ByAddress(address):
-            wanted = normal_address(address)
-            return lambda one: wanted in map(normal_address, one.addresses)
-        case ByFingerprint(fingerprint):
-            return lambda one: one.fingerprint == fingerprint.lower()
-        case ByIssuerSerial(issuer, serial):
-            return lambda one: one.issuer == issuer and one.serial == serial
-        case ByKeyId(key_id):
-            return lambda one: one.key_id == key_id
-        case BySubject(subject):
-            return lambda one: one.subject == subject
-        case ByPublicKey(fingerprint):
-            return lambda one: public_key_fingerprint(one) == fingerprint.lower()
+def _answer_order(record: Record) -> tuple[bool, float, str]:
+    return (
+        record.decision is None,
+        -record.last_seen.timestamp(),
+        record.certificate.fingerprint,
+    )
 
 
 class MemoryTrustStore:
@@ -222,6 +213,7 @@ class MemoryTrustStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._records: dict[str, Record] = {}
+        self._index: dict[str, set[str]] = {}
         self._audit: list[AuditEntry] = []
 
     def find(self, query: Query) -> tuple[Certificate, ...]:
@@ -230,18 +222,11 @@ class MemoryTrustStore:
     def records(self, query: Query) -> tuple[Record, ...]:
         with self._lock:
             if isinstance(query, ByFingerprint):
-                record = self._records.get(query.fingerprint.lower())
-                return (record,) if record else ()
-            matches = _matches(query)
-            found = [one for one in self._records.values() if matches(one.certificate)]
-        found.sort(
-            key=lambda one: (
-                one.decision is None,
-                -one.last_seen.timestamp(),
-                one.certificate.fingerprint,
-            )
-        )
-        return tuple(found[:FIND_LIMIT])
+                keys: Iterable[str] = (query.fingerprint.lower(),)
+            else:
+                keys = self._index.get(query_key(query), ())
+            found = [self._records[key] for key in keys if key in self._records]
+        return tuple(sorted(found, key=_answer_order)[:FIND_LIMIT])
 
     def put(
         self,
@@ -255,6 +240,9 @@ class MemoryTrustStore:
             known = self._records.get(certificate.fingerprint)
             record = merge_record(known, certificate, source, at, capabilities)
             self._records[certificate.fingerprint] = record
+            if known is None:
+                for key in index_keys(certificate):
+                    self._index.setdefault(key, set()).add(certificate.fingerprint)
             return record
 
     def decide(self, fingerprint: str, decision: Decision, *, expected: int) -> Record:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x448, x25519
 
 from smimekit import der
@@ -18,6 +20,7 @@ from smimekit.trust.status import Reason, Validity
 
 __all__ = [
     "MAX_CERTIFICATE_BYTES",
+    "UNREADABLE",
     "judge_validity",
     "may_issue",
     "structure_reason",
@@ -27,6 +30,17 @@ __all__ = [
 MAX_CERTIFICATE_BYTES: Final = 128 << 10
 """The largest certificate that is judged: real ones, ML-DSA included, stay below 20 KiB, and
 certvalidator's cost is not always linear."""
+
+UNREADABLE: Final = (
+    CertificateError,
+    TypeError,
+    UnsupportedAlgorithm,
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises on certificates, CRLs and keys that it cannot or will not read."""
 
 _EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
 _ANY_USAGE: Final = "2.5.29.37.0"
@@ -120,7 +134,7 @@ def structure_reason(certificate: Certificate) -> Reason | None:
             _touch(Certificate(certificate.der))
     except (CertificateError, CmsError, LimitExceeded) as error:
         return Reason(error.code, str(error))
-    except (ValueError, TypeError) as error:  # cryptography: malformed or duplicate extensions
+    except UNREADABLE as error:
         kind = type(error).__name__
         return Reason("certificate.malformed", f"The certificate is malformed ({kind}).")
     return found

@@ -1,0 +1,81 @@
+"""Under which keys a store finds a certificate: the same for every kind of store.
+
+Knows queries and certificates. May not know how a store keeps its index.
+
+A key is a short text of fixed length, whatever the length of the name or address behind it.
+"""
+
+import hashlib
+
+from smimekit.certificate import Certificate
+from smimekit.errors import CertificateError
+from smimekit.trust.names import normal_name
+from smimekit.trust.records import (
+    ByAddress,
+    ByFingerprint,
+    ByIssuerSerial,
+    ByKeyId,
+    ByPublicKey,
+    BySubject,
+    Query,
+    normal_address,
+    public_key_fingerprint,
+)
+
+__all__ = ["index_keys", "query_key"]
+
+
+def _digest(*parts: bytes) -> str:
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(len(part).to_bytes(8, "big") + part)
+    return hashed.hexdigest()
+
+
+def _text_digest(text: str) -> str:
+    return _digest(text.encode("utf-8", "surrogatepass"))
+
+
+def query_key(query: Query) -> str:
+    """The key that the answers to a query stand under."""
+    match query:
+        case ByAddress(address):
+            return "address:" + _text_digest(normal_address(address))
+        case ByFingerprint(fingerprint):
+            return "fingerprint:" + fingerprint.lower()
+        case ByIssuerSerial(issuer, serial):
+            return "issuer-serial:" + _digest(normal_name(issuer), b"%d" % serial)
+        case ByKeyId(key_id):
+            return "key-id:" + _digest(key_id)
+        case BySubject(subject):
+            return "subject:" + _digest(normal_name(subject))
+        case ByPublicKey(fingerprint):
+            return "public-key:" + fingerprint.lower()
+
+
+def _addresses(certificate: Certificate) -> tuple[str, ...]:
+    try:
+        return certificate.addresses
+    except CertificateError:  # it is kept, found by its other keys, and judged malformed
+        return ()
+
+
+def _key_id(certificate: Certificate) -> bytes | None:
+    try:
+        return certificate.key_id
+    except CertificateError:  # as above
+        return None
+
+
+def index_keys(certificate: Certificate) -> frozenset[str]:
+    """All keys of a certificate but its fingerprint, which every store has anyway."""
+    key_id = _key_id(certificate)
+    queries: list[Query] = [
+        ByIssuerSerial(certificate.issuer, certificate.serial),
+        BySubject(certificate.subject),
+        ByPublicKey(public_key_fingerprint(certificate)),
+        *map(ByAddress, _addresses(certificate)),
+    ]
+    if key_id is not None:
+        queries.append(ByKeyId(key_id))
+    return frozenset(map(query_key, queries))

@@ -1,0 +1,240 @@
+"""The stores keep the contract, and the contract's suite notices a store that does not."""
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from smimekit.errors import StoreError, UsageError
+from smimekit.testing.stores import check_trust_store
+from smimekit.trust import (
+    ByAddress,
+    ByFingerprint,
+    Capabilities,
+    Decision,
+    MemoryTrustStore,
+    Purpose,
+    Record,
+    Source,
+    TrustStore,
+    Verdict,
+    normal_address,
+    open_store,
+)
+from smimekit.trust.sql import SqlTrustStore
+from tests.trust import certs
+
+NOW = certs.NOW
+HERE = Source("upload", "test")
+
+
+def decision(verdict: Verdict, **more: Any) -> Decision:
+    return Decision(verdict=verdict, by="me", why="test", at=NOW, **more)
+
+
+def test_memory() -> None:
+    check_trust_store(MemoryTrustStore)
+
+
+def test_sqlite(tmp_path: Path) -> None:
+    names = itertools.count()
+    check_trust_store(lambda: SqlTrustStore(f"sqlite:///{tmp_path}/{next(names)}.db"))
+
+
+class Forgetful(MemoryTrustStore):
+    """Facts erase decisions."""
+
+    def put(self, *args: Any, **options: Any) -> Record:
+        record = super().put(*args, **options)
+        broken = Record(
+            certificate=record.certificate,
+            sources=record.sources,
+            first_seen=record.first_seen,
+            last_seen=record.last_seen,
+            capabilities=record.capabilities,
+            revision=record.revision,
+        )
+        self._records[record.certificate.fingerprint] = broken
+        return broken
+
+
+class Careless(MemoryTrustStore):
+    """The last one to decide wins."""
+
+    def decide(self, fingerprint: str, decision: Decision, *, expected: int) -> Record:
+        known = self._records.get(fingerprint.lower())
+        revision = expected if known is None else known.revision
+        return super().decide(fingerprint, decision, expected=revision)
+
+
+class Silent(MemoryTrustStore):
+    """No audit trail."""
+
+    def audit(self, fingerprint: str | None = None) -> tuple[Any, ...]:
+        return ()
+
+
+class Loose(MemoryTrustStore):
+    """Answers with everything."""
+
+    def records(self, query: Any) -> tuple[Record, ...]:
+        if isinstance(query, ByAddress):
+            return tuple(self._records.values())
+        return super().records(query)
+
+
+@pytest.mark.parametrize("broken", [Forgetful, Careless, Silent, Loose])
+def test_the_suite_notices(broken: Callable[[], TrustStore]) -> None:
+    with pytest.raises(AssertionError, match="breaks the contract"):
+        check_trust_store(broken)
+
+
+def test_what_was_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as store:
+        store.put(alice, HERE, at=NOW, capabilities=Capabilities(b"\x30\x00", NOW))
+        until = decision(Verdict.TRUST, until=NOW + certs.DAY, scope=frozenset({Purpose.VERIFY}))
+        kept = store.decide(alice.fingerprint, until, expected=0)
+    with SqlTrustStore(url) as store:
+        assert store.records(ByFingerprint(alice.fingerprint)) == (kept,)
+        assert [one.decision for one in store.audit()] == [until]
+
+
+def test_two_connections_see_one_conflict(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as one, SqlTrustStore(url) as two:
+        one.put(alice, HERE, at=NOW)
+        two.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        with pytest.raises(StoreError) as caught:
+            one.decide(alice.fingerprint, decision(Verdict.TRUST), expected=0)
+        assert caught.value.code == "store.conflict"
+        assert one.records(ByFingerprint(alice.fingerprint))[0].rejected
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    SqlTrustStore(url).close()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE smimekit_schema SET version = 99"))
+    engine.dispose()
+    with pytest.raises(StoreError) as caught:
+        SqlTrustStore(url)
+    assert caught.value.code == "store.schema"
+
+
+def test_a_record_that_cannot_be_read_is_an_error_not_an_absence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as store:
+        store.put(alice, HERE, at=NOW)
+        store.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE smimekit_certificate SET decision = '{}'"))
+        engine.dispose()
+        with pytest.raises(StoreError) as caught:
+            store.records(ByFingerprint(alice.fingerprint))
+        assert caught.value.code == "store.corrupt"
+
+
+@pytest.mark.parametrize(
+    "url", ["trust.db", "nonsense://x", "sqlite://", "sqlite:///:memory:", "://"]
+)
+def test_urls_that_name_no_store(url: str) -> None:
+    with pytest.raises(UsageError):
+        open_store(url)
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database, but long enough to be read as one" * 30)
+    with pytest.raises(StoreError) as caught:
+        open_store(f"sqlite:///{tmp_path}/x.db")
+    assert caught.value.code == "store.unavailable"
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db")
+
+
+def test_every_query_uses_an_index(tmp_path: Path) -> None:
+    with SqlTrustStore(f"sqlite:///{tmp_path}/trust.db"):
+        pass
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/trust.db")
+    queries = (
+        "SELECT * FROM smimekit_certificate WHERE fingerprint = 'x'",
+        (
+            "SELECT * FROM smimekit_certificate c JOIN smimekit_index i "
+            "ON i.fingerprint = c.fingerprint WHERE i.key = 'x'"
+        ),
+        "SELECT * FROM smimekit_certificate WHERE verdict = 'anchor' ORDER BY fingerprint",
+        "SELECT * FROM smimekit_certificate WHERE fingerprint > 'x' ORDER BY fingerprint LIMIT 2",
+        "SELECT * FROM smimekit_audit WHERE fingerprint = 'x'",
+    )
+    with engine.begin() as connection:
+        for query in queries:
+            plan = [
+                row.detail for row in connection.execute(sa.text("EXPLAIN QUERY PLAN " + query))
+            ]
+            assert not [line for line in plan if line.startswith("SCAN")], plan
+    engine.dispose()
+
+
+def test_naive_times_are_refused() -> None:
+    naive = NOW.replace(tzinfo=None)
+    alice = certs.person("alice@example.com").certificate
+    with pytest.raises(UsageError):
+        MemoryTrustStore().put(alice, HERE, at=naive)
+    for make in (
+        lambda: Source("mail", "x", naive),
+        lambda: Capabilities(b"", naive),
+        lambda: Decision(verdict=Verdict.TRUST, by="", why="", at=naive),
+        lambda: decision(Verdict.TRUST, until=naive),
+    ):
+        with pytest.raises(UsageError):
+            make()
+
+
+def test_a_rejection_has_no_end_and_no_scope() -> None:
+    with pytest.raises(UsageError):
+        decision(Verdict.REJECT, until=NOW + timedelta(days=1))
+    with pytest.raises(UsageError):
+        decision(Verdict.REJECT, scope=frozenset({Purpose.VERIFY}))
+    with pytest.raises(UsageError):
+        decision(Verdict.TRUST, scope=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Alice@Example.COM", "alice@example.com", True),
+        ("alice@b\u00fccher.example", "alice@xn--bcher-kva.example", True),
+        ("alice@stra\u00dfe.example", "alice@strasse.example", False),
+        ("alice@\u212araken.example", "alice@kraken.example", False),
+        ("al\u0130ce@example.com", "alice@example.com", False),
+        ("alice@example.com", "alice@example.com.", False),
+        ("alice@example.com", "alice@example.org", False),
+        ("alice@x@example.com", "alice@example.com", False),
+        ("\u00c4rger@example.com", "\u00e4rger@example.com", False),
+    ],
+)
+def test_addresses_are_compared(one: str, other: str, same: bool) -> None:
+    assert (normal_address(one) == normal_address(other)) is same
+
+
+def test_a_certificate_with_a_broken_extension_is_kept_and_disturbs_nobody() -> None:
+    store = MemoryTrustStore()
+    good = certs.person("alice@example.com")
+    san = good.der.index(b"alice@example.com", good.der.index(b"\x55\x1d\x11"))
+    broken = bytearray(good.der)
+    broken[san] = 0xFF
+    bad = type(good.certificate)(bytes(broken))
+    for one in (bad, good.certificate):
+        store.put(one, HERE, at=NOW)
+    found = store.records(ByAddress("alice@example.com"))
+    assert [one.certificate for one in found] == [good.certificate]
+    assert store.records(ByFingerprint(bad.fingerprint))[0].certificate == bad
