@@ -111,7 +111,7 @@ def test_a_key_too_small_for_its_digest_says_so() -> None:
 
 @pytest.mark.parametrize("row", [RsaPadding(), RsaPadding(SHA1, SHA1), RsaPadding(SHA256, SHA256), RsaPadding(SHA256, SHA1, b"label")])  # fmt: skip
 def test_it_decrypts(rsa_key: rsa.RSAPrivateKey, row: RsaPadding) -> None:
-    ciphertext = rsa_key.public_key().encrypt(b"k" * 32, primitives.rsa_decryption_padding(row))
+    ciphertext = rsa_key.public_key().encrypt(b"k" * 32, primitives.rsa_cipher_padding(row))
     assert SoftwareKey(rsa_key).decrypt(ciphertext, row) == b"k" * 32
 
 

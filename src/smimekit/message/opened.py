@@ -190,21 +190,22 @@ def _closeness(problem: SmimeError) -> int:
 def _problem(signature: SignatureResult) -> VerificationError | PolicyError | None:
     """What keeps a signature from verifying its message, or None."""
     reason = "; ".join(signature.reasons)
-    if signature.integrity is Integrity.NO_CERTIFICATE:
-        return UntrustedSigner(
-            "The signer's certificate is neither in the message nor in the store.",
-            code="untrusted-signer.no-certificate",
-        )
-    if signature.integrity in {Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE}:
-        return ContentChanged(
-            f"The message was changed after it was signed: {reason}.",
-            code=f"content-changed.{_DETAIL[signature.integrity]}",
-        )
-    if signature.integrity is not Integrity.GOOD:
-        return VerificationError(
-            f"The signature cannot be verified: {reason}",
-            code=f"verification.{signature.integrity}",
-        )
+    match signature.integrity:
+        case Integrity.NO_CERTIFICATE:
+            return UntrustedSigner(
+                "The signer's certificate is neither in the message nor in the store.",
+                code="untrusted-signer.no-certificate",
+            )
+        case Integrity.CONTENT_CHANGED | Integrity.BAD_SIGNATURE:
+            return ContentChanged(f"The message was changed after it was signed: {reason}.")
+        case Integrity.UNSUPPORTED:
+            return VerificationError(
+                f"The signature cannot be verified: {reason}.", code="verification.unsupported"
+            )
+        case Integrity.MALFORMED:
+            return VerificationError(
+                f"The signature cannot be verified: {reason}", code="verification.malformed"
+            )
     if signature.assessment.grade is Grade.REFUSED:
         return PolicyError(
             f"The signature is too weak: {signature.assessment.reason}. To accept it all the "
@@ -216,9 +217,6 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
     if not signature.by_sender:
         return _wrong_sender(signature)
     return None
-
-
-_DETAIL = {Integrity.CONTENT_CHANGED: "content", Integrity.BAD_SIGNATURE: "signature"}
 
 
 def _wrong_sender(signature: SignatureResult) -> WrongSender:
