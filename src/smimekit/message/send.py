@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import new as new_digest
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -38,7 +38,7 @@ from smimekit.primitives import hash_algorithm, random_bytes
 __all__ = ["Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage  # noqa: TC004 - named in a string
+    from email.message import EmailMessage
 
 Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
@@ -117,17 +117,23 @@ def _octets(draft: Draft) -> bytes:
             return draft
         case bytearray() | memoryview():
             return bytes(draft)
-        case EmailMessage():
-            return draft.as_bytes()
         case _ if hasattr(draft, "read"):
             data = draft.read()
             if isinstance(data, bytes):
                 return data
             raise UsageError("Open the draft in binary mode.")
+        case _ if _is_email_message(draft):
+            return draft.as_bytes()
         case _:
             raise UsageError(
                 f"A draft is bytes, a binary file or an EmailMessage, not {type(draft).__name__}."
             )
+
+
+def _is_email_message(draft: object) -> "TypeGuard[EmailMessage]":
+    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
+
+    return isinstance(draft, EmailMessage)
 
 
 def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
