@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 
 from smimekit import der, primitives
 from smimekit.algorithms import (
+from tests.conftest import find_program
     ED25519,
     RSA_PKCS1_SHA256,
     RSA_PKCS1_SHA512,
@@ -102,7 +102,9 @@ def test_a_key_signs_with_its_own_schemes_only(
     assert "of kind" in str(error.value)
 
 
+@pytest.mark.interop
 def test_a_key_too_small_for_its_digest_says_so() -> None:
+    find_program("openssl")
     pem_text = subprocess.run(
         ["openssl", "genrsa", "512"], capture_output=True, check=True
     ).stdout  # fmt: skip
@@ -253,8 +255,7 @@ def test_wrong_and_missing_passwords(form: PrivateFormat, password: str | None, 
 )
 @pytest.mark.parametrize("password", ["geheim", "pässwörd", ""])
 def test_encrypted_pkcs8_of_openssl(options: list[str], password: str) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
+    find_program("openssl")
     done = subprocess.run(
         ["openssl", "pkcs8", "-topk8", *options, "-passout", f"pass:{password}"],
         input=pem(P256, PrivateFormat.PKCS8), capture_output=True, check=True,
