@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from smimekit import der, primitives
 from smimekit.algorithms import (
-from tests.conftest import find_program
     ED25519,
     RSA_PKCS1_SHA256,
     RSA_PKCS1_SHA512,
@@ -45,6 +44,7 @@ from smimekit.errors import (
 from smimekit.keys import SoftwareKey, load_private_key
 from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
+from tests.conftest import find_program
 
 VECTORS = Path(os.environ.get("SMIMEKIT_VECTORS", "../shared/vectors"))
 
