@@ -11,6 +11,7 @@ from typing import Any, NoReturn, final
 import click
 
 from smimekit import __version__
+from smimekit.cli.demo import demo
 from smimekit.cli.exits import Exit, Refused, exit_of, sentence_of
 from smimekit.cli.facts import error_facts
 from smimekit.cli.harvest import harvest
@@ -119,7 +120,7 @@ def program() -> None:
     """
 
 
-for _command in (sign, encrypt, decrypt, verify, open_, harvest, trust, keys):
+for _command in (sign, encrypt, decrypt, verify, open_, harvest, trust, keys, demo):
     program.add_command(_command)
 
 

@@ -78,8 +78,7 @@ def _listed(store: TrustStore, address: str | None) -> Iterator[Record]:
 def _show(facts: Sequence[Json]) -> None:
     rows = [
         (
-            status_cell(each["status"]["verify"]),
-            status_cell(each["status"]["encrypt"]),
+            *(status_cell(_status(each, purpose)) for purpose in ("verify", "encrypt")),
             status_cell(each["decision"]["verdict"] if each["decision"] else "-"),
             (certificate_title(each), ""),
             (each["not_after"][:10], ""),
@@ -88,6 +87,12 @@ def _show(facts: Sequence[Json]) -> None:
         for each in facts
     ]
     show_list(("VERIFY", "ENCRYPT", "DECISION", "WHO", "UNTIL", "FINGERPRINT"), rows)
+
+
+def _status(facts: Json, purpose: str) -> str:
+    """The status; "-" for an authority, which neither signs nor gets mail."""
+    status = str(facts["status"][purpose])
+    return "-" if facts["authority"] and status != Status.REJECTED else status
 
 
 @trust.command()
