@@ -271,7 +271,7 @@ class Certificate:
             )
         try:
             return x509.load_der_x509_certificate(self.der)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise _malformed() from error
 
     @cached_property

@@ -35,7 +35,7 @@ from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
 from smimekit.primitives import hash_algorithm, random_bytes
 
-__all__ = ["Chain", "Draft", "encrypt", "sign"]
+__all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -52,6 +52,10 @@ class Chain(StrEnum):
     WITHOUT_ROOT = "without-root"
     """And those above it, but for the root, which receivers must have anyway."""
     WITH_ROOT = "with-root"
+
+
+Addressee: TypeAlias = Certificate | Credential | Recipient
+"""Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
 
 
 def sign(
@@ -82,7 +86,7 @@ def sign(
 
 def encrypt(
     draft: Draft,
-    to: Iterable[Certificate | Recipient],
+    to: Iterable[Addressee],
     *,
     signer: Credential | None = None,
     cipher: ContentCipher | None = None,
@@ -117,26 +121,26 @@ def _octets(draft: Draft) -> bytes:
             return draft
         case bytearray() | memoryview():
             return bytes(draft)
+        case _ if _is_composed(draft):
+            return draft.as_bytes()
         case _ if hasattr(draft, "read"):
             data = draft.read()
             if isinstance(data, bytes):
                 return data
             raise UsageError("Open the draft in binary mode.")
-        case _ if _is_email_message(draft):
-            return draft.as_bytes()
         case _:
             raise UsageError(
                 f"A draft is bytes, a binary file or an EmailMessage, not {type(draft).__name__}."
             )
 
 
-def _is_email_message(draft: object) -> "TypeGuard[EmailMessage]":
+def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
     from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
 
     return isinstance(draft, EmailMessage)
 
 
-def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
+def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
     if isinstance(to, Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
@@ -145,7 +149,7 @@ def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequen
     return found
 
 
-def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Recipient:
+def _recipient(each: Addressee, policy: Policy) -> Recipient:
     if isinstance(each, Credential):
         certificate = each.encryption_certificate
         if certificate is None:

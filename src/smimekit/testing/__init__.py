@@ -4,5 +4,6 @@ Not imported by `smimekit`. Knows no test framework.
 """
 
 from smimekit.testing.authority import FakeCA
+from smimekit.testing.stores import check_trust_store
 
-__all__ = ["FakeCA"]
+__all__ = ["FakeCA", "check_trust_store"]
