@@ -11,11 +11,15 @@ from typing import Any, NoReturn, final
 import click
 
 from smimekit import __version__
+from smimekit.cli.demo import demo
 from smimekit.cli.exits import Exit, Refused, exit_of, sentence_of
 from smimekit.cli.facts import error_facts
+from smimekit.cli.harvest import harvest
+from smimekit.cli.keys import keys
 from smimekit.cli.output import forget, note, show_json
 from smimekit.cli.protect import encrypt, sign
 from smimekit.cli.read import decrypt, open_, verify
+from smimekit.cli.trust import trust
 from smimekit.errors import SmimeError
 
 __all__ = ["program", "run"]
@@ -116,7 +120,7 @@ def program() -> None:
     """
 
 
-for _command in (sign, encrypt, decrypt, verify, open_):
+for _command in (sign, encrypt, decrypt, verify, open_, harvest, trust, keys, demo):
     program.add_command(_command)
 
 

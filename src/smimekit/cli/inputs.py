@@ -91,9 +91,9 @@ def load_key(name: str, certificates: Sequence[str], passwords: Passwords) -> Cr
     try:
         return _try_passwords(name, files, passwords)
     except KeyFileError as error:
-        if str(error).startswith(name):
-            raise
-        raise KeyFileError(f"{name}: {error}", code=error.code) from None
+        if not str(error).startswith(name):
+            error.args = (f"{name}: {error}",)  # of several files, say which
+        raise
 
 
 def _try_passwords(name: str, files: tuple[bytes, ...], passwords: Passwords) -> Credential:

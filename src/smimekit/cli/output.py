@@ -18,6 +18,7 @@ __all__ = [
     "forget",
     "note",
     "require_room_for_json",
+    "say",
     "show_json",
     "show_list",
     "show_rows",
@@ -29,6 +30,13 @@ Json = dict[str, Any]
 def note(text: str) -> None:
     """A line for people, on standard error."""
     _write(sys.stderr, "\n".join(map(safe, text.splitlines())) + "\n")
+
+
+def say(text: str, tone: str = "") -> None:
+    """A line for people, on standard output."""
+    from smimekit.cli.table import line, show  # noqa: PLC0415 - scripts need no tables
+
+    show(line(text, tone), sys.stdout)
 
 
 def show_json(facts: Mapping[str, Any]) -> None:

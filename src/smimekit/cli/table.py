@@ -9,11 +9,16 @@ from rich.text import Text
 
 from smimekit.cli.text import Cell, Row, safe
 
-__all__ = ["list_table", "rows_table", "show"]
+__all__ = ["line", "list_table", "rows_table", "show"]
 
 _STYLES: Final = {"good": "green", "bad": "red", "head": "bold"}
 _WIDE: Final = 10_000
 """Columns where nobody watches: a line stays a line, for grep."""
+
+
+def line(value: str, tone: str) -> Text:
+    """One line of text."""
+    return _text(value, tone)
 
 
 def rows_table(rows: Sequence[Row]) -> Table:
@@ -33,16 +38,16 @@ def list_table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     return table
 
 
-def show(table: Table, stream: TextIO | None) -> None:
-    """Print a table."""
+def show(found: Table | Text, stream: TextIO | None) -> None:
+    """Print it."""
     if stream is None:
         return
     if stream.isatty():
-        Console(file=stream, force_jupyter=False).print(table)
+        Console(file=stream, force_jupyter=False).print(found)
         return
     console = Console(file=stream, force_terminal=False, force_jupyter=False, width=_WIDE)
     with console.capture() as captured:
-        console.print(table)
+        console.print(found)
     lines = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
     encoding = stream.encoding or "utf-8"
     stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
