@@ -349,7 +349,7 @@ def _alt_name_addresses(reader: der.Reader) -> tuple[str, ...]:
 
 
 def _usages(reader: der.Reader) -> frozenset[str]:
-    bits = "".join(f"{octet:08b}" for octet in reader.bits()[0])
+    bits = "".join(f"{octet:08b}" for octet in reader.bits()[0][:2])
     return frozenset(name for name, bit in zip(_USAGES, bits, strict=False) if bit == "1")
 
 

@@ -178,7 +178,10 @@ class BerReader:
         self._copy(out, len(self._frames))
         self._metadata += len(out)
         if self._metadata > self._limits.metadata_bytes:
-            raise self._too_large()
+            raise LimitExceeded(
+                "The certificates, signers and recipients of a message are too large.",
+                code="limit.metadata-bytes",
+            )
         return bytes(out)
 
     def _copy(self, out: bytearray, depth: int) -> None:
@@ -225,7 +228,7 @@ class BerReader:
 
     def _too_large(self) -> LimitExceeded:
         return LimitExceeded(
-            "The certificates, signers or recipients of a message are too large.",
+            "A value in the message is too large.",
             code="limit.value-bytes",
         )
 
