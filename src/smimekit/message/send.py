@@ -38,7 +38,7 @@ from smimekit.primitives import hash_algorithm, random_bytes
 __all__ = ["Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage  # noqa: TC004 - named in a string
+    from email.message import EmailMessage
 
 Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
@@ -112,6 +112,8 @@ def encrypt(
 
 
 def _octets(draft: Draft) -> bytes:
+    from email.message import EmailMessage  # noqa: PLC0415 - slow to import
+
     match draft:
         case bytes():
             return draft
@@ -131,7 +133,7 @@ def _octets(draft: Draft) -> bytes:
 
 
 def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, Certificate | Credential | Recipient):
+    if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
     if not found:
@@ -148,10 +150,13 @@ def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Re
                 code="usage.not-for-encryption",
             )
         each = certificate
-    if not isinstance(each, Certificate):
-        return each
-    _check_recipient(each, policy)
-    return CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, Certificate):
+        each = CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, CertificateRecipient):
+        _check_recipient(each.certificate, policy)
+    elif not isinstance(each, Recipient):
+        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
+    return each
 
 
 def _check_recipient(certificate: Certificate, policy: Policy) -> None:
@@ -192,13 +197,17 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        default = policy.scheme_for(credential.certificate.public_key)
+        key = credential.certificate.public_key
+        scheme = scheme or policy.scheme_for(key)
+        assessment = policy.signature(scheme, key)
+        if assessment.grade is not Grade.GOOD:
+            raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
         return cls(
             credential,
-            scheme or default,
+            scheme,
             _bag(signer, credential, chain),
             _own_attributes(signer, moment),
         )
