@@ -141,7 +141,7 @@ def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
 
 
 def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, Certificate | Credential | Recipient):
+    if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
     if not found:
@@ -158,10 +158,13 @@ def _recipient(each: Addressee, policy: Policy) -> Recipient:
                 code="usage.not-for-encryption",
             )
         each = certificate
-    if not isinstance(each, Certificate):
-        return each
-    _check_recipient(each, policy)
-    return CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, Certificate):
+        each = CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, CertificateRecipient):
+        _check_recipient(each.certificate, policy)
+    elif not isinstance(each, Recipient):
+        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
+    return each
 
 
 def _check_recipient(certificate: Certificate, policy: Policy) -> None:
@@ -202,13 +205,17 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        default = policy.scheme_for(credential.certificate.public_key)
+        key = credential.certificate.public_key
+        scheme = scheme or policy.scheme_for(key)
+        assessment = policy.signature(scheme, key)
+        if assessment.grade is not Grade.GOOD:
+            raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
         return cls(
             credential,
-            scheme or default,
+            scheme,
             _bag(signer, credential, chain),
             _own_attributes(signer, moment),
         )
