@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import new as new_digest
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -35,10 +35,10 @@ from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
 from smimekit.primitives import hash_algorithm, random_bytes
 
-__all__ = ["Chain", "Draft", "encrypt", "sign"]
+__all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage  # noqa: TC004 - named in a string
+    from email.message import EmailMessage
 
 Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
@@ -52,6 +52,10 @@ class Chain(StrEnum):
     WITHOUT_ROOT = "without-root"
     """And those above it, but for the root, which receivers must have anyway."""
     WITH_ROOT = "with-root"
+
+
+Addressee: TypeAlias = Certificate | Credential | Recipient
+"""Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
 
 
 def sign(
@@ -82,7 +86,7 @@ def sign(
 
 def encrypt(
     draft: Draft,
-    to: Iterable[Certificate | Recipient],
+    to: Iterable[Addressee],
     *,
     signer: Credential | None = None,
     cipher: ContentCipher | None = None,
@@ -117,7 +121,7 @@ def _octets(draft: Draft) -> bytes:
             return draft
         case bytearray() | memoryview():
             return bytes(draft)
-        case EmailMessage():
+        case _ if _is_composed(draft):
             return draft.as_bytes()
         case _ if hasattr(draft, "read"):
             data = draft.read()
@@ -130,7 +134,13 @@ def _octets(draft: Draft) -> bytes:
             )
 
 
-def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
+def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
+    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
+
+    return isinstance(draft, EmailMessage)
+
+
+def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
     if isinstance(to, Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
@@ -139,7 +149,7 @@ def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequen
     return found
 
 
-def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Recipient:
+def _recipient(each: Addressee, policy: Policy) -> Recipient:
     if isinstance(each, Credential):
         certificate = each.encryption_certificate
         if certificate is None:
