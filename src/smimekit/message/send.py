@@ -73,7 +73,7 @@ def sign(
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Raises UsageError where the credential may not
-    sign, PolicyError for a key that is too weak, and MimeError for a draft that is
+    sign, PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
     """
     prepared = prepare(_octets(draft), limits=policy.limits)
@@ -205,11 +205,7 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        key = credential.certificate.public_key
-        scheme = scheme or policy.scheme_for(key)
-        assessment = policy.signature(scheme, key)
-        if assessment.grade is not Grade.GOOD:
-            raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+        scheme = _scheme(credential, scheme, policy)
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
@@ -240,6 +236,20 @@ class _Signing:
         """A SignedData that holds the content."""
         digest = self.scheme.digest.identifier
         return signed_data(content, (digest,), self.certificates, (self.info(content),))
+
+
+def _scheme(
+    credential: Credential, scheme: SignatureScheme | None, policy: Policy
+) -> SignatureScheme:
+    """The scheme that the caller or the policy names; PolicyError for a weak one."""
+    key = credential.certificate.public_key
+    default = policy.scheme_for(key)
+    if scheme is None:
+        return default
+    assessment = policy.signature(scheme, key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+    return scheme
 
 
 def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:
