@@ -125,7 +125,11 @@ def test_agreement_oids() -> None:
 # --- PSS -----------------------------------------------------------------------------------
 
 
-HASHES = {SHA256: hashes.SHA256(), SHA384: hashes.SHA384(), SHA512: hashes.SHA512()}
+HASHES: dict[algorithms.Digest, Any] = {
+    SHA256: hashes.SHA256(),
+    SHA384: hashes.SHA384(),
+    SHA512: hashes.SHA512(),
+}
 
 
 @pytest.mark.parametrize("digest", HASHES, ids=lambda row: row.name)
