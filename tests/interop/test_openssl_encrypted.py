@@ -3,9 +3,11 @@
 What OpenSSL 3.0 cannot do:
 
 * X25519 recipients: "evp_pkey_asym_cipher_init:operation not supported for this keytype".
-* AuthEnvelopedData with `-stream`: see `test_authenticated_stream`.
+* Say which recipient it is: without `-recip` it tries every key, and a wrong one may give
+  garbage with status 0 (RFC 3218). So it is always told.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -86,7 +88,10 @@ def test_openssl_pads(
     openssl: OpenSsl, people: People, options: tuple[str, ...], padding: rows.RsaPadding
 ) -> None:
     bob = people("bob rsa-2048")
-    layer_of(openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", key_options=options), bob)
+    message = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", key_options=options)
+    (recipient,) = layer_of(message, bob).recipients
+    assert isinstance(recipient, KeyTransRecipient)
+    assert rows.rsa_padding(recipient.algorithm) == padding
 
 
 @pytest.mark.parametrize(("options", "padding"), PADDINGS, ids=PADDING_IDS)
@@ -250,7 +255,7 @@ def test_for_another_key(openssl: OpenSsl, people: People, key: str) -> None:
     bob, carol = people(f"bob {key}"), people(f"carol {key}")
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc"), [carol])
-    with pytest.raises(Refused, match="no matching recipient|no recipient matches"):
+    with pytest.raises(Refused, match="Error decrypting CMS using private key"):
         openssl.decrypt(smimekit.encrypt(MAIL, [bob]), carol)
 
 
@@ -289,15 +294,17 @@ def test_changed_key(openssl: OpenSsl, people: People, key: str, cipher: str) ->
         assert isinstance(layer, Encrypted)
         wrapped = encrypted_key(layer)
     changed = with_body(message, cms.replace(wrapped, wrapped[:-1] + bytes([wrapped[-1] ^ 1])))
-    if cipher == "aes-128-cbc":  # the padding may fit by chance: then there is garbage
-        try:
-            assert smimekit.decrypt(changed, [bob]).bytes() != ENTITY
-        except smimekit.DecryptionError:
-            return
-    with pytest.raises(smimekit.DecryptionError):
-        smimekit.decrypt(changed, [bob])
-    with pytest.raises(Refused):
-        openssl.decrypt(changed, bob)
+    if cipher == "aes-128-gcm":
+        with pytest.raises(smimekit.DecryptionError):
+            smimekit.decrypt(changed, [bob])
+        with pytest.raises(Refused):
+            openssl.decrypt(changed, bob)
+        return
+    # Both go on with a random key (RFC 3218, 2.3), whose padding fits one time in 256.
+    with suppress(smimekit.DecryptionError):
+        assert smimekit.decrypt(changed, [bob]).bytes() != ENTITY
+    with suppress(Refused):
+        assert openssl.decrypt(changed, bob) != ENTITY
 
 
 def encrypted_key(layer: Encrypted) -> bytes:

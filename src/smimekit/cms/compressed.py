@@ -45,7 +45,9 @@ def _inflate(chunks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:
     inflating = zlib.decompressobj()
     taken = given = 0
     try:
-        for chunk in chunks:
+        for chunk in _pieces(chunks):
+            if inflating.eof:  # before zlib collects what follows: it copies all, each time
+                raise _malformed()
             taken += len(chunk)
             out, data = b"", chunk
             while data or len(out) == CHUNK:  # a full piece: there may be more behind it
@@ -58,6 +60,13 @@ def _inflate(chunks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:
         raise _malformed() from None
     if not inflating.eof or inflating.unused_data:
         raise _malformed()
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in pieces of bounded size: zlib copies the unread rest of one at every turn."""
+    for chunk in chunks:
+        for at in range(0, len(chunk), CHUNK):
+            yield chunk[at : at + CHUNK]
 
 
 def _bound(taken: int, given: int, limits: Limits) -> None:

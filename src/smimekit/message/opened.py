@@ -196,8 +196,16 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
                 "The signer's certificate is neither in the message nor in the store.",
                 code="untrusted-signer.no-certificate",
             )
-        case Integrity.CONTENT_CHANGED | Integrity.BAD_SIGNATURE:
-            return ContentChanged(f"The message was changed after it was signed: {reason}.")
+        case Integrity.CONTENT_CHANGED:
+            return ContentChanged(
+                f"The message was changed after it was signed: {reason}.",
+                code="content-changed.content",
+            )
+        case Integrity.BAD_SIGNATURE:
+            return ContentChanged(
+                f"The message was changed after it was signed: {reason}.",
+                code="content-changed.signature",
+            )
         case Integrity.UNSUPPORTED:
             return VerificationError(
                 f"The signature cannot be verified: {reason}.", code="verification.unsupported"

@@ -197,7 +197,7 @@ class _Opening:
         limits = self.judge.policy.limits
         try:
             entity = read_entity(span, limits=limits)
-        except MimeError:
+        except (MimeError, LimitExceeded):  # a file of many "key: value" lines, perhaps
             return None
         if not entity.header.fields:
             return recognise_bare(span) if is_bare_cms(span) else None
@@ -207,7 +207,7 @@ class _Opening:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
         try:
             header = read_entity(payload, limits=self.judge.policy.limits).header
-        except MimeError:
+        except (MimeError, LimitExceeded):
             return None
         return claim_of(header) if header.all("From") else None
 

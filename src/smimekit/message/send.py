@@ -141,7 +141,7 @@ def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
 
 
 def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, Certificate | Credential | Recipient):
+    if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
     if not found:
@@ -158,10 +158,13 @@ def _recipient(each: Addressee, policy: Policy) -> Recipient:
                 code="usage.not-for-encryption",
             )
         each = certificate
-    if not isinstance(each, Certificate):
-        return each
-    _check_recipient(each, policy)
-    return CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, Certificate):
+        each = CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, CertificateRecipient):
+        _check_recipient(each.certificate, policy)
+    elif not isinstance(each, Recipient):
+        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
+    return each
 
 
 def _check_recipient(certificate: Certificate, policy: Policy) -> None:
