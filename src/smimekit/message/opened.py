@@ -190,7 +190,23 @@ def _closeness(problem: SmimeError) -> int:
 def _problem(signature: SignatureResult) -> VerificationError | PolicyError | None:
     """What keeps a signature from verifying its message, or None."""
     reason = "; ".join(signature.reasons)
-    match signature.integrity:
+    if signature.integrity is not Integrity.GOOD:
+        return _not_intact(signature.integrity, reason)
+    if signature.assessment.grade is Grade.REFUSED:
+        return PolicyError(
+            f"The signature is too weak: {signature.assessment.reason}. To accept it all the "
+            "same, use Policy.LEGACY_READ.",
+            code="policy.weak",
+        )
+    if not signature.trusted:
+        return UntrustedSigner(f"The signer is not trusted: {reason}")
+    if not signature.by_sender:
+        return _wrong_sender(signature)
+    return None
+
+
+def _not_intact(integrity: Integrity, reason: str) -> VerificationError:
+    match integrity:
         case Integrity.NO_CERTIFICATE:
             return UntrustedSigner(
                 "The signer's certificate is neither in the message nor in the store.",
@@ -210,21 +226,10 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
             return VerificationError(
                 f"The signature cannot be verified: {reason}.", code="verification.unsupported"
             )
-        case Integrity.MALFORMED:
+        case _:
             return VerificationError(
                 f"The signature cannot be verified: {reason}", code="verification.malformed"
             )
-    if signature.assessment.grade is Grade.REFUSED:
-        return PolicyError(
-            f"The signature is too weak: {signature.assessment.reason}. To accept it all the "
-            "same, use Policy.LEGACY_READ.",
-            code="policy.weak",
-        )
-    if not signature.trusted:
-        return UntrustedSigner(f"The signer is not trusted: {reason}")
-    if not signature.by_sender:
-        return _wrong_sender(signature)
-    return None
 
 
 def _wrong_sender(signature: SignatureResult) -> WrongSender:
