@@ -26,7 +26,7 @@ import sys
 from smimekit.cli import main
 sys.exit(main())
 """
-RUN_FIRST_WORDS = {"smimekit", "cat", "cp", "echo", "grep", "head", "ls", "printf"}
+RUN_FIRST_WORDS = {"smimekit", "cat", "cp", "echo", "grep", "head", "ls", "openssl", "printf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,8 @@ def test_examples_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     console = page in pages_with("console")
+    if "\n$ openssl " in read(page):
+        request.getfixturevalue("require_program")("openssl")
     variables = request.getfixturevalue("environment") if console else {}
     run_page(page, tmp_path, monkeypatch, variables)
 
