@@ -188,7 +188,7 @@ def _errant(span: Span, limits: Limits, depth: int, *, is_root: bool) -> Iterato
     try:
         entity = read_entity(span, limits=limits)
         content = content_type(entity.header)
-        kind = None if is_root else _errant_kind(entity, content)
+        kind = None if is_root else _errant_kind(entity, content, limits)
         if kind:
             yield Errant(kind, span)
             return
@@ -199,10 +199,12 @@ def _errant(span: Span, limits: Limits, depth: int, *, is_root: bool) -> Iterato
         yield from _errant(part, limits, depth + 1, is_root=False)
 
 
-def _errant_kind(entity: Entity, content: ContentType) -> str | None:
+def _errant_kind(entity: Entity, content: ContentType, limits: Limits) -> str | None:
     if content.media == "multipart/signed":
         protocol = (content.get("protocol") or "").lower()
-        return "signed" if protocol in _PKCS7_SIGNATURE else None
+        if protocol:
+            return "signed" if protocol in _PKCS7_SIGNATURE else None
+        return "signed" if _clear_signed(entity, content, limits) else None
     if content.media in _PKCS7_MIME:
         kind = (content.get("smime-type") or "").lower()
         return {
