@@ -164,9 +164,8 @@ class Credential:
     def to_pkcs12(self, password: str) -> bytes:
         """A PKCS #12 file with this credential, its siblings and their chains.
 
-        Encrypted with AES-256 under PBES2 with SHA-256: OpenSSL from 1.0, NSS, Java 8u301,
-        Windows 10 1709 and macOS 15 read it. UsageError where a key does not leave its
-        place, or the password is empty.
+        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do.
+        UsageError where a key does not leave its place, or the password is empty.
         """
         if not password:
             raise UsageError("A private key is not written without a password.")

@@ -147,13 +147,12 @@ def load_key_block(
     if not block.encrypted:
         return _load_der(block.decode(), password, limits)
     for secret in Passphrase.of(password).pkcs5:
-        if secret:
-            try:
-                return SoftwareKey(load_pem_private_key(block.raw, secret))
-            except UnsupportedAlgorithm:
-                raise unsupported("its kind or its cipher is not known") from None
-            except (TypeError, ValueError):
-                continue  # the password does not fit, in this encoding
+        try:
+            return SoftwareKey(load_pem_private_key(block.raw, secret))
+        except UnsupportedAlgorithm:
+            raise unsupported("its kind or its cipher is not known") from None
+        except (TypeError, ValueError):
+            continue  # the password does not fit, in this encoding
     raise wrong_password(given=bool(password))
 
 

@@ -38,7 +38,9 @@ _CMS_HEAD: Final = re.compile(
     rb"\x06[\x09-\x0b]\x2a\x86\x48\x86\xf7\x0d\x01",
     re.DOTALL,
 )
-_PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:CMS|PKCS7|PKCS #7 SIGNED DATA)-----[^\n]*\n")
+# RFC 7468, 8 and 9; the last two are gpgsm's.
+_PEM_LABELS: Final = rb"CMS|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE"
+_PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:" + _PEM_LABELS + rb")-----[^\n]*\n")
 _PEM_END: Final = re.compile(rb"-----END [^\n]*")
 _BASE64_HEAD: Final = re.compile(rb"\s*MI[A-Za-z0-9+/]{14}")
 _HEAD_BYTES: Final = 256

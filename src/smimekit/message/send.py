@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import new as new_digest
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -35,7 +35,7 @@ from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
 from smimekit.primitives import hash_algorithm, random_bytes
 
-__all__ = ["Chain", "Draft", "encrypt", "sign"]
+__all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -54,6 +54,10 @@ class Chain(StrEnum):
     WITH_ROOT = "with-root"
 
 
+Addressee: TypeAlias = Certificate | Credential | Recipient
+"""Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
+
+
 def sign(
     draft: Draft,
     signer: Credential,
@@ -69,7 +73,7 @@ def sign(
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Raises UsageError where the credential may not
-    sign, PolicyError for a key that is too weak, and MimeError for a draft that is
+    sign, PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
     """
     prepared = prepare(_octets(draft), limits=policy.limits)
@@ -82,7 +86,7 @@ def sign(
 
 def encrypt(
     draft: Draft,
-    to: Iterable[Certificate | Recipient],
+    to: Iterable[Addressee],
     *,
     signer: Credential | None = None,
     cipher: ContentCipher | None = None,
@@ -112,14 +116,12 @@ def encrypt(
 
 
 def _octets(draft: Draft) -> bytes:
-    from email.message import EmailMessage  # noqa: PLC0415 - slow to import
-
     match draft:
         case bytes():
             return draft
         case bytearray() | memoryview():
             return bytes(draft)
-        case EmailMessage():
+        case _ if _is_composed(draft):
             return draft.as_bytes()
         case _ if hasattr(draft, "read"):
             data = draft.read()
@@ -132,7 +134,13 @@ def _octets(draft: Draft) -> bytes:
             )
 
 
-def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
+def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
+    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
+
+    return isinstance(draft, EmailMessage)
+
+
+def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
     if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
@@ -141,7 +149,7 @@ def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequen
     return found
 
 
-def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Recipient:
+def _recipient(each: Addressee, policy: Policy) -> Recipient:
     if isinstance(each, Credential):
         certificate = each.encryption_certificate
         if certificate is None:
@@ -197,11 +205,7 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        key = credential.certificate.public_key
-        scheme = scheme or policy.scheme_for(key)
-        assessment = policy.signature(scheme, key)
-        if assessment.grade is not Grade.GOOD:
-            raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+        scheme = _scheme(credential, scheme, policy)
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
@@ -232,6 +236,20 @@ class _Signing:
         """A SignedData that holds the content."""
         digest = self.scheme.digest.identifier
         return signed_data(content, (digest,), self.certificates, (self.info(content),))
+
+
+def _scheme(
+    credential: Credential, scheme: SignatureScheme | None, policy: Policy
+) -> SignatureScheme:
+    """The scheme that the caller or the policy names; PolicyError for a weak one."""
+    key = credential.certificate.public_key
+    default = policy.scheme_for(key)
+    if scheme is None:
+        return default
+    assessment = policy.signature(scheme, key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+    return scheme
 
 
 def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:
