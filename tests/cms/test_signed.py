@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from asn1crypto import cms, tsp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smimekit import der
@@ -50,6 +50,7 @@ def signed(content: bytes, scheme: Any = SIGNATURE_SCHEMES[6], content_type: str
 # --- what we write -------------------------------------------------------------------------
 
 
+@settings(max_examples=25)  # asn1crypto is slow
 @given(st.binary(max_size=300), st.sampled_from(SIGNATURE_SCHEMES), st.booleans())
 def test_asn1crypto_reads_what_we_write_and_writes_it_again(
     content: Any, scheme: Any, detached: Any
@@ -87,8 +88,7 @@ def test_asn1crypto_reads_what_we_write_and_writes_it_again(
     (certificate,) = tsp.SigningCertificateV2.load(named)["certs"]
     assert certificate["cert_hash"].native == forge.digest_of(SHA256, who.certificate.der)
     assert certificate["issuer_serial"]["serial_number"].native == who.certificate.serial
-    info.dump(force=True)
-    assert cms.ContentInfo.load(made).copy().dump(force=True) == made
+    assert info.dump(force=True) == made
     assert der.to_der(made) == made
 
 
