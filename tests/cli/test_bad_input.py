@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import smimekit
 from smimekit import der
 from smimekit.testing import FakeCA
 from tests.cli.support import DRAFT, Run
