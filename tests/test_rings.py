@@ -169,7 +169,7 @@ def test_right_imports_pass(tmp_path: Path) -> None:
             "cms/ber.py": "from ..der import y",
             "message/__init__.py": "from ..cms import ber\nfrom smimekit.mime import z",
             "stream.py": "from smimekit.message import m",
-            "harvest.py": "from smimekit.message import m",
+            "harvesting.py": "from smimekit.message import m",
             "cli/__init__.py": "import smimekit\nimport click\nfrom smimekit.gateway import g",
             "gateway.py": "from smimekit import sign",
         },

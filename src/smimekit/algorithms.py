@@ -40,6 +40,7 @@ __all__ = [
     "PBKDF2",
     "PBMAC1",
     "RC2_CBC",
+    "READ_ONLY_SCHEMES",
     "RSAES_OAEP",
     "RSASSA_PSS",
     "RSA_ENCRYPTION",
@@ -224,7 +225,7 @@ SIGNATURE_SCHEMES: Final = (
 )  # fmt: skip
 """What we emit."""
 
-_READ_ONLY: Final = (
+READ_ONLY_SCHEMES: Final = (
     _rsa_pkcs1(MD5, "1.2.840.113549.1.1.4"),
     _rsa_pkcs1(SHA1, "1.2.840.113549.1.1.5"),
     _rsa_pkcs1(SHA1, "1.3.14.3.2.29"),  # the OIW's name for it, in old Windows mail
@@ -242,9 +243,10 @@ _READ_ONLY: Final = (
     SignatureScheme(SignatureKind.DSA, SHA256, "2.16.840.1.101.3.4.3.2"),
     SignatureScheme(SignatureKind.ED448, SHA512, "1.3.101.113"),
 )
+"""What we read besides. How good a row is, `policy` says."""
 
 _SCHEME_BY_OID: Final[Mapping[str, SignatureScheme]] = MappingProxyType(
-    {row.oid: row for row in (*SIGNATURE_SCHEMES, *_READ_ONLY) if row.oid != RSASSA_PSS}
+    {row.oid: row for row in (*SIGNATURE_SCHEMES, *READ_ONLY_SCHEMES) if row.oid != RSASSA_PSS}
 )
 
 EC_PUBLIC_KEY: Final = "1.2.840.10045.2.1"

@@ -8,9 +8,9 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 __all__ = ["Certificate", "load_certificates"]
+
+_T = TypeVar("_T")
 
 _SUBJECT_ALT_NAME: Final = "2.5.29.17"
 _KEY_USAGE: Final = "2.5.29.15"
@@ -75,7 +77,7 @@ class Certificate:
         tbs = der.Reader(self._tbs).enter(der.SEQUENCE)
         self.version = tbs.enter(0xA0).integer() + 1 if tbs.peek == 0xA0 else 1
         self.serial_bytes = tbs.read(der.INTEGER)
-        tbs.raw(der.SEQUENCE)
+        self._signed_algorithm = tbs.raw(der.SEQUENCE)
         self.issuer = tbs.raw(der.SEQUENCE)
         validity = tbs.enter(der.SEQUENCE)
         self.not_before = validity.time()
@@ -124,18 +126,23 @@ class Certificate:
         """The extnValue of an extension, or None; CertificateError where they are malformed."""
         return self._extensions.get(oid)
 
-    def _extension(self, oid: str) -> der.Reader | None:
+    def _extension(self, oid: str, read: Callable[[der.Reader], _T]) -> _T | None:
+        """What `read` finds in an extension, to its end; None without the extension."""
         value = self.extension(oid)
-        return None if value is None else der.Reader(value)
+        if value is None:
+            return None
+        try:
+            reader = der.Reader(value)
+            found = read(reader)
+            reader.finish()
+        except (CmsError, LimitExceeded, UnicodeDecodeError) as error:
+            raise _malformed() from error
+        return found
 
     @cached_property
     def addresses(self) -> tuple[str, ...]:
         """The mail addresses of the subjectAltName, as written (RFC 8550, 3; RFC 9598)."""
-        reader = self._extension(_SUBJECT_ALT_NAME)
-        try:
-            return () if reader is None else tuple(_alt_name_addresses(reader))
-        except (CmsError, LimitExceeded, UnicodeDecodeError) as error:
-            raise _malformed() from error
+        return self._extension(_SUBJECT_ALT_NAME, _alt_name_addresses) or ()
 
     @cached_property
     def subject_addresses(self) -> tuple[str, ...]:
@@ -145,65 +152,27 @@ class Certificate:
     @cached_property
     def key_usage(self) -> frozenset[str] | None:
         """The names of the keyUsage bits; None without the extension (RFC 5280, 4.2.1.3)."""
-        reader = self._extension(_KEY_USAGE)
-        if reader is None:
-            return None
-        try:
-            octets, _ = reader.bits()
-        except CmsError as error:
-            raise _malformed() from error
-        return frozenset(
-            name
-            for bit, name in enumerate(_USAGES)
-            if bit // 8 < len(octets) and octets[bit // 8] & 0x80 >> bit % 8
-        )
+        return self._extension(_KEY_USAGE, _usages)
 
     @cached_property
     def extended_key_usage(self) -> frozenset[str] | None:
         """The OIDs of the extKeyUsage; None without the extension (RFC 5280, 4.2.1.12)."""
-        reader = self._extension(_EXTENDED_KEY_USAGE)
-        if reader is None:
-            return None
-        try:
-            inside, found = reader.enter(der.SEQUENCE), []
-            while inside.more:
-                found.append(inside.oid())
-        except (CmsError, LimitExceeded) as error:
-            raise _malformed() from error
-        return frozenset(found)
+        return self._extension(_EXTENDED_KEY_USAGE, _oids)
 
     @cached_property
     def is_ca(self) -> bool:
         """Basic constraints with cA TRUE (RFC 5280, 4.2.1.9)."""
-        reader = self._extension(_BASIC_CONSTRAINTS)
-        if reader is None:
-            return False
-        try:
-            inside = reader.enter(der.SEQUENCE)
-            return inside.peek == der.BOOLEAN and inside.boolean()
-        except CmsError as error:
-            raise _malformed() from error
+        return bool(self._extension(_BASIC_CONSTRAINTS, _ca_flag))
 
     @cached_property
     def key_id(self) -> bytes | None:
         """The subjectKeyIdentifier, or None."""
-        reader = self._extension(_SUBJECT_KEY_ID)
-        try:
-            return None if reader is None else reader.read(der.OCTET_STRING)
-        except CmsError as error:
-            raise _malformed() from error
+        return self._extension(_SUBJECT_KEY_ID, lambda reader: reader.read(der.OCTET_STRING))
 
     @cached_property
     def authority_key_id(self) -> bytes | None:
         """The keyIdentifier of the authorityKeyIdentifier, or None."""
-        reader = self._extension(_AUTHORITY_KEY_ID)
-        if reader is None:
-            return None
-        try:
-            inside = reader.enter(der.SEQUENCE)
-            return inside.read(0x80) if inside.peek == 0x80 else None
-        except CmsError as error:
-            raise _malformed() from error
+        return self._extension(_AUTHORITY_KEY_ID, _authority_key_id)
 
     @property
     def capabilities(self) -> bytes | None:
@@ -231,13 +200,18 @@ class Certificate:
     @cached_property
     def key_algorithm(self) -> str:
         """The OID of the subjectPublicKeyInfo's algorithm."""
-        return der.Reader(self.spki).enter(der.SEQUENCE).enter(der.SEQUENCE).oid()
+        try:
+            return der.Reader(self.spki).enter(der.SEQUENCE).enter(der.SEQUENCE).oid()
+        except (CmsError, LimitExceeded) as error:
+            raise _malformed() from error
 
     def signed_by(self, other: "Certificate") -> bool:
         """Does the key of `other` verify the signature on this certificate? Never raises.
 
         Names are not compared, nor is anything else of RFC 5280, 6 looked at.
         """
+        if self._algorithm != self._signed_algorithm:  # RFC 5280, 4.1.1.2: the same, twice
+            return False
         try:
             scheme = certificate_scheme(AlgorithmIdentifier.read(der.Reader(self._algorithm)))
             key = other.public_key
@@ -279,15 +253,19 @@ class Certificate:
         """The certificate as `asn1crypto` sees it: a view of its own, parsed lazily by it."""
         from asn1crypto.x509 import Certificate as View  # noqa: PLC0415 - slow to import
 
-        view: Any = View.load(self.der)
+        try:
+            view: Any = View.load(self.der)
+        except ValueError as error:
+            raise _malformed() from error
         return view
 
     def pem(self) -> bytes:
         """The certificate between BEGIN and END lines (RFC 7468)."""
         text = base64.b64encode(self.der)
         lines = [text[at : at + 64] for at in range(0, len(text), 64)]
-        head, tail = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
-        return b"\n".join([head, *lines, tail, b""])
+        return b"\n".join(
+            [b"-----BEGIN CERTIFICATE-----", *lines, b"-----END CERTIFICATE-----", b""]
+        )
 
     @classmethod
     def from_pem(cls, data: bytes) -> Self:
@@ -356,16 +334,40 @@ def _read_extensions(tbs: der.Reader) -> Iterator[tuple[str, bytes]]:
         extension.finish()
 
 
-def _alt_name_addresses(reader: der.Reader) -> Iterator[str]:
+def _alt_name_addresses(reader: der.Reader) -> tuple[str, ...]:
+    found: list[str] = []
     names = reader.enter(der.SEQUENCE)
     while names.more:
         tag, content = names.any()
         if tag == 0x81:  # rfc822Name
-            yield content.decode("ascii")
+            found.append(content.decode("ascii"))
         elif tag == 0xA0:  # otherName
             other = der.Reader(content)
             if other.oid() == _SMTP_UTF8_MAILBOX:
-                yield other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8")
+                found.append(other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8"))
+    return tuple(found)
+
+
+def _usages(reader: der.Reader) -> frozenset[str]:
+    bits = "".join(f"{octet:08b}" for octet in reader.bits()[0][:2])
+    return frozenset(name for name, bit in zip(_USAGES, bits, strict=False) if bit == "1")
+
+
+def _oids(reader: der.Reader) -> frozenset[str]:
+    inside, found = reader.enter(der.SEQUENCE), []
+    while inside.more:
+        found.append(inside.oid())
+    return frozenset(found)
+
+
+def _ca_flag(reader: der.Reader) -> bool:
+    inside = reader.enter(der.SEQUENCE)
+    return inside.peek == der.BOOLEAN and inside.boolean()
+
+
+def _authority_key_id(reader: der.Reader) -> bytes | None:
+    inside = reader.enter(der.SEQUENCE)
+    return inside.read(0x80) if inside.peek == 0x80 else None
 
 
 def _name_parts(name: bytes) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ in time linear in the input.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, final
@@ -156,12 +156,14 @@ class Reader:
                 depth -= 1
                 if depth == 0:
                     return at - 2
+            elif inner & 0x1F == 0x1F:
+                raise _malformed("a tag number over 30, which CMS and X.509 do not use")
             elif length < 0x80:
                 at += length
             else:
                 octets = length & 0x7F
-                if octets > 8 or inner & 0x1F == 0x1F:
-                    raise _malformed("a tag or a length that CMS does not use")
+                if octets > 8:
+                    raise _malformed("a length of more than 8 octets")
                 at += octets + int.from_bytes(data[at : at + octets], "big")
 
     def read(self, tag: int) -> bytes:
@@ -215,6 +217,28 @@ class Reader:
             else:
                 found.append(self.read(tag))
         return found
+
+    def members(self) -> Iterator["Reader"]:
+        """One cursor, standing before each value inside the next one; each must be taken.
+
+        The end of an indefinite length is met on the way and not sought before, so that
+        going down into values within values costs one pass and not one per level.
+        """
+        data, start, end = self._data, self._pos + 2, self._end
+        indefinite = start <= end and data[start - 1] == 0x80 and self.peek & 0x1F != 0x1F
+        if not indefinite:
+            _, start, end = self._header()
+        inside = Reader(data, start, end)
+        while inside.more and not (indefinite and inside._at_end_of_contents):
+            yield inside
+        if indefinite:
+            if not inside._at_end_of_contents:
+                raise _truncated()
+            self._pos = inside._pos + 2
+
+    @property
+    def _at_end_of_contents(self) -> bool:
+        return self._pos + 2 <= self._end and self._data.startswith(b"\x00\x00", self._pos)
 
     def integer(self, tag: int = INTEGER) -> int:
         """An INTEGER of any size."""
@@ -409,19 +433,14 @@ def _normal(reader: Reader, depth: int) -> bytes:
     if depth > _LIMITS.cms_depth:
         raise _too_deep()
     tag = reader.peek
-    primitive = tag & ~_CONSTRUCTED
-    if tag & _CONSTRUCTED and primitive in _STRING_TAGS:
-        # X.690, 8.23.6: segments are OCTET STRINGs or, in practice, the string's own type.
-        inside = reader.enter(tag)
-        segment = inside.peek & ~_CONSTRUCTED if inside.more else primitive
-        return tlv(primitive, *inside.segments(segment, depth))
-    tag, content = reader.any()
-    if tag == BOOLEAN and content != b"\x00":
-        return boolean(True)  # noqa: FBT003 - the value, not an option
     if not tag & _CONSTRUCTED:
-        return tlv(tag, content)
-    inside = Reader(content)
-    parts: list[bytes] = []
-    while inside.more:
-        parts.append(_normal(inside, depth + 1))
+        tag, content = reader.any()
+        known = tag == BOOLEAN and content != b"\x00"
+        return boolean(True) if known else tlv(tag, content)  # noqa: FBT003 - the value
+    parts = [_normal(inside, depth + 1) for inside in reader.members()]
+    primitive = tag & ~_CONSTRUCTED
+    if primitive in _STRING_TAGS:
+        # X.690, 8.23.6: segments are OCTET STRINGs or, in practice, the string's own type.
+        segment = parts[0][0] if parts else primitive
+        return tlv(primitive, *(Reader(part).read(segment) for part in parts))
     return set_of(parts) if tag == SET else tlv(tag, *parts)

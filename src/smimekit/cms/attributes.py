@@ -124,13 +124,15 @@ class Attributes:
         return None if value is None else AlgorithmProtection.read(value)
 
     @property
-    def signing_certificate(self) -> "CertificateHash | None":
-        """The first certificate of signingCertificateV2 or, without it, signingCertificate."""
-        value = self.one(SIGNING_CERTIFICATE_V2)
-        if value is not None:
-            return CertificateHash.read(value, _SHA256)
-        value = self.one(SIGNING_CERTIFICATE)
-        return None if value is None else CertificateHash.read(value, None)
+    def signing_certificates(self) -> "tuple[CertificateHash, ...]":
+        """The first certificate of signingCertificate and of signingCertificateV2.
+
+        Either, both or neither may be there, and each counts (RFC 5035, 2).
+        """
+        found = ((self.one(SIGNING_CERTIFICATE), None), (self.one(SIGNING_CERTIFICATE_V2), _SHA256))
+        return tuple(
+            CertificateHash.read(value, default) for value, default in found if value is not None
+        )
 
     @property
     def capabilities(self) -> bytes | None:

@@ -6,6 +6,7 @@ linear in the input.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final, final
 
 from smimekit import der
@@ -151,11 +152,11 @@ class BerReader:
             if outer is not None and self._base + self._pos > outer:
                 raise _malformed("a value is longer than the one around it")
 
-    def _expect(self, tag: int) -> None:
+    def _expect(self, tag: int | None) -> None:
         found = self.peek()
-        if found == tag:
+        if found == tag or (tag is None and found >= 0):
             return
-        if found < 0:
+        if tag is None or found < 0:
             raise _malformed("a value is missing") if self._frames else _truncated()
         raise CmsError(
             f"The CMS data has a value with tag {found:#04x} where {tag:#04x} belongs.",
@@ -164,25 +165,23 @@ class BerReader:
 
     def finish(self) -> None:
         """The input ends here, but for padding that relays may have added."""
-        rest = self._buffer[self._pos :]
-        while True:
+        for rest in chain((self._buffer[self._pos :],), self._chunks):
             if rest.strip(b"\x00\r\n\t "):
                 raise _malformed("there is something behind its end")
-            rest = next(self._chunks, b"")
-            if not rest:
-                return
 
     # --- values ---------------------------------------------------------------------------
 
     def value(self, tag: int | None = None) -> bytes:
         """The next value whole, header included, as it stands."""
-        if tag is not None:
-            self._expect(tag)
+        self._expect(tag)
         out = bytearray()
         self._copy(out, len(self._frames))
         self._metadata += len(out)
         if self._metadata > self._limits.metadata_bytes:
-            raise self._too_large()
+            raise LimitExceeded(
+                "The certificates, signers and recipients of a message are too large.",
+                code="limit.metadata-bytes",
+            )
         return bytes(out)
 
     def _copy(self, out: bytearray, depth: int) -> None:
@@ -197,9 +196,27 @@ class BerReader:
             return
         self._frames.append(None)
         while self.peek() != -1:
-            self._copy(out, depth + 1)
+            out += self._short_values()
+            if len(out) > self._limits.value_bytes:
+                raise self._too_large()
+            if self.peek() != -1:
+                self._copy(out, depth + 1)
         self.leave()
         out += END_OF_CONTENTS
+
+    def _short_values(self) -> bytes:
+        """The short values that lie whole in the buffer: each would cost a turn of `_copy`."""
+        buffer, begin = self._buffer, self._pos
+        at, stop = begin, min(len(buffer), begin + CHUNK)
+        while at + 2 <= stop:
+            following = at + 2 + buffer[at + 1]
+            if not buffer[at] or buffer[at] & 0x1F == 0x1F or buffer[at + 1] > 0x7F:
+                break
+            if following > stop:
+                break
+            at = following
+        self._pos = at
+        return buffer[begin:at]
 
     def _header_into(self, out: bytearray) -> tuple[int, int]:
         self._available(_LONGEST_HEADER)
@@ -213,7 +230,7 @@ class BerReader:
 
     def _too_large(self) -> LimitExceeded:
         return LimitExceeded(
-            "The certificates, signers or recipients of a message are too large.",
+            "A value in the message is too large.",
             code="limit.value-bytes",
         )
 

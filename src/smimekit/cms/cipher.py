@@ -19,7 +19,7 @@ from smimekit.algorithms import DES_EDE3_CBC, RC2_CBC, AlgorithmIdentifier, Cont
 from smimekit.cms.content import Sink
 from smimekit.errors import CmsError, DecryptionError
 from smimekit.primitives import random_bytes
-from smimekit.rc2 import rc2_cbc_decrypt
+from smimekit.rc2 import rc2_cbc_decrypt, rc2_parameters
 
 __all__ = [
     "CbcDecryption",
@@ -32,6 +32,7 @@ __all__ = [
 
 _GCM_NONCE: Final = 12
 _SHORTEST_TAG: Final = 12
+_RC2_KEYS: Final = range(1, 129)
 
 
 def _parameters() -> CmsError:
@@ -148,8 +149,11 @@ class GcmDecryption:
 
     def run(self, chunks: Iterable[bytes], into: Sink) -> None:
         """Decrypt all chunks; nothing is known to be right before `finish`."""
-        for chunk in chunks:
-            into.write(self._context.update(chunk))
+        try:
+            for chunk in chunks:
+                into.write(self._context.update(chunk))
+        except ValueError:  # more than GCM can encrypt with one nonce: 64 GiB
+            raise DecryptionError from None
 
     def finish(self, tag: bytes | None, aad: bytes | None, into: Sink) -> None:
         """Check the tag; DecryptionError where it is wrong.
@@ -191,7 +195,9 @@ def decryption(
         _fits(cipher, key)
         return GcmDecryption(key, nonce, tag_size)
     if cipher is RC2_CBC:
-        bits, iv = _rc2_parameters(reader)
+        bits, iv = rc2_parameters(identifier.parameters)
+        if len(key) not in _RC2_KEYS:
+            raise DecryptionError
         return CbcDecryption(_Rc2(key, bits, iv), cipher.block)
     iv = reader.octets()
     if len(iv) != cipher.block:
@@ -214,20 +220,3 @@ def _gcm_parameters(reader: der.Reader) -> tuple[bytes, int]:
     if not 8 <= len(nonce) <= 128 or not _SHORTEST_TAG <= tag_size <= 16:
         raise _parameters()
     return nonce, tag_size
-
-
-# RFC 2268, 6: rc2ParameterVersion hides small numbers of effective key bits.
-_RC2_VERSIONS: Final = {160: 40, 120: 64, 58: 128}
-
-
-def _rc2_parameters(reader: der.Reader) -> tuple[int, bytes]:
-    """Effective key bits and IV (RFC 3370, 5.2)."""
-    if reader.peek == der.OCTET_STRING:
-        return 32, reader.octets()
-    inside = reader.enter(der.SEQUENCE)
-    version = inside.integer()
-    bits = _RC2_VERSIONS.get(version, version if version >= 256 else 0)
-    iv = inside.octets()
-    if not 1 <= bits <= 1024 or len(iv) != 8:
-        raise _parameters()
-    return bits, iv

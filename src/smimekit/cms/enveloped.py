@@ -18,6 +18,7 @@ from smimekit.cms.content import (
     Sink,
     content_info,
 )
+from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.recipients import (
     ContentKey,
     KeyTransRecipient,
@@ -100,6 +101,11 @@ class EnvelopedReader:
         if self._with_tag:
             if reader.peek() == 0xA1:
                 attributes = Attributes.read(reader.value(0xA1), limits=self._limits)
+                if attributes.content_type not in {None, self.inner_type}:
+                    raise CmsError(
+                        "The content is of another type than its attributes say (RFC 5083, 2.1).",
+                        code="cms.content-type",
+                    )
                 aad = der.to_der(attributes.signed_octets())
             tag = der.Reader(reader.value(der.OCTET_STRING)).octets()
             self._unprotected(0xA2)
@@ -123,9 +129,11 @@ def new_content_key(cipher: ContentCipher) -> ContentKey:
 
 def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> bytes:
     # RFC 5652, 6.1: 0 where all are key transport by issuer and serial number, else 2.
-    if cipher.authenticated or all(isinstance(each, KeyTransRecipient) for each in recipients):
-        return der.integer(0)
-    return der.integer(2)
+    plain = all(
+        isinstance(each, KeyTransRecipient) and isinstance(each.rid, IssuerAndSerialNumber)
+        for each in recipients
+    )
+    return der.integer(0 if cipher.authenticated or plain else 2)
 
 
 def _head(

@@ -6,7 +6,7 @@ from typing import final
 
 from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError, CmsError
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
 
 __all__ = ["CertificateId", "IssuerAndSerialNumber", "SubjectKeyIdentifier", "read_certificate_id"]
 
@@ -63,7 +63,7 @@ class SubjectKeyIdentifier:
         try:
             key_id = certificate.key_id
             return self.value == (key_id if key_id is not None else _computed_key_id(certificate))
-        except (CertificateError, CmsError):
+        except (CertificateError, CmsError, LimitExceeded):
             return False
 
     def encode(self) -> bytes:

@@ -4,7 +4,6 @@ Knows what a signature covers and every rule that ties attributes, algorithms an
 together. May not know whom to trust, nor what time it is.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,13 +21,13 @@ from smimekit.algorithms import (
 )
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
-from smimekit.cms.attributes import Attributes
+from smimekit.cms.attributes import Attributes, CertificateHash
 from smimekit.cms.content import DATA
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignerInfo, signer_info
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.primitives import PublicKey, hash_algorithm, verify, verify_digest
+from smimekit.primitives import PublicKey, digester, verify, verify_digest
 from smimekit.private_key import PrivateKey
 
 __all__ = ["Check", "Integrity", "check_signer", "find_certificate", "sign_content"]
@@ -63,7 +62,8 @@ class Check:
     """Did the signature match only the DER of attributes that arrived in another form?"""
 
 
-_CONFUSABLE_BYTES: Final = 1 << 16
+_CONFUSABLE_BYTES: Final = 16 << 20
+"""As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
 _EDDSA_BYTES: Final = 1 << 26
 
 
@@ -133,7 +133,8 @@ def _check_rules(
         )
     _ = attributes.signing_time  # once, and a time
     _check_algorithm_protection(signer, attributes)
-    _check_signing_certificate(attributes, certificate)
+    for named in attributes.signing_certificates:
+        _check_signing_certificate(named, certificate)
 
 
 def _check_algorithm_protection(signer: SignerInfo, attributes: Attributes) -> None:
@@ -157,19 +158,17 @@ def _same_algorithm(one: AlgorithmIdentifier, other: AlgorithmIdentifier) -> boo
     return one == other or (one.oid == other.oid and one.plain and other.plain)
 
 
-def _check_signing_certificate(attributes: Attributes, certificate: Certificate) -> None:
+def _check_signing_certificate(named: CertificateHash, certificate: Certificate) -> None:
     """RFC 5035, 5: the signature is invalid where the first ESSCertID names another."""
-    named = attributes.signing_certificate
-    if named is None:
-        return
     digest = DIGEST_BY_OID.get(named.digest_oid)
     if digest is None:
         raise CmsError(
             "The signingCertificate attribute uses an unknown digest.",
             code="cms.signing-certificate",
         )
-    hashed = hashlib.new(hash_algorithm(digest).name, certificate.der, usedforsecurity=False)
-    same = compare_digest(named.value, hashed.digest())
+    hashed = digester(digest)
+    hashed.update(certificate.der)
+    same = compare_digest(named.value, hashed.finalize())
     if same and named.serial is not None:
         same = named.serial == certificate.serial
     if not same:

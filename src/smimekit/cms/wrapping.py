@@ -23,6 +23,7 @@ from smimekit.algorithms import (
     ECDH_SCHEMES,
     KEY_WRAPS,
     RSAES_OAEP,
+    RSASSA_PSS,
     SHA1,
     AlgorithmIdentifier,
     EcdhScheme,
@@ -40,7 +41,14 @@ from smimekit.cms.recipients import (
     RecipientEncryptedKey,
     RecipientInfo,
 )
-from smimekit.errors import CertificateError, CmsError, DecryptionError, NoMatchingKey, UsageError
+from smimekit.errors import (
+    CertificateError,
+    CmsError,
+    DecryptionError,
+    LimitExceeded,
+    NoMatchingKey,
+    UsageError,
+)
 from smimekit.primitives import hash_algorithm, key_name, random_bytes, rsa_cipher_padding
 from smimekit.private_key import PrivateKey
 
@@ -58,17 +66,26 @@ def wrap_for(certificate: Certificate, key: ContentKey, padding: RsaPadding) -> 
     """
     public = certificate.public_key
     rid = IssuerAndSerialNumber.of(certificate)
-    if isinstance(public, rsa.RSAPublicKey):
+    if isinstance(public, rsa.RSAPublicKey) and certificate.key_algorithm != RSASSA_PSS:
         if certificate.key_algorithm == RSAES_OAEP and padding.digest is None:
             padding = RsaPadding(SHA1, SHA1)
-        encrypted = public.encrypt(key.octets, rsa_cipher_padding(padding))
-        return KeyTransRecipient(rid, padding.identifier, encrypted)
+        return KeyTransRecipient(rid, padding.identifier, _encrypt(public, key, padding))
     if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in CURVES:
         return _agree(rid, public, key)
     raise UsageError(
         f"Nobody can encrypt to a key of kind {key_name(public)}; it may be one for signing only.",
         code="usage.recipient-key",
     )
+
+
+def _encrypt(public: rsa.RSAPublicKey, key: ContentKey, padding: RsaPadding) -> bytes:
+    try:
+        return public.encrypt(key.octets, rsa_cipher_padding(padding))
+    except ValueError:
+        raise UsageError(
+            f"A key of kind {key_name(public)} is too small for {padding.name}.",
+            code="usage.recipient-key",
+        ) from None
 
 
 def _agree(
@@ -107,6 +124,8 @@ def _derive(
 
 
 _ANY_SIZE: Final = 16
+_ANY_SIZES: Final = range(1, 129)
+"""What the one cipher with keys of any size takes (RFC 2268, 2)."""
 
 
 def unwrap(
@@ -131,9 +150,10 @@ def unwrap(
     for recipient, encrypted in matching:
         try:
             octets = _open(recipient, encrypted, key)
-        except (DecryptionError, CmsError):
+        except (DecryptionError, CmsError, LimitExceeded, UsageError):
+            # UsageError: the sender chose key transport for a key that cannot decrypt.
             continue
-        if size is None or len(octets) == size:
+        if len(octets) == size or (size is None and len(octets) in _ANY_SIZES):
             return ContentKey(octets, certificate)
     return ContentKey(random_bytes(size or _ANY_SIZE), certificate)
 
@@ -157,7 +177,8 @@ def _open(
 ) -> bytes:
     if isinstance(recipient, KeyTransRecipient):
         padding = rsa_padding(recipient.algorithm)
-        if padding is None:
+        # Who wrote the message chose how the key travels: it need not be a way of this key.
+        if padding is None or not isinstance(key.public_key, rsa.RSAPublicKey):
             raise DecryptionError
         return key.decrypt(encrypted, padding)
     return _open_agreement(recipient, encrypted, key)
@@ -195,4 +216,5 @@ def can_encrypt_to(certificate: Certificate) -> bool:
         return False
     if isinstance(public, ec.EllipticCurvePublicKey):
         return public.curve.name in CURVES
-    return isinstance(public, rsa.RSAPublicKey)
+    # RFC 4055, 1.2: an RSA key may be one for PSS signatures only.
+    return isinstance(public, rsa.RSAPublicKey) and certificate.key_algorithm != RSASSA_PSS

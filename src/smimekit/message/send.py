@@ -73,7 +73,7 @@ def sign(
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Raises UsageError where the credential may not
-    sign, PolicyError for a key that is too weak, and MimeError for a draft that is
+    sign, PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
     """
     prepared = prepare(_octets(draft), limits=policy.limits)
@@ -141,7 +141,7 @@ def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
 
 
 def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, Certificate | Credential | Recipient):
+    if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
     if not found:
@@ -158,10 +158,13 @@ def _recipient(each: Addressee, policy: Policy) -> Recipient:
                 code="usage.not-for-encryption",
             )
         each = certificate
-    if not isinstance(each, Certificate):
-        return each
-    _check_recipient(each, policy)
-    return CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, Certificate):
+        each = CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, CertificateRecipient):
+        _check_recipient(each.certificate, policy)
+    elif not isinstance(each, Recipient):
+        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
+    return each
 
 
 def _check_recipient(certificate: Certificate, policy: Policy) -> None:
@@ -202,13 +205,13 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        default = policy.scheme_for(credential.certificate.public_key)
+        scheme = _scheme(credential, scheme, policy)
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
         return cls(
             credential,
-            scheme or default,
+            scheme,
             _bag(signer, credential, chain),
             _own_attributes(signer, moment),
         )
@@ -233,6 +236,20 @@ class _Signing:
         """A SignedData that holds the content."""
         digest = self.scheme.digest.identifier
         return signed_data(content, (digest,), self.certificates, (self.info(content),))
+
+
+def _scheme(
+    credential: Credential, scheme: SignatureScheme | None, policy: Policy
+) -> SignatureScheme:
+    """The scheme that the caller or the policy names; PolicyError for a weak one."""
+    key = credential.certificate.public_key
+    default = policy.scheme_for(key)
+    if scheme is None:
+        return default
+    assessment = policy.signature(scheme, key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+    return scheme
 
 
 def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:
