@@ -241,7 +241,7 @@ def test_a_detached_signature_with_its_content(run: Run, here: Path) -> None:
     assert (alone.status, alone.code) == (3, "cms.no-content")
     (here / "content").write_bytes(b"something else")
     other = run("verify", "--anchor", "ca.pem", "--content", "content", "sig.pem", "--json")
-    assert (other.status, other.code) == (1, "content-changed")
+    assert (other.status, other.code.partition(".")[0]) == (1, "content-changed")
 
 
 # --- open ----------------------------------------------------------------------------------
