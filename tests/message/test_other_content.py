@@ -1,4 +1,4 @@
-"""CMS that is no layer of a message, and content that stands elsewhere."""
+"""CMS that is no layer of a message."""
 
 from base64 import encodebytes
 
@@ -7,7 +7,7 @@ import pytest
 import smimekit
 from smimekit import Protection, Trust
 from smimekit.cms.digested import digested_data
-from smimekit.message.layers import SignatureForm, Signed
+from smimekit.message.layers import Signed
 from smimekit.testing import FakeCA
 
 CA = FakeCA()
@@ -40,21 +40,3 @@ def test_other_content_inside_a_signature_is_its_payload() -> None:
         assert isinstance(layer, Signed)
         assert [each.kind for each in opened.errant] == ["cms"]
         assert Protection.VERIFIED in opened.protection
-
-
-def test_content_from_elsewhere_is_for_the_outermost_signature_only() -> None:
-    """What was signed may be CMS itself: it is opened by itself, not held against itself."""
-    inner = smimekit.sign(b"Content-Type: text/plain\r\n\r\nhello\r\n", ALICE, opaque=True)
-    outer = smimekit.sign(inner, ALICE)
-    boundary = outer.split(b'boundary="')[1].split(b'"')[0]
-    _, content, signature, _ = outer.split(b"--" + boundary)
-    content = content.removeprefix(b"\r\n").removesuffix(b"\r\n")
-    pem = (
-        b"-----BEGIN CMS-----\n"
-        + signature.split(b"\r\n\r\n", 1)[1].strip()
-        + b"\n-----END CMS-----\n"
-    )
-    with smimekit.open(pem, trust=TRUST, content=content) as opened:
-        forms = [each.form for each in opened.envelope if isinstance(each, Signed)]
-        assert forms == [SignatureForm.DETACHED, SignatureForm.OPAQUE]
-        assert opened.payload(require=Protection.VERIFIED).bytes().endswith(b"hello\r\n")

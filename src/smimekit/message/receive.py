@@ -195,7 +195,7 @@ class _Opening:
         while found is not None:
             if len(layers) == self.judge.policy.limits.layers:
                 raise LimitExceeded("A message has too many layers.", code="limit.layers")
-            layer = self._open(found, None if layers else self.content)
+            layer = self._open(found)
             if layer is None:
                 self.unread = payload
                 break
@@ -259,15 +259,15 @@ class _Opening:
     def _spool(self) -> Spool:
         return self.closing.enter_context(_new_spool(self.judge.policy))
 
-    def _open(self, found: ClearSigned | Opaque, content: Span | None) -> Layer | None:
-        """One layer; None for CMS of a type that is none. `content` stands elsewhere."""
+    def _open(self, found: ClearSigned | Opaque) -> Layer | None:
+        """One layer; None for CMS of a type that is none."""
         if isinstance(found, ClearSigned):
             return self._clear_signed(found)
         reader, content_type = self._begin(found)
         match content_type:
             case types.SIGNED_DATA:
-                form = SignatureForm.OPAQUE if content is None else SignatureForm.DETACHED
-                return self._signed(reader, form, content)
+                form = SignatureForm.OPAQUE if self.content is None else SignatureForm.DETACHED
+                return self._signed(reader, form, self.content)
             case types.ENVELOPED_DATA | types.AUTH_ENVELOPED_DATA:
                 return self._encrypted(found)
             case types.COMPRESSED_DATA:
