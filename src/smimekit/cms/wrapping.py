@@ -185,11 +185,11 @@ def _open(
 
 def _open_agreement(recipient: KeyAgreeRecipient, encrypted: bytes, key: PrivateKey) -> bytes:
     scheme = ECDH_SCHEMES.get(recipient.algorithm.oid)
-    # RFC 5753, 7.2: keyInfo is the identifier of the key wrap. Its octets go into the KDF as
-    # they were received: senders differ in whether they write its NULL.
-    wrap_identifier = recipient.algorithm.parameters
-    if scheme is None or wrap_identifier is None:
+    if scheme is None or recipient.algorithm.parameters is None:
         raise DecryptionError
+    # RFC 5753, 7.2: keyInfo is the identifier of the key wrap, and the KDF takes its DER. It
+    # is taken from the message: senders differ in whether they write its NULL.
+    wrap_identifier = der.to_der(recipient.algorithm.parameters)
     wrap = KEY_WRAPS.get(AlgorithmIdentifier.read(der.Reader(wrap_identifier)).oid)
     mine = key.public_key
     if wrap is None or not isinstance(mine, ec.EllipticCurvePublicKey):

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self, final
 
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    mldsa,
+    rsa,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from smimekit.certificate import Certificate, load_certificates
@@ -186,6 +195,7 @@ def may_sign(certificate: Certificate) -> bool:
     kinds = (
         rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey
         | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+        | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
     )  # fmt: skip
     usage = certificate.key_usage
     return isinstance(certificate.public_key, kinds) and (usage is None or bool(usage & _SIGNS))
