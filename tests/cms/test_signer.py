@@ -419,6 +419,12 @@ def test_attributes_verify_as_der() -> None:
     assert found.reencoded
 
 
+def test_attributes_in_disorder_need_a_signature_too() -> None:
+    made = shuffled()
+    made.signs = b"something else"
+    assert made.check().integrity is Integrity.BAD_SIGNATURE
+
+
 def test_attributes_of_indefinite_length() -> None:
     inside = [indefinite(0x30, *parts) for parts in _taken_apart(Forgery().signed_attributes())]
     sent = indefinite(0x31, *inside)
