@@ -81,3 +81,24 @@ def test_module_says_what_it_offers(path: Path) -> None:
 )
 def test_what_a_module_lacks_is_found(source: str, found: list[str]) -> None:
     assert complaints(source) == found
+
+
+def test_each_name_is_the_one_that_the_type_checker_sees() -> None:
+    """`import smimekit` loads nothing; what it promises stands twice, and must agree."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        (alias.asname or alias.name): f"{node.module}.{alias.name}"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    homes = {name: ".".join(home) for name, home in vars(smimekit)["_HOMES"].items()}
+    assert seen == homes
+    assert {*seen, "__version__"} == set(smimekit.__all__)
+    assert set(smimekit.__all__) <= set(dir(smimekit))
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_verb"):
+        _ = getattr(smimekit, "no_such_verb")  # noqa: B009 - the type checker knows it is none

@@ -1,6 +1,5 @@
 """RC2 against RFC 2268, 5 and against OpenSSL."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from smimekit import der
 from smimekit.errors import CmsError, UsageError
 from smimekit.rc2 import rc2_cbc_decrypt, rc2_parameters
+from tests.conftest import find_program
 
 # RFC 2268, 5: key, effective bits, plaintext, ciphertext (one block each).
 VECTORS = [
@@ -56,8 +56,7 @@ def test_effective_bits_count() -> None:
     "cipher, size, bits", [("rc2-40-cbc", 5, 40), ("rc2-64-cbc", 8, 64), ("rc2-cbc", 16, 128)]
 )
 def test_openssl_encrypts_and_we_decrypt(cipher: str, size: int, bits: int) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
+    find_program("openssl")
     key, iv = bytes(range(1, size + 1)), bytes(range(8))
     plain = bytes(range(256)) * 3
     run = subprocess.run(

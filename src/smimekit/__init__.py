@@ -1,36 +1,44 @@
-"""S/MIME for Python. This file holds the public names and nothing else."""
+"""S/MIME for Python. This file holds the public names and nothing else.
 
-from smimekit.certificate import Certificate, load_certificates
-from smimekit.errors import (
-    CertificateError,
-    CmsError,
-    ContentChanged,
-    DecryptionError,
-    InputError,
-    InsufficientProtection,
-    KeyFileError,
-    LimitExceeded,
-    MimeError,
-    NoMatchingKey,
-    NotSigned,
-    PolicyError,
-    SmimeError,
-    StoreError,
-    UntrustedSigner,
-    UsageError,
-    VerificationError,
-    WrongSender,
-)
-from smimekit.harvest import Harvest, harvest
-from smimekit.keys import CertificateRecipient, Credential
-from smimekit.limits import Limits
-from smimekit.message.layers import Protection
-from smimekit.message.opened import Opened, Payload
-from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
-from smimekit.message.send import Chain, encrypt, sign
-from smimekit.message.verbs import decrypt, verify
-from smimekit.policy import Policy
-from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
+A name is loaded when it is first asked for: `import smimekit` costs a program that may never
+see a mail next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smimekit.certificate import Certificate, load_certificates
+    from smimekit.errors import (
+        CertificateError,
+        CmsError,
+        ContentChanged,
+        DecryptionError,
+        InputError,
+        InsufficientProtection,
+        KeyFileError,
+        LimitExceeded,
+        MimeError,
+        NoMatchingKey,
+        NotSigned,
+        PolicyError,
+        SmimeError,
+        StoreError,
+        UntrustedSigner,
+        UsageError,
+        VerificationError,
+        WrongSender,
+    )
+    from smimekit.harvesting import Harvest, harvest
+    from smimekit.keys import CertificateRecipient, Credential
+    from smimekit.limits import Limits
+    from smimekit.message.layers import Protection
+    from smimekit.message.opened import Opened, Payload
+    from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
+    from smimekit.message.send import Chain, encrypt, sign
+    from smimekit.message.verbs import decrypt, verify
+    from smimekit.policy import Policy
+    from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
 
 __all__ = [
     "Certificate",
@@ -76,3 +84,59 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Certificate": ("smimekit.certificate", "Certificate"),
+    "CertificateError": ("smimekit.errors", "CertificateError"),
+    "CertificateRecipient": ("smimekit.keys", "CertificateRecipient"),
+    "Chain": ("smimekit.message.send", "Chain"),
+    "CmsError": ("smimekit.errors", "CmsError"),
+    "ContentChanged": ("smimekit.errors", "ContentChanged"),
+    "Credential": ("smimekit.keys", "Credential"),
+    "DecryptionError": ("smimekit.errors", "DecryptionError"),
+    "Harvest": ("smimekit.harvesting", "Harvest"),
+    "InputError": ("smimekit.errors", "InputError"),
+    "InsufficientProtection": ("smimekit.errors", "InsufficientProtection"),
+    "KeyFileError": ("smimekit.errors", "KeyFileError"),
+    "LimitExceeded": ("smimekit.errors", "LimitExceeded"),
+    "Limits": ("smimekit.limits", "Limits"),
+    "MemoryTrustStore": ("smimekit.trust", "MemoryTrustStore"),
+    "MimeError": ("smimekit.errors", "MimeError"),
+    "NoMatchingKey": ("smimekit.errors", "NoMatchingKey"),
+    "NotSigned": ("smimekit.errors", "NotSigned"),
+    "Opened": ("smimekit.message.opened", "Opened"),
+    "Payload": ("smimekit.message.opened", "Payload"),
+    "Policy": ("smimekit.policy", "Policy"),
+    "PolicyError": ("smimekit.errors", "PolicyError"),
+    "Protection": ("smimekit.message.layers", "Protection"),
+    "Purpose": ("smimekit.trust", "Purpose"),
+    "SmimeError": ("smimekit.errors", "SmimeError"),
+    "Status": ("smimekit.trust", "Status"),
+    "StoreError": ("smimekit.errors", "StoreError"),
+    "Trust": ("smimekit.trust", "Trust"),
+    "UntrustedSigner": ("smimekit.errors", "UntrustedSigner"),
+    "UsageError": ("smimekit.errors", "UsageError"),
+    "VerificationError": ("smimekit.errors", "VerificationError"),
+    "WrongSender": ("smimekit.errors", "WrongSender"),
+    "decrypt": ("smimekit.message.verbs", "decrypt"),
+    "encrypt": ("smimekit.message.send", "encrypt"),
+    "harvest": ("smimekit.harvesting", "harvest"),
+    "load_certificates": ("smimekit.certificate", "load_certificates"),
+    "open": ("smimekit.message.receive", "open_message"),
+    "sign": ("smimekit.message.send", "sign"),
+    "verify": ("smimekit.message.verbs", "verify"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, from the module that defines it (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'smimekit' has no attribute {name!r}")
+    module, original = _HOMES[name]
+    value: object = getattr(import_module(module), original)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -20,6 +20,7 @@ from smimekit.algorithms import ED25519, SHA256, RsaPadding, SignatureScheme, ec
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, KeyFileError, UsageError
 from smimekit.keys import Credential, SoftwareKey
+from smimekit.keys.pkcs12 import read_pfx
 from smimekit.primitives import PublicKey, verify
 from smimekit.testing import FakeCA
 from smimekit.testing.profiles import Profile, subject_name
@@ -278,6 +279,17 @@ def test_looking_for_the_chain_has_a_bound() -> None:
     bogus = [_bare_certificate("Sub") for _ in range(70)]
     found = Credential.from_pem(key_pem(alice()), pems(*bogus, alice().certificate, *alice().chain))
     assert found.chain == ()
+
+
+def test_key_identifiers_keep_strangers_cheap() -> None:
+    bogus = [FakeCA("Sub").certificate for _ in range(70)]
+    found = Credential.from_pem(key_pem(alice()), pems(*bogus, alice().certificate, *alice().chain))
+    assert found.chain == alice().chain
+
+
+def test_a_certificate_is_written_once() -> None:
+    who = Credential(alice().key, alice().certificate, (alice().certificate, *alice().chain))
+    assert len(read_pfx(who.to_pkcs12("x"), "x").certificates) == 3
 
 
 @pytest.mark.parametrize(

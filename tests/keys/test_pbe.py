@@ -47,7 +47,8 @@ def test_octets_are_text_in_one_of_two_codes() -> None:
 def test_no_password_and_an_empty_one() -> None:
     none, empty = Passphrase.of(None), Passphrase.of("")
     assert (none.given, empty.given) == (False, True)
-    assert set(none.pkcs12) == set(empty.pkcs12) == {b"", b"\0\0"}
+    for octets in (none.pkcs12, none.pkcs5, empty.pkcs12, empty.pkcs5):
+        assert set(octets) == {b"", b"\0\0"}
 
 
 def test_a_password_does_not_show_itself() -> None:
@@ -160,6 +161,12 @@ def test_our_mac() -> None:
     assert not matches(mac_data, b"Content", "x")
     assert not matches(mac_data, b"content", "y")
     assert not matches(mac_data, b"content", None)
+
+
+def test_the_mac_of_old_openssl() -> None:
+    # Before 1.1 it took each octet of a UTF-8 password for a character.
+    mac_data = pkcs12_mac(b"content", "pässwörd".encode().decode("latin-1"))
+    assert matches(mac_data, b"content", "pässwörd")
 
 
 @pytest.mark.parametrize("size", [b"", der.integer(19), der.integer(129), der.integer(1 << 40)])

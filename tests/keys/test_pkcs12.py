@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import shutil
 import subprocess
 from contextlib import suppress
 from functools import cache
@@ -21,14 +20,10 @@ from smimekit.keys import Credential, SoftwareKey
 from smimekit.keys.pkcs12 import read_pfx
 from smimekit.limits import Limits
 from smimekit.testing import FakeCA
+from tests.conftest import find_program
 
 VECTORS = Path(os.environ.get("SMIMEKIT_VECTORS", "../shared/vectors"))
 LEGACY = ["-provider", "legacy", "-provider", "default"]
-
-
-def need(program: str) -> None:
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
 
 
 def run(*command: str, data: bytes = b"") -> bytes:
@@ -53,7 +48,7 @@ def pem_of(who: Credential) -> bytes:
 
 @pytest.fixture(scope="module")
 def alice_pem() -> bytes:
-    need("openssl")
+    find_program("openssl")
     return pem_of(alice())
 
 
@@ -122,7 +117,7 @@ def test_a_key_without_a_certificate(alice_pem: bytes) -> None:
 @pytest.mark.interop
 @pytest.mark.parametrize("password", ["geheim", "pässwörd €"])
 def test_we_write_and_openssl_reads(password: str) -> None:
-    need("openssl")
+    find_program("openssl")
     bob = authority().dual("bob@example.org")
     data = bob.to_pkcs12(password)
     shown = run("openssl", "pkcs12", "-info", "-nodes", "-passin", f"pass:{password}", data=data)
@@ -138,8 +133,8 @@ def test_we_write_and_openssl_reads(password: str) -> None:
 
 @pytest.fixture
 def nss(tmp_path: Path) -> str:
-    need("pk12util")
-    need("certutil")
+    find_program("pk12util")
+    find_program("certutil")
     database = f"sql:{tmp_path}/db"
     (tmp_path / "db").mkdir()
     run("certutil", "-N", "-d", database, "--empty-password")
@@ -167,7 +162,7 @@ def test_nss_reads_what_we_write_and_we_read_what_nss_writes(
 @pytest.mark.interop
 @pytest.mark.parametrize("options", [[], ["-J-Dkeystore.pkcs12.legacy"]], ids=["default", "legacy"])
 def test_java_writes_and_we_read(tmp_path: Path, options: list[str]) -> None:
-    need("keytool")
+    find_program("keytool")
     file = tmp_path / "java.p12"
     for alias in ("one", "two"):
         run(
@@ -181,7 +176,7 @@ def test_java_writes_and_we_read(tmp_path: Path, options: list[str]) -> None:
 
 @pytest.mark.interop
 def test_java_reads_what_we_write(tmp_path: Path) -> None:
-    need("keytool")
+    find_program("keytool")
     file = tmp_path / "ours.p12"
     file.write_bytes(alice().to_pkcs12("geheim"))
     shown = run("keytool", "-list", "-v", "-keystore", str(file), "-storepass", "geheim")
@@ -531,7 +526,7 @@ def protected() -> bytes:
 def test_damage_under_a_mac_changes_nothing_or_is_an_error(
     at: int, octets: bytes, insert: bool
 ) -> None:
-    need("openssl")
+    find_program("openssl")
     whole = protected()
     at %= len(whole)
     data = whole[:at] + octets + whole[at if insert else at + len(octets) :]

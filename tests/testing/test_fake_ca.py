@@ -1,6 +1,5 @@
 """People for tests: the good ones are good, and each broken one has exactly its own fault."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import UsageError
 from smimekit.keys import Credential
 from smimekit.testing import FakeCA
+from tests.conftest import find_program
 
 NOW = datetime(2031, 5, 17, 12, 30, 15, 999, tzinfo=UTC)
 EMAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION.dotted_string
@@ -261,8 +261,7 @@ def test_smimekit_does_not_import_it() -> None:
 
 @pytest.mark.interop
 def test_openssl_likes_the_people(tmp_path: Path) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
+    find_program("openssl")
     ca = FakeCA().intermediate()
     who = ca.person("alice@example.org")
     (tmp_path / "root.pem").write_bytes(who.chain[-1].pem())

@@ -6,15 +6,23 @@ good (`cms.signer` does) nor whether a signer is trusted.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from cryptography.hazmat.primitives import hashes
 
 from smimekit import der
-from smimekit.algorithms import DIGEST_BY_OID, AlgorithmIdentifier, Digest
+from smimekit.algorithms import AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.attributes import Attributes
-from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
-from smimekit.cms.content import DATA, SIGNED_DATA, Sink, content_info
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
+from smimekit.cms.content import (
+    DATA,
+    SIGNED_DATA,
+    Sink,
+    content_info,
+    encapsulated,
+    encapsulated_stream,
+    read_encapsulated,
+)
 from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
@@ -24,8 +32,10 @@ __all__ = [
     "Digests",
     "SignedData",
     "SignerInfo",
+    "add_unsigned",
     "certs_only",
     "read_signed_data",
+    "read_signer_info",
     "reject_detached_content",
     "signed_data",
     "signed_data_stream",
@@ -112,13 +122,18 @@ def read_signed_data(
     reader.enter(der.SEQUENCE)
     reader.value(der.INTEGER)
     announced = _read_algorithms(reader.reader(der.SET), limits)
-    rows = {row: None for each in announced if (row := DIGEST_BY_OID.get(each.oid))}
+    rows = {row: None for each in announced if (row := _announced_row(each))}
     digests = Digests(rows, into.chunks)
-    content_type, detached = _read_content(reader, into, digests)
+
+    def passing(chunk: bytes) -> None:
+        digests.update(chunk)
+        into.write(chunk)
+
+    content_type, detached = read_encapsulated(reader, passing)
     certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
     revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
     signers = tuple(
-        _read_signer(raw, limits)
+        read_signer_info(raw, limits=limits)
         for raw in _members(reader.reader(der.SET), limits.signers, "limit.signers")
     )
     reader.leave()
@@ -146,28 +161,11 @@ def _read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdent
     return tuple(found)
 
 
-def _read_content(reader: BerReader, into: Sink, digests: Digests) -> tuple[str, bool]:
-    """EncapsulatedContentInfo: the content type, and whether the content is elsewhere."""
-    reader.enter(der.SEQUENCE)
-    content_type = der.Reader(reader.value(der.OID)).oid()
-    detached = reader.peek() != 0xA0
-    if not detached:
-        reader.enter(0xA0)
-        if reader.peek() & ~0x20 == der.OCTET_STRING:
-            chunks: Iterable[bytes] = reader.octets()
-        else:
-            chunks = _pkcs7_content(reader)
-        for chunk in chunks:
-            digests.update(chunk)
-            into.write(chunk)
-        reader.leave()
-    reader.leave()
-    return content_type, detached
-
-
-def _pkcs7_content(reader: BerReader) -> Iterable[bytes]:
-    """PKCS #7 has content of ANY type; its digest is over the content octets (5.2.1)."""
-    yield der.Reader(reader.value()).any()[1]
+def _announced_row(identifier: AlgorithmIdentifier) -> Digest | None:
+    try:
+        return digest_row(identifier)
+    except CmsError:
+        return None  # an announcement is a hint; what a signer names is checked where it counts
 
 
 def _choices(reader: BerReader, tag: int, most: int, code: str) -> tuple[bytes, ...]:
@@ -191,7 +189,8 @@ def _other_revocation(raw: bytes) -> tuple[str, bytes]:
     return inside.oid(), inside.rest()
 
 
-def _read_signer(raw: bytes, limits: Limits) -> SignerInfo:
+def read_signer_info(raw: bytes, *, limits: Limits) -> SignerInfo:
+    """A SignerInfo; CmsError or LimitExceeded where it is none."""
     outer = der.Reader(raw)
     inside = outer.enter(der.SEQUENCE)
     version = inside.integer()
@@ -202,6 +201,7 @@ def _read_signer(raw: bytes, limits: Limits) -> SignerInfo:
     signature = inside.octets()
     unsigned = _optional_attributes(inside, 0xA1, limits)
     inside.finish()
+    outer.finish()
     return SignerInfo(
         version, sid, digest_algorithm, signed, signature_algorithm, signature, unsigned
     )
@@ -217,7 +217,7 @@ def _optional_attributes(reader: der.Reader, tag: int, limits: Limits) -> Attrib
 def signer_info(
     sid: CertificateId,
     digest: AlgorithmIdentifier,
-    signed_attributes: bytes,
+    signed_attributes: bytes | None,
     signature_algorithm: AlgorithmIdentifier,
     signature: bytes,
 ) -> bytes:
@@ -227,13 +227,30 @@ def signer_info(
         der.integer(version),
         sid.encode(),
         digest.encode(),
-        b"\xa0" + signed_attributes[1:],
+        b"" if signed_attributes is None else b"\xa0" + signed_attributes[1:],
         signature_algorithm.encode(),
         der.octet_string(signature),
     )
 
 
-_OID_DATA: Final = der.oid(DATA)
+def add_unsigned(info: bytes, *attributes: bytes) -> bytes:
+    """The SignerInfo with more unsigned attributes: nobody vouches for them, or themselves.
+
+    What is signed stays as it is, to the octet. CmsError where `info` is no SignerInfo.
+    """
+    if not attributes:
+        return info
+    inside = der.Reader(info).enter(der.SEQUENCE)
+    values: list[bytes] = []
+    while inside.more and inside.peek != 0xA1:
+        values.append(inside.raw())
+    found = list(attributes)
+    if inside.more:
+        before = inside.enter(0xA1)
+        while before.more:
+            found.append(before.raw())
+    inside.finish()
+    return der.sequence(*values, der.set_of(found, 0xA1))
 
 
 def _version(content_type: str, signer_infos: Iterable[bytes]) -> bytes:
@@ -258,11 +275,10 @@ def signed_data(
     content_type: str = DATA,
 ) -> bytes:
     """A ContentInfo with SignedData, in DER; detached where `content` is None."""
-    octets = b"" if content is None else der.explicit(0, der.octet_string(content))
     inside = der.sequence(
         _version(content_type, signer_infos),
         der.set_of({each.encode() for each in digests}),
-        der.sequence(der.oid(content_type), octets),
+        encapsulated(content_type, content),
         _tail(certificates, signer_infos),
     )
     return content_info(SIGNED_DATA, inside)
@@ -282,9 +298,7 @@ def signed_data_stream(
     yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + der.integer(1)
     yield der.set_of({each.encode() for each in digests})
-    yield indefinite(der.SEQUENCE) + _OID_DATA + indefinite(0xA0)
-    yield from constructed_octets(content)
-    yield END_OF_CONTENTS * 2
+    yield from encapsulated_stream(DATA, content)
     yield _tail(certificates, signer_infos())
     yield END_OF_CONTENTS * 3
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self, final
 
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    mldsa,
+    rsa,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from smimekit.certificate import Certificate, load_certificates
@@ -164,9 +173,8 @@ class Credential:
     def to_pkcs12(self, password: str) -> bytes:
         """A PKCS #12 file with this credential, its siblings and their chains.
 
-        Encrypted with AES-256 under PBES2 with SHA-256: OpenSSL from 1.0, NSS, Java 8u301,
-        Windows 10 1709 and macOS 15 read it. UsageError where a key does not leave its
-        place, or the password is empty.
+        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do.
+        UsageError where a key does not leave its place, or the password is empty.
         """
         if not password:
             raise UsageError("A private key is not written without a password.")
@@ -187,6 +195,7 @@ def may_sign(certificate: Certificate) -> bool:
     kinds = (
         rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey
         | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+        | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
     )  # fmt: skip
     usage = certificate.key_usage
     return isinstance(certificate.public_key, kinds) and (usage is None or bool(usage & _SIGNS))

@@ -15,12 +15,13 @@ from smimekit.certificate import Certificate
 from smimekit.cms import content as types
 from smimekit.cms.ber import BerReader
 from smimekit.cms.compressed import read_compressed_data
-from smimekit.cms.content import content_type_name, enter_content
+from smimekit.cms.content import enter_content
 from smimekit.cms.enveloped import EnvelopedReader
 from smimekit.cms.signed import read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
     DecryptionError,
+    InputError,
     LimitExceeded,
     MimeError,
     NoMatchingKey,
@@ -30,7 +31,7 @@ from smimekit.errors import (
 )
 from smimekit.keys import Decryptor
 from smimekit.message.identity import Claim, claim_of
-from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureForm, Signed
+from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
     ClearSigned,
@@ -52,6 +53,7 @@ from smimekit.mime.scanner import read_entity
 from smimekit.policy import Policy
 from smimekit.span import CHUNK, Span
 from smimekit.trust import Trust
+from smimekit.trust.records import require_aware
 
 __all__ = ["Source", "open_message"]
 
@@ -62,6 +64,7 @@ _PARSED: Final = (
     "A parsed message cannot be verified: Python's email package does not keep every byte "
     "that was signed. Give the bytes as they arrived, or the binary file."
 )
+_TEXT: Final = "Open the file in binary mode: text loses bytes that were signed."
 
 
 def open_message(
@@ -87,9 +90,11 @@ def open_message(
     that is none. Close the result, or use it in a `with` block: plaintext may wait in a
     temporary file.
     """
+    if at is not None:
+        require_aware(at, "at")
     with ExitStack() as closing:
         job = _Opening(
-            keys=tuple(keys),
+            keys=_decryptors(keys),
             judge=Judge(trust, policy, at),
             closing=closing,
             content=None if content is None else _span(content, policy, closing),
@@ -99,10 +104,24 @@ def open_message(
             claims = ((expect,),)
         return Opened(
             envelope=tuple(_identified(layer, claims) for layer in layers),
-            errant=() if payload is None else find_errant(payload, limits=policy.limits),
+            errant=_errant(payload, job.unread, policy),
             content=payload,
             closing=closing.pop_all(),
         )
+
+
+def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
+    if not isinstance(keys, Decryptor):
+        found = tuple(keys)
+        if all(isinstance(each, Decryptor) for each in found):
+            return found
+    raise UsageError("Keys come as a list of credentials: keys=[bob].")
+
+
+def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
+    if unread is not None:
+        return (Errant("cms", unread),)
+    return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
 def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
@@ -114,7 +133,7 @@ def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
         case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():
-            raise UsageError("Open the file in binary mode: text loses bytes that were signed.")
+            raise UsageError(_TEXT)
         case _ if hasattr(source, "read"):
             return _file_span(source, policy, closing)
         case _:
@@ -131,7 +150,10 @@ def _is_parsed(source: object) -> bool:
 
 
 def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:
-    if file.seekable():
+    if not isinstance(file.read(0), bytes):  # a wrapper of a text file, or a decoder
+        raise UsageError(_TEXT)
+    seekable = getattr(file, "seekable", None)  # mmap lacks it before Python 3.13
+    if seekable is not None and seekable():
         return Span.of_file(file)
     spool = closing.enter_context(_new_spool(policy))
     while chunk := file.read(CHUNK):
@@ -160,17 +182,23 @@ class _Opening:
     judge: Judge
     closing: ExitStack
     content: Span | None
+    unread: Span | None = None
+    """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
         layers: list[Layer] = []
         claims: list[Claim] = []
         found = self._outermost(span, claims)
+        self._check_detached(found)
         payload: Span | None = span
         while found is not None:
             if len(layers) == self.judge.policy.limits.layers:
                 raise LimitExceeded("A message has too many layers.", code="limit.layers")
             layer = self._open(found)
+            if layer is None:
+                self.unread = payload
+                break
             layers.append(layer)
             payload = layer.content
             if payload is None or _ends(layer):
@@ -179,6 +207,21 @@ class _Opening:
         if payload is not None and layers:
             claims.append(self._claim_inside(payload))
         return layers, payload, tuple(claims)
+
+    def _check_detached(self, found: ClearSigned | Opaque | None) -> None:
+        """Content that was handed in counts only as what a bare, detached signature signs.
+
+        Any other message would be judged by itself, and the caller take the verdict for one
+        about the content.
+        """
+        if self.content is None:
+            return
+        if not isinstance(found, Opaque) or self._begin(found)[1] != types.SIGNED_DATA:
+            raise CmsError(
+                "The message is not a bare detached signature, so it signs nothing of the "
+                "content that was given with it.",
+                code="cms.not-detached",
+            )
 
     def _outermost(self, span: Span, claims: list[Claim]) -> ClearSigned | Opaque | None:
         if is_bare_cms(span):
@@ -197,7 +240,7 @@ class _Opening:
         limits = self.judge.policy.limits
         try:
             entity = read_entity(span, limits=limits)
-        except MimeError:
+        except InputError:  # over a limit of headers, too: data that only looks like one
             return None
         if not entity.header.fields:
             return recognise_bare(span) if is_bare_cms(span) else None
@@ -207,7 +250,7 @@ class _Opening:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
         try:
             header = read_entity(payload, limits=self.judge.policy.limits).header
-        except MimeError:
+        except InputError:
             return None
         return claim_of(header) if header.all("From") else None
 
@@ -216,7 +259,8 @@ class _Opening:
     def _spool(self) -> Spool:
         return self.closing.enter_context(_new_spool(self.judge.policy))
 
-    def _open(self, found: ClearSigned | Opaque) -> Layer:
+    def _open(self, found: ClearSigned | Opaque) -> Layer | None:
+        """One layer; None for CMS of a type that is none."""
         if isinstance(found, ClearSigned):
             return self._clear_signed(found)
         reader, content_type = self._begin(found)
@@ -228,10 +272,7 @@ class _Opening:
                 return self._encrypted(found)
             case types.COMPRESSED_DATA:
                 return self._compressed(reader)
-        raise CmsError(
-            f"CMS content of type {content_type_name(content_type)} is not supported.",
-            code="cms.content-type-unsupported",
-        )
+        return None
 
     def _begin(self, found: ClearSigned | Opaque) -> tuple[BerReader, str]:
         reader = BerReader(found.cms(), limits=self.judge.policy.limits)
@@ -285,7 +326,10 @@ class _Opening:
                 certificate = self._decrypt(found, key, spool)
             except NoMatchingKey:
                 spool.close()
-            except (DecryptionError, PolicyError) as error:
+            except DecryptionError:
+                spool.close()
+                failure = DecryptionError()  # the one that was raised still knows the cause
+            except PolicyError as error:
                 spool.close()
                 failure = error
             except BaseException:
@@ -329,5 +373,6 @@ def _end(reader: BerReader) -> None:
 
 
 def _ends(layer: Layer) -> bool:
-    """Certificates only: there is nothing inside."""
-    return isinstance(layer, Signed) and layer.form is SignatureForm.CERTS_ONLY
+    """Is there nothing inside, or something that the caller handed in, and knows?"""
+    ends = {SignatureForm.CERTS_ONLY, SignatureForm.DETACHED}
+    return isinstance(layer, Signed) and layer.form in ends

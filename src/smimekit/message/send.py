@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import new as new_digest
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -33,12 +32,12 @@ from smimekit.mime.fields import Field
 from smimekit.mime.prepare import prepare
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
-from smimekit.primitives import hash_algorithm, random_bytes
+from smimekit.primitives import digest, random_bytes
 
-__all__ = ["Chain", "Draft", "encrypt", "sign"]
+__all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage  # noqa: TC004 - named in a string
+    from email.message import EmailMessage
 
 Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
@@ -52,6 +51,10 @@ class Chain(StrEnum):
     WITHOUT_ROOT = "without-root"
     """And those above it, but for the root, which receivers must have anyway."""
     WITH_ROOT = "with-root"
+
+
+Addressee: TypeAlias = Certificate | Credential | Recipient
+"""Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
 
 
 def sign(
@@ -69,7 +72,7 @@ def sign(
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Raises UsageError where the credential may not
-    sign, PolicyError for a key that is too weak, and MimeError for a draft that is
+    sign, PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
     """
     prepared = prepare(_octets(draft), limits=policy.limits)
@@ -82,7 +85,7 @@ def sign(
 
 def encrypt(
     draft: Draft,
-    to: Iterable[Certificate | Recipient],
+    to: Iterable[Addressee],
     *,
     signer: Credential | None = None,
     cipher: ContentCipher | None = None,
@@ -117,7 +120,7 @@ def _octets(draft: Draft) -> bytes:
             return draft
         case bytearray() | memoryview():
             return bytes(draft)
-        case EmailMessage():
+        case _ if _is_composed(draft):
             return draft.as_bytes()
         case _ if hasattr(draft, "read"):
             data = draft.read()
@@ -130,8 +133,14 @@ def _octets(draft: Draft) -> bytes:
             )
 
 
-def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, Certificate | Credential | Recipient):
+def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
+    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
+
+    return isinstance(draft, EmailMessage)
+
+
+def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
+    if isinstance(to, str | Certificate | Credential | Recipient):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = [_recipient(each, policy) for each in to]
     if not found:
@@ -139,7 +148,7 @@ def _recipients(to: Iterable[Certificate | Recipient], policy: Policy) -> Sequen
     return found
 
 
-def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Recipient:
+def _recipient(each: Addressee, policy: Policy) -> Recipient:
     if isinstance(each, Credential):
         certificate = each.encryption_certificate
         if certificate is None:
@@ -148,10 +157,13 @@ def _recipient(each: Certificate | Recipient | Credential, policy: Policy) -> Re
                 code="usage.not-for-encryption",
             )
         each = certificate
-    if not isinstance(each, Certificate):
-        return each
-    _check_recipient(each, policy)
-    return CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, Certificate):
+        each = CertificateRecipient(each, policy.rsa_padding)
+    if isinstance(each, CertificateRecipient):
+        _check_recipient(each.certificate, policy)
+    elif not isinstance(each, Recipient):
+        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
+    return each
 
 
 def _check_recipient(certificate: Certificate, policy: Policy) -> None:
@@ -192,13 +204,13 @@ class _Signing:
         at: datetime | None,
     ) -> "_Signing":
         credential = signer.signing
-        default = policy.scheme_for(credential.certificate.public_key)
+        scheme = _scheme(credential, scheme, policy)
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
         return cls(
             credential,
-            scheme or default,
+            scheme,
             _bag(signer, credential, chain),
             _own_attributes(signer, moment),
         )
@@ -206,9 +218,8 @@ class _Signing:
     def info(self, content: bytes) -> bytes:
         """The SignerInfo over content."""
 
-        def digest_of(digest: Digest) -> bytes:
-            name = hash_algorithm(digest).name
-            return new_digest(name, content, usedforsecurity=False).digest()
+        def digest_of(row: Digest) -> bytes:
+            return digest(row, content)
 
         return sign_content(
             self.credential.certificate, self.credential.key, self.scheme, digest_of, self.extra
@@ -223,6 +234,20 @@ class _Signing:
         """A SignedData that holds the content."""
         digest = self.scheme.digest.identifier
         return signed_data(content, (digest,), self.certificates, (self.info(content),))
+
+
+def _scheme(
+    credential: Credential, scheme: SignatureScheme | None, policy: Policy
+) -> SignatureScheme:
+    """The scheme that the caller or the policy names; PolicyError for a weak one."""
+    key = credential.certificate.public_key
+    default = policy.scheme_for(key)
+    if scheme is None:
+        return default
+    assessment = policy.signature(scheme, key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+    return scheme
 
 
 def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:

@@ -49,9 +49,9 @@ def decrypt(
     """The content of a message that could be decrypted with one of `keys`.
 
     This says nothing about who wrote it, nor, with a CBC cipher, whether it is what they
-    wrote: `open` or `verify` does. Raises InsufficientProtection (`not-encrypted`) where
-    the message is not encrypted, NoMatchingKey, DecryptionError, PolicyError for weak
-    ciphers, and MimeError, CmsError, LimitExceeded.
+    wrote: `open` or `verify` does. Raises InsufficientProtection where the message is not
+    encrypted (`insufficient-protection.not-encrypted`), NoMatchingKey, DecryptionError,
+    PolicyError for weak ciphers, and MimeError, CmsError, LimitExceeded.
     """
     opened = open_message(source, keys=keys, trust=Trust(), policy=policy)
     with _closing_on_error(opened):
@@ -78,7 +78,9 @@ def verified(opened: Opened) -> Payload:
 def decrypted(opened: Opened) -> Payload:
     """What `decrypt` requires, of a message that is open already."""
     if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
-        raise InsufficientProtection("The message is not encrypted.", code="not-encrypted")
+        raise InsufficientProtection(
+            "The message is not encrypted.", code="insufficient-protection.not-encrypted"
+        )
     return opened.payload(require=Protection.CONFIDENTIAL)
 
 

@@ -11,7 +11,7 @@ from typing import Final, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     CertificatePublicKeyTypes,
@@ -53,9 +53,27 @@ _CURVES: Final[Mapping[str, Callable[[], ec.EllipticCurve]]] = {
     "p256": ec.SECP256R1,
     "p384": ec.SECP384R1,
     "p521": ec.SECP521R1,
+    "brainpoolp256r1": ec.BrainpoolP256R1,
+    "brainpoolp384r1": ec.BrainpoolP384R1,
+    "brainpoolp512r1": ec.BrainpoolP512R1,
+}
+_GENERATORS: Final[Mapping[str, Callable[[], PrivateKeyTypes]]] = {
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "ed448": ed448.Ed448PrivateKey.generate,
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
+    "x25519": x25519.X25519PrivateKey.generate,
 }
 
-_ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
+_PURE: Final = (
+    ed25519.Ed25519PrivateKey,
+    ed448.Ed448PrivateKey,
+    mldsa.MLDSA44PrivateKey,
+    mldsa.MLDSA65PrivateKey,
+    mldsa.MLDSA87PrivateKey,
+)
+_ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, *_PURE)
 
 
 @final
@@ -75,18 +93,16 @@ class Profile:
 
 
 def new_key(kind: str) -> PrivateKeyTypes:
-    """A key of a kind: "p256", "p384", "p521", "ed25519", "x25519", "rsa-2048", ..."""
+    """A key of a kind: "p256", "p384", "ed25519", "ml-dsa-65", "x25519", "rsa-2048", ..."""
     if kind in _CURVES:
         return ec.generate_private_key(_CURVES[kind]())
-    if kind == "ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    if kind == "x25519":
-        return x25519.X25519PrivateKey.generate()
+    if kind in _GENERATORS:
+        return _GENERATORS[kind]()
     family, _, bits = kind.partition("-")
     if family == "rsa" and bits in {"1024", "2048", "3072", "4096"}:
         return rsa.generate_private_key(65537, int(bits))
     raise UsageError(
-        f"There are no keys of kind {kind!r}: p256, p384, p521, ed25519, x25519, or rsa-2048.",
+        f"There are no keys of kind {kind!r}: {', '.join((*_CURVES, *_GENERATORS))}, or rsa-2048.",
         code="usage.key-kind",
     )
 
@@ -184,7 +200,7 @@ def signing_digest(
     key: CertificateIssuerPrivateKeyTypes,
 ) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
     """The digest that goes well with a signing key."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, _PURE):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 256:
         return hashes.SHA384() if key.key_size == 384 else hashes.SHA512()

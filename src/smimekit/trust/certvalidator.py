@@ -6,7 +6,7 @@ What this file takes care of:
 * Nothing is fetched: a context has no fetchers, and a coroutine that would wait is an error.
 * Trust roots are always given: without them certvalidator would take those of the system.
 * It is imported when the first path is judged: it pulls in aiohttp, which takes long.
-* On hostile certificates it and asn1crypto raise much besides their own errors; `REFUSALS` lists
+* On hostile certificates it and asn1crypto raise much besides their own errors; `refusals` lists
   what was seen or is possible. Each means "not valid", never "valid".
 * Its signature check asserts key kinds, so ours stands in its place (`_Signatures`).
 """
@@ -21,26 +21,28 @@ from cryptography.exceptions import InvalidSignature
 
 from smimekit.certificate import Certificate
 from smimekit.errors import LimitExceeded
-from smimekit.trust.usage import UNREADABLE
+from smimekit.trust.usage import unreadable
 
 if TYPE_CHECKING:
     from pyhanko_certvalidator.context import ValidationContext
     from pyhanko_certvalidator.path import ValidationPath
 
-__all__ = ["REFUSALS", "PathParameters", "Request", "Setting", "finish", "setting_for"]
+__all__ = ["PathParameters", "Request", "Setting", "finish", "refusals", "setting_for"]
 
-REFUSALS: Final = (
-    ArithmeticError,  # dates out of range
-    AssertionError,  # "cannot happen" in asn1crypto and certvalidator
-    AttributeError,  # a value of another type than expected
-    InvalidSignature,
-    LimitExceeded,
-    LookupError,  # unknown tags, choices and algorithm names
-    NotImplementedError,  # minimum and maximum of name constraints; waiting (see `finish`)
-    RecursionError,
-    *UNREADABLE,  # and ValueError is most of asn1crypto; UnicodeError, NameConstraintError
-)
-"""Whatever certvalidator and asn1crypto may raise besides certvalidator's own errors."""
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Whatever certvalidator and asn1crypto may raise besides certvalidator's own errors."""
+    return (
+        ArithmeticError,  # dates out of range
+        AssertionError,  # "cannot happen" in asn1crypto and certvalidator
+        AttributeError,  # a value of another type than expected
+        LimitExceeded,
+        LookupError,  # unknown tags, choices and algorithm names
+        NotImplementedError,  # minimum and maximum of name constraints; waiting (see `finish`)
+        RecursionError,
+        *unreadable(),  # and ValueError is most of asn1crypto; UnicodeError, NameConstraintError
+    )
+
 
 # It logs hostile names and tracebacks; who wants those adds a handler (as in any library).
 logging.getLogger("pyhanko_certvalidator").addHandler(logging.NullHandler())
@@ -190,7 +192,7 @@ def _signatures(*, accepts_weak: bool) -> Any:
                 super().validate_signature(
                     signature, signed_data, public_key_info, signature_algorithm, *rest, **more
                 )
-            except REFUSALS as error:
+            except refusals() as error:
                 raise InvalidSignature from error
 
     return Signatures()
@@ -226,7 +228,7 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
 
     `strict` wants evidence that is fresh at the time of the request, and evidence about those
     who sign it; otherwise any date and any signer in the path's certificates will do. Raises
-    what REFUSALS lists where certificates are malformed.
+    what `refusals` lists where certificates are malformed.
     """
     from pyhanko_certvalidator.authority import CertTrustAnchor  # noqa: PLC0415
     from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415

@@ -12,20 +12,21 @@ the path, or by somebody whom such a CA appointed.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
-from smimekit.trust.certvalidator import REFUSALS
+from smimekit.trust.certvalidator import refusals
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
-from smimekit.trust.usage import UNREADABLE, structure_reason
+from smimekit.trust.usage import structure_reason, unreadable
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["Evidence", "evidence_for", "load_evidence"]
 
@@ -61,6 +62,7 @@ class Verified:
 
 def _load_crl(data: bytes) -> list[_Loaded]:
     from asn1crypto.crl import CertificateList  # noqa: PLC0415 - slow to import
+    from cryptography import x509  # noqa: PLC0415 - same
     from pyhanko_certvalidator.revinfo.archival import CRLContainer  # noqa: PLC0415 - same
 
     view = x509.load_der_x509_crl(data)
@@ -93,7 +95,7 @@ def _load_all(
             if len(data) > largest:
                 raise ValueError("too large")
             good.extend(load(data))
-        except REFUSALS:
+        except refusals():
             malformed += 1
     return tuple(good), malformed
 
@@ -145,7 +147,7 @@ def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> 
             key.verify(signature, data)
         else:
             return False
-    except (InvalidSignature, *UNREADABLE):
+    except unreadable():
         return False
     return True
 
@@ -153,16 +155,16 @@ def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> 
 def _digest(view: Any) -> Any:
     try:
         return view.signature_hash_algorithm
-    except UNREADABLE:  # a scheme that has its digest inside, or none
+    except unreadable():  # a scheme that has its digest inside, or none
         return None
 
 
-def _crl_signed_by(view: x509.CertificateRevocationList, signer: Certificate) -> bool:
+def _crl_signed_by(view: "x509.CertificateRevocationList", signer: Certificate) -> bool:
     try:
         key: Any = signer.public_key
         if view.is_signature_valid(key):  # PSS and ML-DSA too, but not DSA
             return True
-    except (InvalidSignature, *UNREADABLE):
+    except unreadable():
         pass
     return _signed(view.signature, view.tbs_certlist_bytes, _digest(view), signer)
 

@@ -47,9 +47,6 @@ from smimekit.trust.validate import PathVerdict, validate_path
 
 __all__ = ["Judgement", "Selection", "Trust"]
 
-_MAX_PATHS = 16
-"""Paths of one certificate that are judged: each costs some milliseconds."""
-
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -287,7 +284,7 @@ class Trust:
             at=case.at, accepts_weak=self.policy.accepts_weak, parameters=case.parameters
         )
         failed: list[PathVerdict] = []
-        for path in itertools.islice(search, _MAX_PATHS):
+        for path in search:  # the search's budget bounds the paths, too
             verdict = validate_path(path, replace(request, at=_in_its_time(case)))
             if verdict.valid:
                 revocation = self._revocation(path, request, case, anchored=True)

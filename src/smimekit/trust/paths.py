@@ -10,9 +10,8 @@ so loops, bombs and meshes of cross-certificates all end.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias, final
+from typing import TYPE_CHECKING, Final, TypeAlias, final
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
@@ -21,23 +20,27 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
-from smimekit.trust.usage import UNREADABLE, may_issue, structure_reason
+from smimekit.trust.usage import may_issue, structure_reason, unreadable
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
 
 Path: TypeAlias = tuple[Certificate, ...]
 """Certificates from the anchor (or where the search ended) down to the one in question."""
 
+_RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 _MAX_RSA_BITS: Final = 16384
 """One check with a longer key takes seconds, and the key came from anybody."""
 
 
-def _rsa_padding(view: x509.Certificate) -> PSS | PKCS1v15:
+def _rsa_padding(view: "x509.Certificate") -> PSS | PKCS1v15:
     # cryptography names no parameters where the digest is SHA-1: that is for policy to refuse.
     named = view.signature_algorithm_parameters
     if isinstance(named, PSS):
         return named
-    if view.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSASSA_PSS:
+    if view.signature_algorithm_oid.dotted_string == _RSASSA_PSS:
         raise InvalidSignature
     return PKCS1v15()
 
@@ -68,7 +71,7 @@ def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
     """
     try:
         _verify(certificate, issuer)
-    except (InvalidSignature, *UNREADABLE):
+    except unreadable():
         return False
     return True
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
-from smimekit.trust.certvalidator import REFUSALS, Request, Setting, finish, setting_for
+from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.evidence import Evidence, evidence_for
 from smimekit.trust.paths import Path
 from smimekit.trust.status import Revocation
@@ -26,19 +26,19 @@ __all__ = ["path_revocation"]
 def _ask(check: Callable[[], object]) -> Revocation:
     from pyhanko_certvalidator import errors  # noqa: PLC0415 - see certvalidator.py
 
-    refusals = (
+    expected: tuple[type[Exception], ...] = (
         errors.ValidationError,
         errors.PathError,
         errors.CRLValidationError,
         errors.OCSPValidationError,
-        *REFUSALS,
+        *refusals(),
     )
     try:
         check()
     except errors.RevokedError as error:
         # Of a signer of evidence, it only makes that evidence useless.
         return Revocation.UNKNOWN if error.is_side_validation else Revocation.REVOKED
-    except refusals:
+    except expected:
         return Revocation.UNKNOWN
     return Revocation.GOOD
 
@@ -85,8 +85,7 @@ def _round(path: Path, request: Request, *, strict: bool) -> Revocation:
         answers.append(answer)
         if answer is Revocation.REVOKED:
             break
-        if answer is Revocation.GOOD or not strict:
-            _record(setting, depth)
+        _record(setting, depth)
     return _worst(answers)
 
 
@@ -117,6 +116,6 @@ def path_revocation(
         if answer is Revocation.UNKNOWN:
             weaker = _round(path, asking, strict=False)
             answer = weaker if weaker is Revocation.REVOKED else answer
-    except REFUSALS:
+    except refusals():
         return Revocation.UNKNOWN
     return answer

@@ -21,7 +21,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError, UsageError
 from smimekit.trust.index import index_keys, query_key
-from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
     AuditEntry,
     ByFingerprint,
@@ -42,7 +41,7 @@ from smimekit.trust.store import (
     unknown_certificate,
 )
 
-__all__ = ["SCHEMA_VERSION", "SqlTrustStore", "open_store"]
+__all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
 
 SCHEMA_VERSION: Final = 1
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x448, x25519
 
 from smimekit import der
@@ -20,10 +19,10 @@ from smimekit.trust.status import Reason, Validity
 
 __all__ = [
     "MAX_CERTIFICATE_BYTES",
-    "UNREADABLE",
     "judge_validity",
     "may_issue",
     "structure_reason",
+    "unreadable",
     "weak_key_reason",
 ]
 
@@ -31,16 +30,25 @@ MAX_CERTIFICATE_BYTES: Final = 128 << 10
 """The largest certificate that is judged: real ones, ML-DSA included, stay below 20 KiB, and
 certvalidator's cost is not always linear."""
 
-UNREADABLE: Final = (
-    CertificateError,
-    TypeError,
-    UnsupportedAlgorithm,
-    ValueError,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What `cryptography` raises on certificates, CRLs and keys that it cannot or will not read."""
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What `cryptography` raises on certificates, CRLs and keys that it cannot or will not accept.
+
+    A function, because importing `cryptography.x509` takes a third of the time that we may.
+    """
+    from cryptography import x509  # noqa: PLC0415 - see above
+
+    return (
+        CertificateError,
+        InvalidSignature,
+        TypeError,
+        UnsupportedAlgorithm,
+        ValueError,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    )
+
 
 _EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
 _ANY_USAGE: Final = "2.5.29.37.0"
@@ -97,16 +105,12 @@ def _structure(certificate: Certificate) -> Reason | None:
             "certificate.algorithm-mismatch",
             "The certificate names two different signature algorithms.",
         )
-    seen: set[str] = set()
     for oid, critical in _extensions(tbs):
-        if oid in seen:
-            return Reason("certificate.duplicate-extension", f"Extension {oid} stands twice.")
         if critical and oid not in _UNDERSTOOD:
             return Reason(
                 "certificate.critical-extension",
                 f"The certificate has a critical extension, {oid}, that is not understood.",
             )
-        seen.add(oid)
     return None
 
 
@@ -134,7 +138,7 @@ def structure_reason(certificate: Certificate) -> Reason | None:
             _touch(Certificate(certificate.der))
     except (CertificateError, CmsError, LimitExceeded) as error:
         return Reason(error.code, str(error))
-    except UNREADABLE as error:
+    except unreadable() as error:
         kind = type(error).__name__
         return Reason("certificate.malformed", f"The certificate is malformed ({kind}).")
     return found

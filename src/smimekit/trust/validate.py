@@ -7,7 +7,7 @@ one moment; whatever goes wrong while it is judged, the path is not valid.
 from dataclasses import dataclass
 
 from smimekit.errors import SmimeError
-from smimekit.trust.certvalidator import REFUSALS, Request, finish, setting_for
+from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
 from smimekit.trust.names import address_violation
 from smimekit.trust.paths import Path
 from smimekit.trust.status import Reason
@@ -75,7 +75,7 @@ def validate_path(path: Path, request: Request) -> PathVerdict:
         reason = _rules_reason(path) or _certvalidator_reason(path, request)
     except SmimeError as error:
         reason = Reason("path.malformed", plain_text(error))
-    except REFUSALS as error:
+    except refusals() as error:
         text = f"The path could not be judged ({type(error).__name__}), so it does not count."
         reason = Reason("path.malformed", text)
     return PathVerdict(path, reason)

@@ -6,14 +6,14 @@ store is the caller's.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import final
+from typing import NoReturn, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.message.identity import Identity
 from smimekit.message.layers import SignatureResult, Signed
 from smimekit.message.opened import Opened
-from smimekit.mime.address import same_address
+from smimekit.mime.address import address_key
 from smimekit.trust import Capabilities, Source, TrustStore
 
 __all__ = ["Harvest", "Harvested", "harvest"]
@@ -40,11 +40,14 @@ class Harvest:
     """What may be learned from one message, or why nothing may."""
 
     sender: str | None
-    """The address that the signature was made by."""
+    """The From address or, where there is none, the first of the signer's certificate."""
     found: tuple[Harvested, ...]
     """The signer's certificates first, then those of authorities."""
     reasons: tuple[str, ...]
     """Why signatures taught nothing."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A harvest has no truth value: ask for what was found.")
 
     def put_into(self, store: TrustStore, *, at: datetime, reference: str = "") -> None:
         """Write the facts into a store, as seen at `at` (aware). No decision changes.
@@ -76,7 +79,7 @@ def harvest(opened: Opened) -> Harvest:
             if refusal is not None or signature.certificate is None:
                 reasons.append(refusal or "the signer's certificate is missing")
                 continue
-            sender = sender or signature.certificate.addresses[0]
+            sender = sender or (signature.senders or signature.certificate.addresses)[0]
             for each in _from_signature(signature, layer):
                 if found.setdefault(each.certificate, each).capabilities is None:
                     found[each.certificate] = each
@@ -103,12 +106,12 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
         return []
     capabilities = _capabilities(signature)
     found = [Harvested(certificate=signer, capabilities=capabilities)]
-    mine = _addresses(signer)
+    mine = _address_keys(signer)
     # Anybody can issue a certificate for any address and put somebody else's beside it: only
     # a trusted signer speaks for more than the certificate that signed.
     for_others = capabilities if signature.trusted else None
     for certificate in layer.certificates:
-        if any(same_address(one, other) for one in mine for other in _addresses(certificate)):
+        if mine & _address_keys(certificate):
             found.append(Harvested(certificate=certificate, capabilities=for_others))
         elif _is_authority(certificate):
             found.append(Harvested(certificate=certificate))
@@ -131,6 +134,11 @@ def _addresses(certificate: Certificate) -> tuple[str, ...]:
         return certificate.addresses
     except CertificateError:
         return ()
+
+
+def _address_keys(certificate: Certificate) -> set[tuple[str, str]]:
+    keys = map(address_key, _addresses(certificate))
+    return {key for key in keys if key is not None}
 
 
 def _is_authority(certificate: Certificate) -> bool:

@@ -1,0 +1,132 @@
+"""Output files: complete, or not there at all. Knows files only.
+
+Written under another name in the same folder, flushed to the disk, then renamed.
+"""
+
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from smimekit.errors import UsageError
+
+__all__ = ["STDOUT", "write_new", "write_out", "writes_stdout"]
+
+STDOUT: Final = "-"
+
+
+def writes_stdout(name: str | None) -> bool:
+    """Does an output option, or its absence, mean standard output?"""
+    return name is None or name == STDOUT
+
+
+def write_out(name: str | None, chunks: Iterable[bytes], *, private: bool = False) -> None:
+    """Write a file, replacing one that is there; or standard output.
+
+    `private`: readable by the owner only. Raises OSError, and then a file that was there is
+    as it was.
+    """
+    if name is None or name == STDOUT:
+        _to_stdout(chunks)
+        return
+    path = Path(name)
+    if _is_special(path):  # a device or a pipe: nothing to rename
+        with path.open("wb") as file:
+            file.writelines(chunks)
+        return
+    target = Path(os.path.realpath(path))  # a link stays a link
+    with _beside(target, private=private) as (temporary, file):
+        file.writelines(chunks)
+        _finish(file)
+        temporary.replace(target)
+        _flush_folder(target.parent)
+
+
+def write_new(name: str, data: bytes, *, private: bool, force: bool) -> None:
+    """Write a file that may not be there yet, unless `force`; UsageError where it is."""
+    if force:
+        write_out(name, (data,), private=private)
+        return
+    target = Path(name)
+    with _beside(target, private=private) as (temporary, file):
+        file.write(data)
+        _finish(file)
+        _rename_unless_there(temporary, target)
+        _flush_folder(target.parent)
+
+
+def _rename_unless_there(temporary: Path, target: Path) -> None:
+    rename: Callable[[Path], object] = target.hardlink_to  # fails where the name is taken
+    try:
+        rename(temporary)
+    except FileExistsError:
+        raise _there(target) from None
+    except OSError:  # a file system without links
+        if target.exists():
+            raise _there(target) from None
+        temporary.replace(target)
+
+
+def _there(target: Path) -> UsageError:
+    return UsageError(
+        f"{target} exists already; nothing was written. To replace it, use --force.",
+        code="usage.file-exists",
+    )
+
+
+def _to_stdout(chunks: Iterable[bytes]) -> None:
+    if sys.stdout is None:
+        raise UsageError("Standard output is closed; name a file with -o.", code="usage.stdout")
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    out.writelines(chunks)
+    out.flush()
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(21, "Is a directory", str(path))
+    return not stat.S_ISREG(mode)
+
+
+@contextmanager
+def _beside(target: Path, *, private: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    """A temporary file in the target's folder, gone afterwards if it still is there."""
+    name = f".{target.name[:100]}.{secrets.token_hex(8)}"
+    temporary = target.parent / name
+    mode = 0o600 if private else 0o666  # the umask takes its share
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(temporary, flags, mode)
+    except OSError as error:  # say the name that the user knows
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield temporary, file
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _finish(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()  # some systems rename no open file
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,326 @@
+"""Options that several commands share, each set handed over as one record.
+
+Knows names and values on the command line. May not know what a command does with them.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar, final
+
+import click
+
+import smimekit
+from smimekit import Credential, Opened, Policy, Trust, UsageError
+from smimekit.algorithms import (
+    CONTENT_CIPHERS,
+    SIGNATURE_SCHEMES,
+    ContentCipher,
+    SignatureScheme,
+)
+from smimekit.cli.inputs import Passwords, load_certificates, load_key, reading
+from smimekit.trust import RevocationPolicy, TrustStore
+from smimekit.trust.opening import open_store
+
+__all__ = [
+    "AT",
+    "CIPHER",
+    "JSON",
+    "MESSAGE",
+    "OUTPUT",
+    "POLICY",
+    "SCHEME",
+    "STORE",
+    "KeyOptions",
+    "SourceOptions",
+    "TrustOptions",
+    "as_record",
+    "key_options",
+    "opened_store",
+    "parse_time",
+    "source_options",
+    "trust_options",
+]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Option = Callable[[Any], Any]
+
+
+# --- values --------------------------------------------------------------------------------
+
+
+def parse_time(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """ISO 8601: a date (its first moment), or a date and time; UTC unless it has a zone."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z.", context, parameter
+        ) from None
+
+
+def _row_of(kind: str, rows: Mapping[str, Any]) -> Callable[..., Any]:
+    """The name of a row in a table, however it is spelt: AES-256-CBC, aes256_cbc."""
+    by_name = {_plain(name): row for name, row in rows.items()}
+
+    def parse(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None:
+            return None
+        row = by_name.get(_plain(value))
+        if row is None:
+            names = ", ".join(rows)
+            raise click.BadParameter(
+                f"{value!r} is no {kind}; these are: {names}.", context, parameter
+            )
+        return row
+
+    return parse
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+_CIPHERS: Final[dict[str, ContentCipher]] = {row.name: row for row in CONTENT_CIPHERS.values()}
+_SCHEMES: Final[dict[str, SignatureScheme]] = {row.name: row for row in SIGNATURE_SCHEMES}
+_POLICIES: Final = {row.name: row for row in (Policy.INTEROP, Policy.MODERN, Policy.LEGACY_READ)}
+
+
+# --- single options ------------------------------------------------------------------------
+
+MESSAGE: Final = click.argument("message", default="-", metavar="[MESSAGE]")
+OUTPUT: Final = click.option(
+    "-o", "--output", metavar="FILE", help="Write here instead of to standard output (-)."
+)
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+STORE: Final = click.option(
+    "--store", required=True, metavar="URL", help="The trust store, such as sqlite:///trust.db."
+)
+AT: Final = click.option(
+    "--at", callback=parse_time, metavar="TIME", help="Judge as of this time (ISO 8601; UTC)."
+)
+POLICY: Final = click.option(
+    "--policy",
+    callback=_row_of("policy", _POLICIES),
+    default=Policy.INTEROP.name,
+    show_default=True,
+    metavar="NAME",
+    help=f"What to emit and accept: {', '.join(_POLICIES)}.",
+)
+CIPHER: Final = click.option(
+    "--cipher",
+    callback=_row_of("cipher", _CIPHERS),
+    metavar="NAME",
+    help=f"{', '.join(name for name, row in _CIPHERS.items() if not row.weak)}; the policy's own.",
+)
+SCHEME: Final = click.option(
+    "--scheme",
+    callback=_row_of("scheme", _SCHEMES),
+    metavar="NAME",
+    help=f"{', '.join(_SCHEMES)}; without it, what suits the key.",
+)
+
+
+# --- sets of options -----------------------------------------------------------------------
+
+
+def as_record(name: str, kind: type[Any], *options: _Option) -> Callable[[_Command], _Command]:
+    """Declare options, and hand their values over as one record."""
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def call(**values: Any) -> Any:
+            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+            return command(**{name: kind(**fields)}, **values)
+
+        result: Any = call
+        for option in reversed(options):
+            result = option(result)
+        return result  # type: ignore[no-any-return]  # the same signature, seen from click
+
+    return decorate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """--key, --cert and --password-file."""
+
+    key: tuple[str, ...]
+    cert: tuple[str, ...]
+    password_file: tuple[str, ...]
+
+    def load(self) -> tuple[Credential, ...]:
+        """The credentials."""
+        passwords = Passwords(self.password_file)
+        return tuple(load_key(name, self.cert, passwords) for name in self.key)
+
+    def load_one(self) -> Credential | None:
+        """The one to sign with."""
+        if len(self.key) > 1:
+            raise UsageError("A message is signed with one --key.", code="usage.keys")
+        return next(iter(self.load()), None)
+
+
+def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
+    """The options about one's own keys; the command gets `keys`."""
+    return as_record(
+        "keys",
+        KeyOptions,
+        click.option(
+            "--key",
+            multiple=True,
+            required=required,
+            metavar="FILE",
+            help="Your private key: PKCS #12, or PEM with its certificate.",
+        ),
+        click.option(
+            "--cert",
+            multiple=True,
+            metavar="FILE",
+            help="Certificates that go with a PEM key that stands alone.",
+        ),
+        click.option(
+            "--password-file",
+            multiple=True,
+            metavar="FILE",
+            help="The password is its first line. Else SMIMEKIT_PASSWORD, else you are asked.",
+        ),
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """--anchor, --store, --revocation and --at."""
+
+    anchor: tuple[str, ...]
+    store: str | None
+    revocation: str
+    at: datetime | None
+
+    @property
+    def given(self) -> bool:
+        """Has anybody said whom to trust?"""
+        return bool(self.anchor) or self.store is not None
+
+    def require(self) -> None:
+        """UsageError where nobody said whom to trust: that is never a default."""
+        if not self.given:
+            raise UsageError(
+                "Say whom to trust: --anchor FILE, or --store URL, or both.",
+                code="usage.no-trust",
+            )
+
+    @contextmanager
+    def open(self, policy: Policy) -> Iterator[Trust]:
+        """The trust that the options describe: without any, nobody's."""
+        anchors = load_certificates(self.anchor)
+        revocation = RevocationPolicy(self.revocation)
+        if self.store is None:
+            yield Trust(anchors=anchors, revocation=revocation, policy=policy)
+            return
+        with opened_store(self.store) as store:
+            yield Trust(store, anchors=anchors, revocation=revocation, policy=policy)
+
+
+def trust_options(command: _Command) -> _Command:
+    """The options about whom to trust; the command gets `trusting`."""
+    return as_record(
+        "trusting",
+        TrustOptions,
+        click.option(
+            "--anchor",
+            multiple=True,
+            metavar="FILE",
+            help="CA certificates (PEM or DER) whose word counts.",
+        ),
+        click.option("--store", metavar="URL", help="A trust store, such as sqlite:///trust.db."),
+        click.option(
+            "--revocation",
+            type=click.Choice([str(each) for each in RevocationPolicy]),
+            default=str(RevocationPolicy.SOFT),
+            show_default=True,
+            help="How much the revocation lists in the message must show.",
+        ),
+        AT,
+    )(command)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What is read: MESSAGE, --content, --expect and --policy."""
+
+    message: str
+    content: str | None
+    expect: str | None
+    policy: Policy
+
+    @contextmanager
+    def open(self, keys: KeyOptions, trusting: TrustOptions | None = None) -> Iterator[Opened]:
+        """The opened message; without `trusting`, nobody is trusted."""
+        if self.message == "-" and self.content == "-":
+            raise UsageError(
+                "The message and its content cannot both come from standard input.",
+                code="usage.stdin",
+            )
+        credentials = keys.load()
+        with ExitStack() as closing:
+            trust = Trust()
+            if trusting is not None:
+                trust = closing.enter_context(trusting.open(self.policy))
+            content = None
+            if self.content is not None:
+                content = closing.enter_context(reading(self.content))
+            yield closing.enter_context(
+                smimekit.open(
+                    closing.enter_context(reading(self.message)),
+                    keys=credentials,
+                    trust=trust,
+                    expect=self.expect,
+                    at=None if trusting is None else trusting.at,
+                    content=content,
+                    policy=self.policy,
+                )
+            )
+
+
+def source_options(command: _Command) -> _Command:
+    """The options about what is read; the command gets `source`."""
+    return as_record(
+        "source",
+        SourceOptions,
+        MESSAGE,
+        click.option("--content", metavar="FILE", help="What a bare detached signature signs."),
+        click.option(
+            "--expect", metavar="ADDRESS", help="Who should have signed, in place of From."
+        ),
+        POLICY,
+    )(command)
+
+
+@contextmanager
+def opened_store(url: str, *, create: bool = False) -> Iterator[TrustStore]:
+    """A trust store; UsageError where its file is missing, unless it may be created.
+
+    Whoever only reads would otherwise get an empty store for a mistyped name.
+    """
+    kind, _, name = url.partition(":///")
+    path = Path(name.partition("?")[0])
+    if kind.startswith("sqlite") and name and not create and not path.exists():
+        raise UsageError(f"There is no trust store {path}.", code="usage.store-missing")
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        close = getattr(store, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,246 @@
+"""Revocation evidence: who may give it, how it is forged, and that nobody is asked for it."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.trust import (
+    Judgement,
+    Purpose,
+    Revocation,
+    RevocationPolicy,
+    Status,
+    Trust,
+)
+from tests.trust import certs
+from tests.trust.certs import DAY, NOW, Made, ca, crl, person
+
+# Damage may make a serial number negative; cryptography warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+
+ALICE = "alice@example.com"
+ROOT = ca("Root")
+SUB = ca("Sub", ROOT)
+LEAF = person(ALICE, SUB)
+MALLORY = certs.key("mallory")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The time that work on hostile input may take; generous, for busy machines."""
+    start = time.perf_counter()
+    yield
+    assert time.perf_counter() - start < seconds
+
+
+def judge(leaf: Certificate, extra: list[Certificate], *anchors: Made, **more: Any) -> Judgement:
+    trust = Trust(
+        anchors=[one.certificate for one in anchors or (ROOT,)],
+        revocation=more.pop("revocation", RevocationPolicy.SOFT),
+    )
+    at: datetime = more.pop("at", NOW)
+    return trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra, **more)
+
+
+HARD = RevocationPolicy.HARD
+
+
+def respond(
+    leaf: Made,
+    issuer: Made,
+    status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+    *,
+    responder: Made | None = None,
+    sign_with: Any = None,
+    include: list[x509.Certificate] | None = None,
+) -> bytes:
+    signer = responder or issuer
+    revoked = status is ocsp.OCSPCertStatus.REVOKED
+    builder = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=leaf.certificate.x509,
+            issuer=issuer.certificate.x509,
+            algorithm=hashes.SHA256(),
+            cert_status=status,
+            this_update=NOW - DAY,
+            next_update=NOW + DAY,
+            revocation_time=NOW - 2 * DAY if revoked else None,
+            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.NAME, signer.certificate.x509)
+    )
+    if include:
+        builder = builder.certificates(include)
+    return builder.sign(sign_with or signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def responder(issuer: Made, *, usage: bool = True, **options: Any) -> Made:
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.OCSPNoCheck(), False)]
+    if usage:
+        signing = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
+        extensions.append((signing, False))
+    return certs.make("Responder", issuer, extensions=extensions, **options)
+
+
+def ask(*ocsps: bytes, crls: tuple[bytes, ...] = ()) -> Judgement:
+    return judge(
+        LEAF.certificate, [SUB.certificate], revocation=HARD, ocsps=ocsps,
+        crls=[crl(ROOT), *crls],
+    )  # fmt: skip
+
+
+def test_ocsp_by_the_issuer_counts() -> None:
+    assert ask(respond(LEAF, SUB)).status is Status.TRUSTED
+    found = ask(respond(LEAF, SUB, ocsp.OCSPCertStatus.REVOKED))
+    assert (found.status, found.revocation) == (Status.REJECTED, Revocation.REVOKED)
+    assert ask(respond(LEAF, SUB, ocsp.OCSPCertStatus.UNKNOWN)).status is Status.UNTRUSTED
+
+
+def test_ocsp_revoked_beats_a_crl_that_says_good() -> None:
+    found = ask(respond(LEAF, SUB, ocsp.OCSPCertStatus.REVOKED), crls=(crl(SUB),))
+    assert found.status is Status.REJECTED
+
+
+def test_ocsp_by_an_appointed_responder_counts() -> None:
+    good = responder(SUB)
+    answer = respond(LEAF, SUB, responder=good, include=[good.certificate.x509])
+    assert ask(answer).status is Status.TRUSTED
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: responder(SUB, usage=False),
+        lambda: responder(ROOT),
+        lambda: responder(SUB, sign_with=MALLORY),
+        lambda: responder(SUB, end=NOW - DAY),
+        lambda: person("mallory@example.com", SUB),
+    ],
+    ids=["no usage", "appointed by another CA", "forged", "expired", "some certificate"],
+)
+def test_ocsp_by_anybody_else_does_not(make: Callable[[], Made]) -> None:
+    bad = make()
+    answer = respond(LEAF, SUB, responder=bad, include=[bad.certificate.x509])
+    assert ask(answer).status is Status.UNTRUSTED
+
+
+def imitation(of: Made, private: Any) -> x509.Certificate:
+    """Another key in a certificate, under the issuer, serial number and signature of the real."""
+    inside = der.Reader(of.der).enter(der.SEQUENCE)
+    fields = inside.enter(der.SEQUENCE)
+    spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    parts = []
+    while fields.more:
+        part = fields.raw()
+        parts.append(spki if part == of.certificate.spki else part)
+    forged = der.sequence(der.sequence(*parts), inside.raw(), inside.raw())
+    return x509.load_der_x509_certificate(forged)
+
+
+def test_ocsp_by_an_imitation_of_the_issuer_is_refused() -> None:
+    """certvalidator compares serial number and signature octets, and so takes it for the issuer."""
+    fake = imitation(SUB, MALLORY)
+    signer = Made(Certificate(fake.public_bytes(Encoding.DER)), MALLORY, SUB.name)
+    answer = respond(LEAF, SUB, responder=signer, include=[fake])
+    assert ask(answer).status is Status.UNTRUSTED
+
+
+def test_a_crl_by_an_imitation_of_the_issuer_is_refused() -> None:
+    """certvalidator remembers validated certificates by their signature octets."""
+    fake = Certificate(imitation(SUB, MALLORY).public_bytes(Encoding.DER))
+    found = judge(
+        LEAF.certificate, [fake, SUB.certificate], revocation=HARD,
+        crls=[crl(ROOT), crl(SUB, sign_with=MALLORY)],
+    )  # fmt: skip
+    assert found.status is Status.UNTRUSTED
+
+
+def test_a_forged_crl_under_the_signature_of_a_stale_one_is_refused() -> None:
+    """certvalidator remembers the issuers of CRLs by the CRLs' signature octets."""
+    stale = crl(SUB, this=NOW - 9 * DAY, following=NOW - 8 * DAY)
+    signature = der.Reader(stale).enter(der.SEQUENCE)
+    signature.raw()
+    signature.raw()
+    # Older than the stale one, so that certvalidator comes to it second; but not over yet.
+    made = crl(SUB, sign_with=MALLORY, this=NOW - 10 * DAY)
+    fresh = der.Reader(made).enter(der.SEQUENCE)
+    forged = der.sequence(fresh.raw(), fresh.raw(), signature.raw())
+    for crls in ([stale, forged], [forged, stale]):
+        found = judge(LEAF.certificate, [SUB.certificate], revocation=HARD, crls=[crl(ROOT), *crls])
+        assert found.status is Status.UNTRUSTED
+
+
+def test_many_crls_and_signers_end() -> None:
+    signers = [
+        ca("Sub", ROOT, private=certs.key(f"bomb {number}"), sign_with=MALLORY).certificate
+        for number in range(100)
+    ]
+    crls = [crl(SUB, sign_with=certs.key(f"bomb {number}")) for number in range(100)]
+    with within(10):
+        found = judge(
+            LEAF.certificate, [SUB.certificate, *signers], revocation=HARD,
+            crls=[*crls, *crls, crl(ROOT), crl(SUB)],
+        )  # fmt: skip
+    assert found.status is Status.UNTRUSTED, "over Limits.crls nothing is read"
+
+
+def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    place = [x509.UniformResourceIdentifier("http://127.0.0.1:9/x")]
+    points = x509.CRLDistributionPoints([x509.DistributionPoint(place, None, None, None)])
+    access = x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place[0]),
+            x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place[0]),
+        ]
+    )
+    leaf = person(ALICE, SUB, more=[(points, False), (access, False)])
+    for policy, status in (
+        (RevocationPolicy.SOFT, Status.TRUSTED),
+        (RevocationPolicy.HARD, Status.UNTRUSTED),
+    ):
+        for crls in ([], [crl(ROOT)]):
+            found = judge(leaf.certificate, [SUB.certificate], revocation=policy, crls=crls)
+            assert found.status is status
+        assert judge(leaf.certificate, [], revocation=policy).status is Status.UNTRUSTED
+
+
+GOOD_CRL, GOOD_OCSP = crl(SUB), respond(LEAF, SUB)
+
+
+@given(st.data())
+def test_damaged_evidence_gives_a_judgement_and_no_good_word(data: st.DataObject) -> None:
+    is_crl = data.draw(st.booleans())
+    good = GOOD_CRL if is_crl else GOOD_OCSP
+    damaged = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    if bytes(damaged) == good:
+        return
+    evidence = {"crls": [crl(ROOT)], "ocsps": []}
+    evidence["crls" if is_crl else "ocsps"].append(bytes(damaged))
+    found = judge(LEAF.certificate, [SUB.certificate], revocation=HARD, **evidence)
+    if found.status is Status.TRUSTED:
+        # Only where the damage is outside what is signed, and the signature still matches.
+        assert is_crl is False or der.Reader(bytes(damaged)).enter(der.SEQUENCE).raw() == (
+            der.Reader(good).enter(der.SEQUENCE).raw()
+        )

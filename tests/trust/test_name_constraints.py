@@ -1,0 +1,146 @@
+"""Name constraints on mail addresses (RFC 5280, 4.2.1.10; RFC 9598, 6)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.trust import (
+    Chain,
+    Judgement,
+    Purpose,
+    RevocationPolicy,
+    Status,
+    Trust,
+    Validity,
+)
+from tests.trust import certs
+from tests.trust.certs import NOW, Made, ca, person, smtp_utf8
+
+# Damage may make a serial number negative; cryptography warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+
+ALICE = "alice@example.com"
+ROOT = ca("Root")
+SUB = ca("Sub", ROOT)
+LEAF = person(ALICE, SUB)
+MALLORY = certs.key("mallory")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The time that work on hostile input may take; generous, for busy machines."""
+    start = time.perf_counter()
+    yield
+    assert time.perf_counter() - start < seconds
+
+
+def judge(leaf: Certificate, extra: list[Certificate], *anchors: Made, **more: Any) -> Judgement:
+    trust = Trust(
+        anchors=[one.certificate for one in anchors or (ROOT,)],
+        revocation=more.pop("revocation", RevocationPolicy.SOFT),
+    )
+    at: datetime = more.pop("at", NOW)
+    return trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra, **more)
+
+
+def constrained(permitted: list[str] | None, excluded: list[str] | None = None) -> Made:
+    def names(texts: list[str] | None) -> list[x509.GeneralName] | None:
+        return None if texts is None else [x509.RFC822Name(text) for text in texts]
+
+    extension = x509.NameConstraints(names(permitted), names(excluded))
+    return ca("Constrained", ROOT, more=[(extension, True)])
+
+
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "address", "good"),
+    [
+        (["example.com"], None, "alice@example.com", True),
+        (["example.com"], None, "alice@EXAMPLE.com", True),
+        (["example.com"], None, "alice@sub.example.com", False),
+        (["example.com"], None, "alice@badexample.com", False),
+        (["example.com"], None, "alice@example.org", False),
+        ([".example.com"], None, "alice@sub.example.com", True),
+        ([".example.com"], None, "alice@example.com", False),
+        (["alice@example.com"], None, "alice@example.com", True),
+        (["alice@example.com"], None, "bob@example.com", False),
+        (None, ["example.com"], "alice@example.com", False),
+        (None, ["example.com"], "alice@example.com.", False),
+        (None, ["alice@example.com"], "Alice@example.com", False),
+        (None, ["example.com"], "alice@example.org", True),
+        (["example.com"], ["example.com"], "alice@example.com", False),
+    ],
+)
+def test_constraints_on_addresses(
+    permitted: list[str] | None, excluded: list[str] | None, address: str, good: bool
+) -> None:
+    issuer = constrained(permitted, excluded)
+    leaf = person(address, issuer)
+    found = judge(leaf.certificate, [issuer.certificate])
+    assert (found.status is Status.TRUSTED) is good
+    assert found.chain is (Chain.ANCHORED if good else Chain.BAD)
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("\u00e4lice@example.com", True),
+        ("\u00e4lice@victim.org", False),
+        ("\u00e4lice@b\u00fccher.example", False),
+        ("\u00e4lice@example.com\x00", False),
+    ],
+)
+def test_constraints_bind_smtp_utf8_mailboxes(address: str, good: bool) -> None:
+    """RFC 9598, 6. certvalidator alone would let all of these pass."""
+    issuer = constrained(["example.com"])
+    names = x509.SubjectAlternativeName([smtp_utf8(address)])
+    found = judge(person(address, issuer, names=names).certificate, [issuer.certificate])
+    assert (found.status is Status.TRUSTED) is good
+
+
+def test_the_anchors_own_constraints_bind() -> None:
+    extension = x509.NameConstraints([x509.RFC822Name("example.com")], None)
+    anchor = ca("Constrained root", more=[(extension, True)])
+    good, bad = person(ALICE, anchor), person("bob@victim.org", anchor)
+    assert judge(good.certificate, [], anchor).status is Status.TRUSTED
+    assert judge(bad.certificate, [], anchor).status is Status.UNTRUSTED
+
+
+def test_the_anchors_constraints_of_other_kinds_bind() -> None:
+    extension = x509.NameConstraints(None, [x509.DNSName("victim.org")])
+    anchor = ca("Constrained root", more=[(extension, True)])
+    names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), x509.DNSName("x.victim.org")])
+    assert judge(person(ALICE, anchor).certificate, [], anchor).status is Status.TRUSTED
+    bad = person(ALICE, anchor, names=names)
+    assert judge(bad.certificate, [], anchor).status is Status.UNTRUSTED
+
+
+def test_an_extension_that_stands_twice_is_refused() -> None:
+    leaf = person("a@b.example", ROOT)
+    outer = der.Reader(leaf.der).enter(der.SEQUENCE)
+    fields, parts = outer.enter(der.SEQUENCE), []
+    while fields.peek != 0xA3:
+        parts.append(fields.raw())
+    extensions = fields.enter(0xA3).enter(der.SEQUENCE)
+    first = extensions.raw()
+    doubled = der.explicit(3, der.sequence(first, first, extensions.rest()))
+    tbs = der.sequence(*parts, doubled)
+    signature = ROOT.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    changed = Certificate(der.sequence(tbs, outer.raw(), der.bit_string(signature)))
+    assert judge(changed, []).validity is Validity.MALFORMED
+
+
+def test_constraints_bind_the_whole_path_below() -> None:
+    issuer = constrained(["example.com"])
+    below = ca("Below", issuer)
+    extra = [issuer.certificate, below.certificate]
+    assert judge(person(ALICE, below).certificate, extra).status is Status.TRUSTED
+    assert judge(person("bob@victim.org", below).certificate, extra).status is Status.UNTRUSTED
