@@ -40,6 +40,7 @@ SCHEME_RFCS: Final[Mapping[SignatureKind, str]] = MappingProxyType(
     {
         SignatureKind.RSA_PKCS1: "3370, 5754",
         SignatureKind.RSA_PSS: "4056",
+        SignatureKind.RSA_PSS_SHAKE: "8702",
         SignatureKind.ECDSA: "5753, 5754",
         SignatureKind.DSA: "3370, 5754",
         SignatureKind.ED25519: "8419",
@@ -70,7 +71,7 @@ def ec_key(curve: ec.EllipticCurve) -> PublicKey:
 def key_of(kind: SignatureKind) -> PublicKey:
     """A key that no policy minds, of a kind that makes such signatures."""
     match kind:
-        case SignatureKind.RSA_PKCS1 | SignatureKind.RSA_PSS:
+        case SignatureKind.RSA_PKCS1 | SignatureKind.RSA_PSS | SignatureKind.RSA_PSS_SHAKE:
             return rsa_key(3072)
         case SignatureKind.ECDSA:
             return ec_key(ec.SECP256R1())
