@@ -15,35 +15,55 @@ from smimekit.errors import CmsError
 
 __all__ = [
     "AES128_CBC",
+    "AES128_CCM",
     "AES128_GCM",
     "AES128_WRAP",
     "AES192_CBC",
+    "AES192_CCM",
     "AES192_GCM",
     "AES192_WRAP",
     "AES256_CBC",
+    "AES256_CCM",
     "AES256_GCM",
     "AES256_WRAP",
+    "CEK_HKDF_SHA256",
+    "CHACHA20_POLY1305",
     "CONTENT_CIPHERS",
     "CURVES",
     "DES_EDE3_CBC",
     "DIGESTS",
     "DIGEST_BY_OID",
+    "ECDH_HKDF_SHA256",
+    "ECDH_HKDF_SHA384",
+    "ECDH_HKDF_SHA512",
     "ECDH_SCHEMES",
+    "ECDH_STD_SHA256",
+    "ECDH_STD_SHA384",
+    "ECDH_STD_SHA512",
     "EC_PUBLIC_KEY",
     "ED25519",
+    "HKDF_SHA256",
     "HMACS",
     "HMAC_SHA256",
+    "KDF3_SHA256",
+    "KEMS",
     "KEY_WRAPS",
     "MGF1",
+    "ML_KEM_512",
+    "ML_KEM_768",
+    "ML_KEM_1024",
     "PASSWORD_CIPHERS",
     "PBES2",
     "PBKDF2",
     "PBMAC1",
+    "PWRI_KEK",
     "RC2_CBC",
     "READ_ONLY_SCHEMES",
     "RSAES_OAEP",
     "RSASSA_PSS",
     "RSA_ENCRYPTION",
+    "RSA_KEM",
+    "RSA_KEM_SPKI",
     "RSA_PKCS1_SHA256",
     "RSA_PKCS1_SHA384",
     "RSA_PKCS1_SHA512",
@@ -56,19 +76,27 @@ __all__ = [
     "SHA384",
     "SHA512",
     "SIGNATURE_SCHEMES",
+    "X448",
+    "X25519",
     "AlgorithmIdentifier",
     "ContentCipher",
     "Curve",
     "Digest",
     "EcdhScheme",
+    "KdfKind",
+    "Kem",
+    "KeyDerivation",
     "KeyWrap",
     "Mode",
+    "MontgomeryCurve",
     "PasswordCipher",
+    "RsaKem",
     "RsaPadding",
     "SignatureKind",
     "SignatureScheme",
     "certificate_scheme",
     "ecdsa",
+    "key_derivation",
     "rsa_padding",
     "signature_scheme",
 ]
@@ -455,18 +483,34 @@ KEY_WRAPS: Final[Mapping[str, KeyWrap]] = MappingProxyType(
 # --- key agreement: RFC 5753 ---------------------------------------------------------------
 
 
+class KdfKind(StrEnum):
+    """How a key is derived from a shared secret."""
+
+    X963 = "x963"
+    """ANSI X9.63 (SEC 1, 3.6.1); ANSI X9.44 calls it KDF2."""
+    KDF3 = "kdf3"
+    """ANSI X9.44; the counter goes before the secret."""
+    HKDF = "hkdf"
+    """RFC 5869."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class EcdhScheme:
-    """dhSinglePass-stdDH and -cofactorDH with the X9.63 KDF (RFC 5753, 7.1.4)."""
+    """dhSinglePass-stdDH and -cofactorDH with a KDF (RFC 5753, 7.1.4; RFC 8418, 7)."""
 
     name: str
     oid: str
     digest: Digest
+    kdf: KdfKind = KdfKind.X963
 
 
 def _ecdh(kind: str, digest: Digest, oid: str) -> EcdhScheme:
     return EcdhScheme(f"ecdh-{kind}-{digest.name}", oid, digest)
+
+
+def _hkdf(digest: Digest, oid: str) -> EcdhScheme:
+    return EcdhScheme(f"ecdh-hkdf-{digest.name}", oid, digest, KdfKind.HKDF)
 
 
 # The curves that we agree over have cofactor 1: the cofactor and the standard primitive
@@ -474,6 +518,9 @@ def _ecdh(kind: str, digest: Digest, oid: str) -> EcdhScheme:
 ECDH_STD_SHA256: Final = _ecdh("std", SHA256, "1.3.132.1.11.1")
 ECDH_STD_SHA384: Final = _ecdh("std", SHA384, "1.3.132.1.11.2")
 ECDH_STD_SHA512: Final = _ecdh("std", SHA512, "1.3.132.1.11.3")
+ECDH_HKDF_SHA256: Final = _hkdf(SHA256, "1.2.840.113549.1.9.16.3.19")
+ECDH_HKDF_SHA384: Final = _hkdf(SHA384, "1.2.840.113549.1.9.16.3.20")
+ECDH_HKDF_SHA512: Final = _hkdf(SHA512, "1.2.840.113549.1.9.16.3.21")
 
 ECDH_SCHEMES: Final[Mapping[str, EcdhScheme]] = MappingProxyType(
     {
@@ -489,6 +536,9 @@ ECDH_SCHEMES: Final[Mapping[str, EcdhScheme]] = MappingProxyType(
             _ecdh("cofactor", SHA256, "1.3.132.1.14.1"),
             _ecdh("cofactor", SHA384, "1.3.132.1.14.2"),
             _ecdh("cofactor", SHA512, "1.3.132.1.14.3"),
+            ECDH_HKDF_SHA256,
+            ECDH_HKDF_SHA384,
+            ECDH_HKDF_SHA512,
         )
     }
 )
@@ -508,21 +558,127 @@ class Curve:
     digest: Digest
 
 
+_AT_128: Final = (ECDH_STD_SHA256, AES128_WRAP, SHA256)
+_AT_192: Final = (ECDH_STD_SHA384, AES256_WRAP, SHA384)
+_AT_256: Final = (ECDH_STD_SHA512, AES256_WRAP, SHA512)
+"""What goes well with a curve of this many bits of security."""
+
 CURVES: Final[Mapping[str, Curve]] = MappingProxyType(
     {
         row.pyca: row
         for row in (
-            Curve(
-                "P-256", "1.2.840.10045.3.1.7", "secp256r1", ECDH_STD_SHA256, AES128_WRAP, SHA256
-            ),
-            Curve("P-384", "1.3.132.0.34", "secp384r1", ECDH_STD_SHA384, AES256_WRAP, SHA384),
-            Curve("P-521", "1.3.132.0.35", "secp521r1", ECDH_STD_SHA512, AES256_WRAP, SHA512),
+            Curve("P-256", "1.2.840.10045.3.1.7", "secp256r1", *_AT_128),
+            Curve("P-384", "1.3.132.0.34", "secp384r1", *_AT_192),
+            Curve("P-521", "1.3.132.0.35", "secp521r1", *_AT_256),
+            # RFC 5639, 4.1. OpenSSL and BSI TR-03116 use them in S/MIME like the NIST ones.
+            Curve("brainpoolP256r1", "1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1", *_AT_128),
+            Curve("brainpoolP384r1", "1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1", *_AT_192),
+            Curve("brainpoolP512r1", "1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1", *_AT_256),
         )
     }
 )
 
 
-# --- content encryption: RFC 3370, 3565, 5084 ----------------------------------------------
+@final
+@dataclass(frozen=True, slots=True)
+class MontgomeryCurve:
+    """X25519 or X448 (RFC 8410, 3), with what goes well with it (RFC 8418)."""
+
+    name: str
+    oid: str
+    agreement: EcdhScheme
+    wrap: KeyWrap
+
+
+X25519: Final = MontgomeryCurve("X25519", "1.3.101.110", ECDH_HKDF_SHA256, AES128_WRAP)
+X448: Final = MontgomeryCurve("X448", "1.3.101.111", ECDH_HKDF_SHA512, AES256_WRAP)
+
+
+# --- key encapsulation: RFC 9629, 9690, 9936 -----------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Kem:
+    """A key encapsulation mechanism."""
+
+    name: str
+    oid: str
+    wrap: KeyWrap
+    """The least that its key-encryption keys are used with."""
+    supported: bool = True
+    """Does the primitives library compute it?"""
+
+
+ML_KEM_512: Final = Kem("ml-kem-512", "2.16.840.1.101.3.4.4.1", AES128_WRAP, supported=False)
+ML_KEM_768: Final = Kem("ml-kem-768", "2.16.840.1.101.3.4.4.2", AES256_WRAP)
+ML_KEM_1024: Final = Kem("ml-kem-1024", "2.16.840.1.101.3.4.4.3", AES256_WRAP)
+RSA_KEM: Final = Kem("rsa-kem", "1.0.18033.2.2.4", AES128_WRAP)
+
+KEMS: Final[Mapping[str, Kem]] = MappingProxyType(
+    {row.oid: row for row in (ML_KEM_512, ML_KEM_768, ML_KEM_1024, RSA_KEM)}
+)
+
+RSA_KEM_SPKI: Final = "1.2.840.113549.1.9.16.3.14"
+"""An RSA key for RSA-KEM only (RFC 9690, 2.3)."""
+
+_KDF2: Final = "1.3.133.16.840.9.44.1.1"
+_KDF3: Final = "1.3.133.16.840.9.44.1.2"
+_HKDF_DIGESTS: Final[Mapping[str, Digest]] = MappingProxyType(
+    {
+        "1.2.840.113549.1.9.16.3.28": SHA256,  # RFC 8619, 2
+        "1.2.840.113549.1.9.16.3.29": SHA384,
+        "1.2.840.113549.1.9.16.3.30": SHA512,
+    }
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KeyDerivation:
+    """How a KEM's shared secret becomes a key-encryption key (RFC 9629, 5)."""
+
+    kind: KdfKind
+    digest: Digest
+
+    @property
+    def identifier(self) -> AlgorithmIdentifier:
+        """As emitted; only HKDF and KDF3 are."""
+        if self.kind is KdfKind.KDF3:
+            return AlgorithmIdentifier(_KDF3, _digest_parameter(self.digest))
+        oids = {digest: oid for oid, digest in _HKDF_DIGESTS.items()}
+        return AlgorithmIdentifier(oids[self.digest])  # RFC 8619, 2: parameters absent
+
+
+HKDF_SHA256: Final = KeyDerivation(KdfKind.HKDF, SHA256)
+KDF3_SHA256: Final = KeyDerivation(KdfKind.KDF3, SHA256)
+
+
+def key_derivation(identifier: AlgorithmIdentifier) -> KeyDerivation | None:
+    """The KDF that an identifier names; None where it is not known."""
+    if identifier.oid in _HKDF_DIGESTS:
+        return KeyDerivation(KdfKind.HKDF, _HKDF_DIGESTS[identifier.oid])
+    kind = {_KDF2: KdfKind.X963, _KDF3: KdfKind.KDF3}.get(identifier.oid)
+    if kind is None or identifier.parameters is None:
+        return None
+    digest = _read_digest(der.Reader(identifier.parameters))
+    return None if digest is None else KeyDerivation(kind, digest)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RsaKem:
+    """RSA-KEM in place of padding: KDF3 with this digest derives both keys (RFC 9690)."""
+
+    digest: Digest = SHA256
+
+    @property
+    def name(self) -> str:
+        """The row's name, as on the command line."""
+        return f"rsa-kem-{self.digest.name}"
+
+
+# --- content encryption: RFC 3370, 3565, 5084, 8103, 9709 ----------------------------------
 
 
 class Mode(StrEnum):
@@ -530,6 +686,8 @@ class Mode(StrEnum):
 
     CBC = "cbc"
     GCM = "gcm"
+    CCM = "ccm"
+    CHACHA20 = "chacha20"
 
 
 @final
@@ -545,6 +703,8 @@ class ContentCipher:
     block: int
     """In bytes: what CBC pads to."""
     weak: bool = False
+    emitted: bool = True
+    """Do we write it, too?"""
 
     @property
     def authenticated(self) -> bool:
@@ -567,20 +727,38 @@ AES256_CBC: Final = ContentCipher("aes-256-cbc", "2.16.840.1.101.3.4.1.42", 32, 
 AES128_GCM: Final = ContentCipher("aes-128-gcm", "2.16.840.1.101.3.4.1.6", 16, Mode.GCM, 16)
 AES192_GCM: Final = ContentCipher("aes-192-gcm", "2.16.840.1.101.3.4.1.26", 24, Mode.GCM, 16)
 AES256_GCM: Final = ContentCipher("aes-256-gcm", "2.16.840.1.101.3.4.1.46", 32, Mode.GCM, 16)
-DES_EDE3_CBC: Final = ContentCipher(
-    "des-ede3-cbc", "1.2.840.113549.3.7", 24, Mode.CBC, 8, weak=True
+CHACHA20_POLY1305: Final = ContentCipher(
+    "chacha20-poly1305", "1.2.840.113549.1.9.16.3.18", 32, Mode.CHACHA20, 64
 )
-RC2_CBC: Final = ContentCipher("rc2-cbc", "1.2.840.113549.3.2", 16, Mode.CBC, 8, weak=True)
+
+
+def _ccm(bits: int, oid: str) -> ContentCipher:
+    # Read only: GCM does the same, faster, and more programs know it.
+    return ContentCipher(f"aes-{bits}-ccm", oid, bits // 8, Mode.CCM, 16, emitted=False)
+
+
+AES128_CCM: Final = _ccm(128, "2.16.840.1.101.3.4.1.7")
+AES192_CCM: Final = _ccm(192, "2.16.840.1.101.3.4.1.27")
+AES256_CCM: Final = _ccm(256, "2.16.840.1.101.3.4.1.47")
+DES_EDE3_CBC: Final = ContentCipher(
+    "des-ede3-cbc", "1.2.840.113549.3.7", 24, Mode.CBC, 8, weak=True, emitted=False
+)
+RC2_CBC: Final = ContentCipher(
+    "rc2-cbc", "1.2.840.113549.3.2", 16, Mode.CBC, 8, weak=True, emitted=False
+)
 
 CONTENT_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
     {
         row.oid: row
         for row in (
             AES128_CBC, AES192_CBC, AES256_CBC, AES128_GCM, AES192_GCM, AES256_GCM,
-            DES_EDE3_CBC, RC2_CBC,
+            CHACHA20_POLY1305, AES128_CCM, AES192_CCM, AES256_CCM, DES_EDE3_CBC, RC2_CBC,
         )
     }
 )  # fmt: skip
+
+CEK_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.31"
+"""In place of a content cipher: its parameters name it, and its key is derived (RFC 9709)."""
 
 
 # --- password-based encryption: RFC 7292, App. C; RFC 8018; RFC 9579 -----------------------
@@ -588,6 +766,8 @@ CONTENT_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
 PBES2: Final = "1.2.840.113549.1.5.13"
 PBKDF2: Final = "1.2.840.113549.1.5.12"
 PBMAC1: Final = "1.2.840.113549.1.5.14"
+PWRI_KEK: Final = "1.2.840.113549.1.9.16.3.9"
+"""Key wrap under a password (RFC 3211, 2.2); its parameters name a cipher in CBC mode."""
 
 HMACS: Final[Mapping[str, Digest]] = MappingProxyType(
     {

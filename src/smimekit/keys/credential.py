@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self, final
 
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    mlkem,
+    rsa,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from smimekit.certificate import Certificate, load_certificates
@@ -192,9 +201,9 @@ def may_sign(certificate: Certificate) -> bool:
 
 
 def may_encrypt(certificate: Certificate) -> bool:
-    """May somebody encrypt to it: keyEncipherment for RSA, keyAgreement for (EC)DH?"""
+    """May somebody encrypt to it: keyEncipherment for RSA and ML-KEM, keyAgreement for (EC)DH?"""
     match certificate.public_key:
-        case rsa.RSAPublicKey():
+        case rsa.RSAPublicKey() | mlkem.MLKEM768PublicKey() | mlkem.MLKEM1024PublicKey():
             needed = "keyEncipherment"
         case ec.EllipticCurvePublicKey() | x25519.X25519PublicKey() | x448.X448PublicKey():
             needed = "keyAgreement"

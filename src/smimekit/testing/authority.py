@@ -103,8 +103,9 @@ class FakeCA:
     ) -> Credential:
         """Somebody with these mail addresses, and a key for signing and for encryption.
 
-        `key` is "p256" (fast), "p384", "p521", "ed25519" (signs only), "x25519" (encrypts
-        only), "rsa-2048", "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
+        `key` is "p256" (fast), "p384", "p521", "brainpool-p256", "-p384", "-p512", "ed25519"
+        (signs only), "x25519", "x448", "ml-kem-768", "ml-kem-1024" (encrypt only), "rsa-2048",
+        "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
         """
         private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, profile)

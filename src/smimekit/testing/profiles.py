@@ -11,7 +11,14 @@ from typing import Final, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import (
+    ec,
+    ed25519,
+    mlkem,
+    rsa,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     CertificatePublicKeyTypes,
@@ -53,7 +60,27 @@ _CURVES: Final[Mapping[str, Callable[[], ec.EllipticCurve]]] = {
     "p256": ec.SECP256R1,
     "p384": ec.SECP384R1,
     "p521": ec.SECP521R1,
+    "brainpool-p256": ec.BrainpoolP256R1,
+    "brainpool-p384": ec.BrainpoolP384R1,
+    "brainpool-p512": ec.BrainpoolP512R1,
 }
+
+_GENERATORS: Final[Mapping[str, Callable[[], PrivateKeyTypes]]] = {
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "x25519": x25519.X25519PrivateKey.generate,
+    "x448": x448.X448PrivateKey.generate,
+    "ml-kem-768": mlkem.MLKEM768PrivateKey.generate,
+    "ml-kem-1024": mlkem.MLKEM1024PrivateKey.generate,
+}
+
+_AGREEING: Final = (ec.EllipticCurvePublicKey, x25519.X25519PublicKey, x448.X448PublicKey)
+_ENCIPHERED: Final = (rsa.RSAPublicKey, mlkem.MLKEM768PublicKey, mlkem.MLKEM1024PublicKey)
+_NEVER_SIGN: Final = (
+    x25519.X25519PublicKey,
+    x448.X448PublicKey,
+    mlkem.MLKEM768PublicKey,
+    mlkem.MLKEM1024PublicKey,
+)
 
 _ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 
@@ -75,18 +102,16 @@ class Profile:
 
 
 def new_key(kind: str) -> PrivateKeyTypes:
-    """A key of a kind: "p256", "p384", "p521", "ed25519", "x25519", "rsa-2048", ..."""
+    """A key of a kind: "p256", "brainpool-p256", "ed25519", "x25519", "ml-kem-768", "rsa-2048"."""
     if kind in _CURVES:
         return ec.generate_private_key(_CURVES[kind]())
-    if kind == "ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    if kind == "x25519":
-        return x25519.X25519PrivateKey.generate()
+    if kind in _GENERATORS:
+        return _GENERATORS[kind]()
     family, _, bits = kind.partition("-")
     if family == "rsa" and bits in {"1024", "2048", "3072", "4096"}:
         return rsa.generate_private_key(65537, int(bits))
     raise UsageError(
-        f"There are no keys of kind {kind!r}: p256, p384, p521, ed25519, x25519, or rsa-2048.",
+        f"There are no keys of kind {kind!r}: {', '.join((*_CURVES, *_GENERATORS))}, or rsa-2048.",
         code="usage.key-kind",
     )
 
@@ -96,12 +121,12 @@ def _key_usage(purpose: str, key: CertificatePublicKeyTypes) -> x509.KeyUsage:
     if purpose == AUTHORITY:
         return _usage("key_cert_sign", "crl_sign")
     bits = []
-    if purpose in {SIGN, BOTH} and not isinstance(key, x25519.X25519PublicKey):
+    if purpose in {SIGN, BOTH} and not isinstance(key, _NEVER_SIGN):
         bits.append("digital_signature")
     if purpose in {ENCRYPT, BOTH}:
-        if isinstance(key, rsa.RSAPublicKey):
+        if isinstance(key, _ENCIPHERED):
             bits.append("key_encipherment")
-        elif isinstance(key, ec.EllipticCurvePublicKey | x25519.X25519PublicKey):
+        elif isinstance(key, _AGREEING):
             bits.append("key_agreement")
     if not bits:
         raise UsageError(f"A key of this kind cannot {purpose}.", code="usage.key-kind")
