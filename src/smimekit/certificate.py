@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from smimekit import der
-from smimekit.algorithms import KEMS, AlgorithmIdentifier, certificate_scheme
+from smimekit.algorithms import KEMS, AlgorithmIdentifier, certificate_scheme, key_allows
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.primitives import PublicKey, key_name, load_public_key, verify
 
@@ -205,12 +205,17 @@ class Certificate:
         return _unsupported(self.spki) or key_name(self.public_key)
 
     @cached_property
-    def key_algorithm(self) -> str:
-        """The OID of the subjectPublicKeyInfo's algorithm."""
+    def key_identifier(self) -> AlgorithmIdentifier:
+        """The subjectPublicKeyInfo's algorithm, which may restrict what the key is for."""
         try:
-            return der.Reader(self.spki).enter(der.SEQUENCE).enter(der.SEQUENCE).oid()
+            return AlgorithmIdentifier.read(der.Reader(self.spki).enter(der.SEQUENCE))
         except (CmsError, LimitExceeded) as error:
             raise _malformed() from error
+
+    @property
+    def key_algorithm(self) -> str:
+        """The OID of the subjectPublicKeyInfo's algorithm."""
+        return self.key_identifier.oid
 
     def signed_by(self, other: "Certificate") -> bool:
         """Does the key of `other` verify the signature on this certificate? Never raises.
@@ -221,10 +226,12 @@ class Certificate:
             return False
         try:
             scheme = certificate_scheme(AlgorithmIdentifier.read(der.Reader(self._algorithm)))
+            if scheme is None or not key_allows(other.key_identifier, scheme):
+                return False
             key = other.public_key
         except (CmsError, LimitExceeded, CertificateError):
             return False
-        return scheme is not None and verify(key, scheme, self._signature, self._tbs)
+        return verify(key, scheme, self._signature, self._tbs)
 
     # --- for people -----------------------------------------------------------------------
 

@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 
 from smimekit.algorithms import (
     AES256_CBC,
     AES256_GCM,
     CURVES,
+    ED448,
     ED25519,
+    ML_DSA_44,
+    ML_DSA_65,
+    ML_DSA_87,
     RSA_PKCS1_SHA256,
     RSA_PSS_SHA256,
     SHA256,
+    SHA384,
+    SHA512,
     ContentCipher,
     RsaPadding,
     SignatureScheme,
@@ -125,12 +131,30 @@ class Policy:
             raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
         if isinstance(key, rsa.RSAPublicKey):
             return self.rsa_signature
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            curve = CURVES.get(key.curve.name)
-            return ecdsa(curve.digest if curve else SHA256)
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            return ED25519
+        match key:
+            case ec.EllipticCurvePublicKey():
+                return _ecdsa_for(key)
+            case ed25519.Ed25519PublicKey():
+                return ED25519
+            case ed448.Ed448PublicKey():
+                return ED448
+            case mldsa.MLDSA44PublicKey():
+                return ML_DSA_44
+            case mldsa.MLDSA65PublicKey():
+                return ML_DSA_65
+            case mldsa.MLDSA87PublicKey():
+                return ML_DSA_87
         raise UsageError(f"A key of kind {key_name(key)} cannot sign.", code="usage.scheme")
+
+
+def _ecdsa_for(key: ec.EllipticCurvePublicKey) -> SignatureScheme:
+    """ECDSA with the digest that is as strong as the curve (RFC 5753, 8)."""
+    curve = CURVES.get(key.curve.name)
+    if curve is not None:
+        return ecdsa(curve.digest)
+    if key.key_size <= 256:
+        return ecdsa(SHA256)
+    return ecdsa(SHA384 if key.key_size <= 384 else SHA512)
 
 
 Policy.INTEROP = Policy(

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import (
     ec,
     ed448,
     ed25519,
+    mldsa,
+    mlkem,
     padding,
     rsa,
     x448,
@@ -36,9 +38,11 @@ from smimekit.algorithms import (
     SignatureScheme,
 )
 from smimekit.errors import DecryptionError, UsageError
+from smimekit.pss_shake import verify_pss_shake
 
 __all__ = [
     "PublicKey",
+    "digest",
     "digester",
     "hash_algorithm",
     "key_name",
@@ -66,9 +70,13 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
+    "sha3-224": hashes.SHA3_224(),
     "sha3-256": hashes.SHA3_256(),
     "sha3-384": hashes.SHA3_384(),
     "sha3-512": hashes.SHA3_512(),
+    "shake128": hashes.SHAKE128(32),
+    "shake256": hashes.SHAKE256(64),
+    "shake256-len": hashes.SHAKE256(64),
 }
 
 
@@ -99,6 +107,22 @@ def digester(digest: Digest) -> hashes.Hash:
     return hashes.Hash(_HASHES[digest.name])
 
 
+def digest(row: Digest, data: bytes) -> bytes:
+    """The digest of data that are at hand."""
+    running = digester(row)
+    running.update(data)
+    return running.finalize()
+
+
+_LATTICE: Final[dict[type[object], str]] = {
+    mldsa.MLDSA44PublicKey: "ML-DSA-44",
+    mldsa.MLDSA65PublicKey: "ML-DSA-65",
+    mldsa.MLDSA87PublicKey: "ML-DSA-87",
+    mlkem.MLKEM768PublicKey: "ML-KEM-768",
+    mlkem.MLKEM1024PublicKey: "ML-KEM-1024",
+}
+
+
 def key_name(key: PublicKey) -> str:
     """Kind and size of a key for people."""
     if isinstance(key, rsa.RSAPublicKey):
@@ -108,8 +132,10 @@ def key_name(key: PublicKey) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         curve = CURVES.get(key.curve.name)
         return f"EC {curve.name if curve else key.curve.name}"
-    name = type(key).__name__.lstrip("_").removesuffix("PublicKey")
-    return name.replace("MLKEM", "ML-KEM-")
+    for kind, name in _LATTICE.items():
+        if isinstance(key, kind):
+            return name
+    return type(key).__name__.lstrip("_").removesuffix("PublicKey")
 
 
 def key_size(key: PublicKey) -> int:
@@ -129,37 +155,45 @@ def _pss(scheme: SignatureScheme) -> padding.PSS:
 
 def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> bool:
     """Is `signature` one of `data` under `key`? False too where key and scheme do not fit."""
-    return _verify(key, scheme, signature, data, _HASHES[scheme.digest.name])
-
-
-def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, digest: bytes) -> bool:
-    """The same for data of which only the digest is at hand; never for EdDSA."""
-    if len(digest) != scheme.digest.size:
-        return False
-    return _verify(key, scheme, signature, digest, Prehashed(_HASHES[scheme.digest.name]))
-
-
-def _verify(
-    key: PublicKey,
-    scheme: SignatureScheme,
-    signature: bytes,
-    data: bytes,
-    hashed: hashes.HashAlgorithm | Prehashed,
-) -> bool:
+    if not scheme.kind.pure:
+        return verify_digest(key, scheme, signature, digest(scheme.digest, data))
     try:
         match scheme.kind, key:
-            case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
-                key.verify(signature, data, padding.PKCS1v15(), hashed)
-            case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
-                key.verify(signature, data, _pss(scheme), hashed)
-            case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
-                key.verify(signature, data, ec.ECDSA(hashed))
-            case SignatureKind.DSA, dsa.DSAPublicKey():
-                key.verify(signature, data, hashed)
             case SignatureKind.ED25519, ed25519.Ed25519PublicKey():
                 key.verify(signature, data)
             case SignatureKind.ED448, ed448.Ed448PublicKey():
                 key.verify(signature, data)
+            case SignatureKind.ML_DSA_44, mldsa.MLDSA44PublicKey():
+                key.verify(signature, data)
+            case SignatureKind.ML_DSA_65, mldsa.MLDSA65PublicKey():
+                key.verify(signature, data)
+            case SignatureKind.ML_DSA_87, mldsa.MLDSA87PublicKey():
+                key.verify(signature, data)
+            case _:
+                return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, value: bytes) -> bool:
+    """The same for data of which only the digest is at hand; False for what signs data whole."""
+    if len(value) != scheme.digest.size:
+        return False
+    hashed = Prehashed(_HASHES[scheme.digest.name])
+    try:
+        match scheme.kind, key:
+            case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
+                key.verify(signature, value, padding.PKCS1v15(), hashed)
+            case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
+                key.verify(signature, value, _pss(scheme), hashed)
+            case SignatureKind.RSA_PSS_SHAKE, rsa.RSAPublicKey():
+                numbers = key.public_numbers()
+                return verify_pss_shake(numbers.n, numbers.e, signature, value)
+            case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
+                key.verify(signature, value, ec.ECDSA(hashed))
+            case SignatureKind.DSA, dsa.DSAPublicKey():
+                key.verify(signature, value, hashed)
             case _:
                 return False
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
@@ -179,6 +213,14 @@ def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
         case SignatureKind.ECDSA, ec.EllipticCurvePrivateKey():
             return key.sign(data, ec.ECDSA(hashed))
         case SignatureKind.ED25519, ed25519.Ed25519PrivateKey():
+            return key.sign(data)
+        case SignatureKind.ED448, ed448.Ed448PrivateKey():
+            return key.sign(data)
+        case SignatureKind.ML_DSA_44, mldsa.MLDSA44PrivateKey():
+            return key.sign(data)
+        case SignatureKind.ML_DSA_65, mldsa.MLDSA65PrivateKey():
+            return key.sign(data)
+        case SignatureKind.ML_DSA_87, mldsa.MLDSA87PrivateKey():
             return key.sign(data)
         case _:
             name = key_name(key.public_key())

@@ -94,7 +94,7 @@ class Span:
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, counted from this span's own start."""
-        return self.source.read(self.start + start, min(self.start + end, self.end))
+        return self.slice(start, end).bytes()
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """All of it in order, `size` bytes at a time."""

@@ -99,7 +99,7 @@ def test_chunks_of_any_sizes(sizes: Any, form: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 1 << 16])
 def test_cut_off_anywhere(size: Any) -> None:
-    for data, _ in forms():
+    for data, _ in list(forms())[:: 6 if size == 1 else 1]:
         for end in range(len(data)):
             found = code_of(partial(walk, ber(data[:end], size)))
             assert found in {"cms.truncated", "cms.malformed"}, end

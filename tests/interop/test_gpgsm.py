@@ -141,7 +141,7 @@ def test_untrusted_root(gpgsm: Gpgsm, trust: Trust) -> None:
 def test_gpgsm_decrypts(
     gpgsm: Gpgsm, people: People, cipher: rows.ContentCipher, first: str
 ) -> None:
-    """Ours, with its key second."""
+    """Ours, with its key second, or first: the SET of recipients is in the order of DER."""
     to = [people(first).certificate, people("bob rsa-2048").certificate]
     assert gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, to, cipher=cipher))) == ENTITY
 

@@ -150,6 +150,7 @@ FORMS = {
     "opaque BER": ("-nodetach", "-stream"),
     "opaque BER, no attributes": ("-nodetach", "-indef", "-noattr"),
     "opaque BER key id": ("-nodetach", "-indef", "-keyid"),
+    "receipt wanted": ("-receipt_request_all", "-receipt_request_to", "alice@example.org"),
     "crlf": ("-crlfeol",),
 }
 
@@ -341,6 +342,14 @@ def test_untrusted_root(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
         smimekit.verify(openssl.sign(ENTITY, stranger, *FROM), trust)
     with pytest.raises(Refused, match="certificate verify error"):
         openssl.verify(smimekit.sign(MAIL, stranger), ca.certificate)
+
+
+def test_another_sender(openssl: OpenSsl, people: People, trust: Trust) -> None:
+    """OpenSSL verifies it: it does not look at From."""
+    message = openssl.sign(ENTITY, people("alice"), "-from", "mallory@example.org")
+    with pytest.raises(smimekit.WrongSender):
+        smimekit.verify(message, trust)
+    assert smimekit.verify(message, trust, expect="alice@example.org").bytes() == ENTITY
 
 
 def test_expired_signer(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:

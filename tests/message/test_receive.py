@@ -166,7 +166,7 @@ def test_a_plain_mail_is_its_own_payload() -> None:
         smimekit.verify(draft(), trust())
     with pytest.raises(smimekit.InsufficientProtection) as error:
         smimekit.decrypt(draft(), [bob()])
-    assert error.value.code == "not-encrypted"
+    assert error.value.code == "insufficient-protection.not-encrypted"
 
 
 # --- layers --------------------------------------------------------------------------------

@@ -183,11 +183,11 @@ def _kek(
 def open_agreement(recipient: KeyAgreeRecipient, encrypted: bytes, key: PrivateKey) -> bytes:
     """The key that `encrypted`, one of the recipient's, holds for this key; DecryptionError."""
     scheme = ECDH_SCHEMES.get(recipient.algorithm.oid)
-    # RFC 5753, 7.2: keyInfo is the identifier of the key wrap. Its octets go into the KDF as
-    # they were received: senders differ in whether they write its NULL.
-    wrap_identifier = recipient.algorithm.parameters
-    if scheme is None or wrap_identifier is None:
+    if scheme is None or recipient.algorithm.parameters is None:
         raise DecryptionError
+    # RFC 5753, 7.2: keyInfo is the identifier of the key wrap, and the KDF takes its DER. It
+    # is taken from the message: senders differ in whether they write its NULL.
+    wrap_identifier = der.to_der(recipient.algorithm.parameters)
     wrap = read_wrap(wrap_identifier)
     secret = key.exchange(_peer(recipient, key.public_key))
     if is_zero(secret):  # RFC 8418, 2: whatever the key thinks of it

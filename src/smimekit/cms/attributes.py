@@ -194,6 +194,7 @@ class AlgorithmProtection:
         signature = None
         if inside.peek == 0xA1:
             signature = AlgorithmIdentifier.read(inside, 0xA1)
+        inside.finish()  # one of signature and MAC, of which a signer has none
         return cls(digest, signature)
 
 

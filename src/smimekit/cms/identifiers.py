@@ -36,7 +36,9 @@ class IssuerAndSerialNumber:
 
     def matches(self, certificate: Certificate) -> bool:
         """Is `certificate` the one that is named?"""
-        return self.serial == certificate.serial and self.issuer == certificate.issuer
+        return self.serial == certificate.serial and (
+            self.issuer == certificate.issuer or _normal(self.issuer) == certificate.issuer
+        )
 
     def encode(self) -> bytes:
         """The DER."""
@@ -80,6 +82,14 @@ class SubjectKeyIdentifier:
 
     def __str__(self) -> str:
         return f"key {self.value.hex()}"
+
+
+def _normal(name: bytes) -> bytes | None:
+    """A name in DER: senders of BER may write it with indefinite lengths, like the rest."""
+    try:
+        return der.to_der(name)
+    except (CmsError, LimitExceeded):
+        return None
 
 
 def _computed_key_id(certificate: Certificate) -> bytes:

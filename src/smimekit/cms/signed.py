@@ -11,7 +11,7 @@ from typing import final
 from cryptography.hazmat.primitives import hashes
 
 from smimekit import der
-from smimekit.algorithms import DIGEST_BY_OID, AlgorithmIdentifier, Digest
+from smimekit.algorithms import AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
 from smimekit.cms.content import (
@@ -32,8 +32,10 @@ __all__ = [
     "Digests",
     "SignedData",
     "SignerInfo",
+    "add_unsigned",
     "certs_only",
     "read_signed_data",
+    "read_signer_info",
     "reject_detached_content",
     "signed_data",
     "signed_data_stream",
@@ -120,7 +122,7 @@ def read_signed_data(
     reader.enter(der.SEQUENCE)
     reader.value(der.INTEGER)
     announced = _read_algorithms(reader.reader(der.SET), limits)
-    rows = {row: None for each in announced if (row := DIGEST_BY_OID.get(each.oid))}
+    rows = {row: None for each in announced if (row := _announced_row(each))}
     digests = Digests(rows, into.chunks)
 
     def passing(chunk: bytes) -> None:
@@ -131,7 +133,7 @@ def read_signed_data(
     certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
     revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
     signers = tuple(
-        _read_signer(raw, limits)
+        read_signer_info(raw, limits=limits)
         for raw in _members(reader.reader(der.SET), limits.signers, "limit.signers")
     )
     reader.leave()
@@ -159,6 +161,13 @@ def _read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdent
     return tuple(found)
 
 
+def _announced_row(identifier: AlgorithmIdentifier) -> Digest | None:
+    try:
+        return digest_row(identifier)
+    except CmsError:
+        return None  # an announcement is a hint; what a signer names is checked where it counts
+
+
 def _choices(reader: BerReader, tag: int, most: int, code: str) -> tuple[bytes, ...]:
     if reader.peek() != tag:
         return ()
@@ -180,7 +189,8 @@ def _other_revocation(raw: bytes) -> tuple[str, bytes]:
     return inside.oid(), inside.rest()
 
 
-def _read_signer(raw: bytes, limits: Limits) -> SignerInfo:
+def read_signer_info(raw: bytes, *, limits: Limits) -> SignerInfo:
+    """A SignerInfo; CmsError or LimitExceeded where it is none."""
     outer = der.Reader(raw)
     inside = outer.enter(der.SEQUENCE)
     version = inside.integer()
@@ -191,6 +201,7 @@ def _read_signer(raw: bytes, limits: Limits) -> SignerInfo:
     signature = inside.octets()
     unsigned = _optional_attributes(inside, 0xA1, limits)
     inside.finish()
+    outer.finish()
     return SignerInfo(
         version, sid, digest_algorithm, signed, signature_algorithm, signature, unsigned
     )
@@ -206,7 +217,7 @@ def _optional_attributes(reader: der.Reader, tag: int, limits: Limits) -> Attrib
 def signer_info(
     sid: CertificateId,
     digest: AlgorithmIdentifier,
-    signed_attributes: bytes,
+    signed_attributes: bytes | None,
     signature_algorithm: AlgorithmIdentifier,
     signature: bytes,
 ) -> bytes:
@@ -216,10 +227,30 @@ def signer_info(
         der.integer(version),
         sid.encode(),
         digest.encode(),
-        b"\xa0" + signed_attributes[1:],
+        b"" if signed_attributes is None else b"\xa0" + signed_attributes[1:],
         signature_algorithm.encode(),
         der.octet_string(signature),
     )
+
+
+def add_unsigned(info: bytes, *attributes: bytes) -> bytes:
+    """The SignerInfo with more unsigned attributes: nobody vouches for them, or themselves.
+
+    What is signed stays as it is, to the octet. CmsError where `info` is no SignerInfo.
+    """
+    if not attributes:
+        return info
+    inside = der.Reader(info).enter(der.SEQUENCE)
+    values: list[bytes] = []
+    while inside.more and inside.peek != 0xA1:
+        values.append(inside.raw())
+    found = list(attributes)
+    if inside.more:
+        before = inside.enter(0xA1)
+        while before.more:
+            found.append(before.raw())
+    inside.finish()
+    return der.sequence(*values, der.set_of(found, 0xA1))
 
 
 def _version(content_type: str, signer_infos: Iterable[bytes]) -> bytes:

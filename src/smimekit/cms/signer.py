@@ -15,8 +15,10 @@ from smimekit.algorithms import (
     DIGEST_BY_OID,
     AlgorithmIdentifier,
     Digest,
-    SignatureKind,
     SignatureScheme,
+    digest_row,
+    key_allows,
+    pure_scheme,
     signature_scheme,
 )
 from smimekit.certificate import Certificate
@@ -30,7 +32,7 @@ from smimekit.limits import Limits
 from smimekit.primitives import PublicKey, digester, verify, verify_digest
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Check", "Integrity", "check_signer", "find_certificate", "sign_content"]
+__all__ = ["Check", "Integrity", "check_signer", "find_certificate", "sign_bare", "sign_content"]
 
 
 class Integrity(StrEnum):
@@ -64,7 +66,8 @@ class Check:
 
 _CONFUSABLE_BYTES: Final = 16 << 20
 """As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
-_EDDSA_BYTES: Final = 1 << 26
+_EDDSA_BYTES: Final = 1 << 22
+"""Content without signed attributes: each EdDSA signer costs two passes over it."""
 
 
 def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:
@@ -73,37 +76,66 @@ def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certifi
 
 
 def check_signer(
-    signer: SignerInfo, certificate: Certificate, content_type: str, digests: Digests
+    signer: SignerInfo, certificate: Certificate, content_type: str | None, digests: Digests
 ) -> Check:
-    """Check one signature over content that has passed. Never raises for what it is given."""
+    """Check one signature over content that has passed. Never raises for what it is given.
+
+    `content_type` is None for a countersignature, which signs what has none.
+    """
     try:
-        return _check(signer, certificate, content_type, digests)
+        scheme = _scheme_of(signer)
+        return _check(signer, scheme, certificate, content_type, digests)
+    except _UnsupportedError as error:
+        return Check(Integrity.UNSUPPORTED, str(error))
     except (CmsError, LimitExceeded) as error:
         return Check(Integrity.MALFORMED, str(error))
 
 
-def _check(
-    signer: SignerInfo, certificate: Certificate, content_type: str, digests: Digests
-) -> Check:
-    digest = DIGEST_BY_OID.get(signer.digest_algorithm.oid)
+class _UnsupportedError(Exception):
+    """An algorithm that is not known; its message says which, in a few words."""
+
+
+def _scheme_of(signer: SignerInfo) -> SignatureScheme:
+    """The signature algorithm, once the digest that goes with it is known."""
+    if signer.signed_attributes is None:
+        pure = pure_scheme(signer.signature_algorithm)
+        if pure is not None:
+            # RFC 9882, 3.3: digestAlgorithm is ignored. RFC 8419, 3.2 knows one value only.
+            return pure.bare
+    digest = digest_row(signer.digest_algorithm)
     if digest is None:
         name = signer.digest_algorithm.oid
-        return Check(Integrity.UNSUPPORTED, f"the digest {name} is not supported")
+        raise _UnsupportedError(f"the digest {name} is not supported")
     scheme = signature_scheme(signer.signature_algorithm, digest)
     if scheme is None:
         name = signer.signature_algorithm.oid
-        return Check(Integrity.UNSUPPORTED, f"the signature algorithm {name} is not supported")
+        raise _UnsupportedError(
+            f"the signature algorithm {name}, or a parameter of it, is not supported"
+        )
+    return scheme
+
+
+def _check(
+    signer: SignerInfo,
+    scheme: SignatureScheme,
+    certificate: Certificate,
+    content_type: str | None,
+    digests: Digests,
+) -> Check:
     try:
-        key = certificate.public_key
+        key, restriction = certificate.public_key, certificate.key_identifier
     except CertificateError as error:
         return Check(Integrity.UNSUPPORTED, str(error), scheme)
+    if not key_allows(restriction, scheme):
+        reason = "the signer's key is restricted to another signature algorithm (RFC 4055)"
+        return Check(Integrity.BAD_SIGNATURE, reason, scheme)
     if signer.signed_attributes is None:
         return _check_content(signer, key, scheme, content_type, digests)
     _check_rules(signer, signer.signed_attributes, certificate, content_type)
     expected = signer.signed_attributes.message_digest
     if expected is None:
         raise CmsError("The signer's messageDigest is missing.", code="cms.attributes")
-    if not compare_digest(expected, digests.value(digest)):
+    if not compare_digest(expected, digests.value(scheme.digest)):
         reason = "the content is not what was signed"
         return Check(Integrity.CONTENT_CHANGED, reason, scheme)
     return _check_attributes(signer.signed_attributes, signer.signature, key, scheme)
@@ -124,12 +156,17 @@ def _check_attributes(
 
 
 def _check_rules(
-    signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str
+    signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str | None
 ) -> None:
     """What the signed attributes must say; CmsError where they say something else."""
     if attributes.content_type != content_type:
         raise CmsError(
             "The signer signed content of another type (RFC 5652, 11.1).", code="cms.content-type"
+        )
+    if attributes.values(attrs.COUNTERSIGNATURE):
+        raise CmsError(
+            "A countersignature stands among the signed attributes (RFC 5652, 11.4).",
+            code="cms.attributes",
         )
     _ = attributes.signing_time  # once, and a time
     _check_algorithm_protection(signer, attributes)
@@ -182,11 +219,11 @@ def _check_content(
     signer: SignerInfo,
     key: PublicKey,
     scheme: SignatureScheme,
-    content_type: str,
+    content_type: str | None,
     digests: Digests,
 ) -> Check:
     """A signature without signed attributes covers the content itself."""
-    if content_type != DATA:
+    if content_type not in {DATA, None}:
         raise CmsError(
             "Signed attributes are missing, which only plain data may do without (RFC 5652, 5.3).",
             code="cms.attributes",
@@ -197,7 +234,7 @@ def _check_content(
             "have been put to new use.",
             code="cms.attribute-confusion",
         )
-    if scheme.kind in {SignatureKind.ED25519, SignatureKind.ED448}:
+    if scheme.kind.pure:
         good = verify(key, scheme, signer.signature, _whole(digests.content()))
     else:
         good = verify_digest(key, scheme, signer.signature, digests.value(scheme.digest))
@@ -207,13 +244,14 @@ def _check_content(
 
 
 def _whole(content: Iterable[bytes]) -> bytes:
-    """All of the content: EdDSA needs it twice (RFC 8032, 5.1.6), so it has a bound."""
+    """All of the content: what signs data themselves needs them at once, so they have a bound."""
     found = bytearray()
     for chunk in content:
         found += chunk
         if len(found) > _EDDSA_BYTES:
             raise LimitExceeded(
-                "The content is too large for a signature of this kind.", code="limit.eddsa-bytes"
+                "The content is too large for a signature of this kind.",
+                code="limit.eddsa-bytes",
             )
     return bytes(found)
 
@@ -232,6 +270,9 @@ def _looks_like_attributes(content: Iterable[bytes]) -> bool:
     return attrs.MESSAGE_DIGEST in names or attrs.CONTENT_TYPE in names
 
 
+# --- writing -------------------------------------------------------------------------------
+
+
 def sign_content(
     certificate: Certificate,
     key: PrivateKey,
@@ -239,24 +280,36 @@ def sign_content(
     digest_of: Callable[[Digest], bytes],
     extra: Sequence[bytes],
     *,
-    content_type: str = DATA,
+    content_type: str | None = DATA,
 ) -> bytes:
     """A SignerInfo over content of this digest.
 
     contentType, messageDigest, signingCertificateV2 (RFC 5035) and CMSAlgorithmProtection
-    (RFC 6211) are always signed; `extra` holds more attributes, encoded.
+    (RFC 6211) are always signed; `extra` holds more attributes, encoded. What is
+    countersigned has no `content_type`: None. `cms.signed.add_unsigned` adds to the result.
     """
     digest = scheme.digest.identifier
-    signed = der.set_of(
-        (
-            attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)),
-            attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(digest_of(scheme.digest))),
-            attrs.signing_certificate_v2(
-                certificate.der, certificate.issuer, certificate.serial_bytes
-            ),
-            attrs.algorithm_protection(digest, scheme.identifier),
-            *extra,
-        )
-    )
+    attributes = [
+        attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(digest_of(scheme.digest))),
+        attrs.signing_certificate_v2(certificate.der, certificate.issuer, certificate.serial_bytes),
+        attrs.algorithm_protection(digest, scheme.identifier),
+        *extra,
+    ]
+    if content_type is not None:
+        attributes.append(attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)))
+    signed = der.set_of(attributes)
     sid = IssuerAndSerialNumber.of(certificate)
     return signer_info(sid, digest, signed, scheme.identifier, key.sign(signed, scheme))
+
+
+def sign_bare(
+    certificate: Certificate, key: PrivateKey, scheme: SignatureScheme, content: bytes
+) -> bytes:
+    """A SignerInfo without signed attributes, over plain data (RFC 5652, 5.3).
+
+    It binds neither the certificate nor the algorithms: for peers that ask for nothing else.
+    """
+    scheme = scheme.bare
+    sid = IssuerAndSerialNumber.of(certificate)
+    signature = key.sign(content, scheme)
+    return signer_info(sid, scheme.digest.identifier, None, scheme.identifier, signature)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import (
     ec,
     ed448,
     ed25519,
+    mldsa,
     mlkem,
     rsa,
     x448,
@@ -195,6 +196,7 @@ def may_sign(certificate: Certificate) -> bool:
     kinds = (
         rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey
         | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+        | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
     )  # fmt: skip
     usage = certificate.key_usage
     return isinstance(certificate.public_key, kinds) and (usage is None or bool(usage & _SIGNS))

@@ -21,6 +21,7 @@ from smimekit import der, primitives
 from smimekit.algorithms import AlgorithmIdentifier, RsaPadding, SignatureScheme
 from smimekit.errors import CmsError, DecryptionError, UsageError
 from smimekit.keys.failures import malformed, no_key, unsupported, wrong_password
+from smimekit.keys.mldsa import load_ml_dsa
 from smimekit.keys.passwords import Budget, Passphrase
 from smimekit.keys.pbe import decrypt
 from smimekit.keys.pem import PemBlock, is_pem, pem_blocks
@@ -42,7 +43,7 @@ _AGREEING: Final = (ec.EllipticCurvePrivateKey, x25519.X25519PrivateKey, x448.X4
 class SoftwareKey:
     """A private key of the `cryptography` package as a `PrivateKey`.
 
-    Signs with RSA, ECDSA and Ed25519; decrypts with RSA; agrees with EC, X25519 and X448
+    Signs with RSA, ECDSA, EdDSA and ML-DSA; decrypts with RSA; agrees with EC, X25519 and X448
     keys; decapsulates with ML-KEM and RSA keys. Safe to use from several threads; cannot be
     pickled.
     """
@@ -182,6 +183,9 @@ def load_pkcs8(data: bytes) -> SoftwareKey:
     """A key from unencrypted DER: PKCS #8, PKCS #1 or SEC 1; raises KeyFileError."""
     if len(data) > _KEY_BYTES:
         raise malformed("the key in it is too large")
+    lattice = load_ml_dsa(data)
+    if lattice is not None:
+        return SoftwareKey(lattice)
     try:
         return SoftwareKey(load_der_private_key(data, None))
     except UnsupportedAlgorithm:

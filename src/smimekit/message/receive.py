@@ -15,7 +15,7 @@ from smimekit.certificate import Certificate
 from smimekit.cms import content as types
 from smimekit.cms.ber import BerReader
 from smimekit.cms.compressed import read_compressed_data
-from smimekit.cms.content import content_type_name, enter_content
+from smimekit.cms.content import enter_content
 from smimekit.cms.enveloped import EnvelopedReader
 from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import read_signed_data, reject_detached_content
@@ -32,7 +32,7 @@ from smimekit.errors import (
 )
 from smimekit.keys import Decryptor
 from smimekit.message.identity import Claim, claim_of
-from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureForm, Signed
+from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
     ClearSigned,
@@ -105,7 +105,7 @@ def open_message(
             claims = ((expect,),)
         return Opened(
             envelope=tuple(_identified(layer, claims) for layer in layers),
-            errant=() if payload is None else find_errant(payload, limits=policy.limits),
+            errant=_errant(payload, job.unread, policy),
             content=payload,
             closing=closing.pop_all(),
         )
@@ -117,6 +117,12 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
         if all(isinstance(each, Decryptor) for each in found):
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
+
+
+def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
+    if unread is not None:
+        return (Errant("cms", unread),)
+    return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
 def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
@@ -177,6 +183,8 @@ class _Opening:
     judge: Judge
     closing: ExitStack
     content: Span | None
+    unread: Span | None = None
+    """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -189,6 +197,9 @@ class _Opening:
             if len(layers) == self.judge.policy.limits.layers:
                 raise LimitExceeded("A message has too many layers.", code="limit.layers")
             layer = self._open(found)
+            if layer is None:
+                self.unread = payload
+                break
             layers.append(layer)
             payload = layer.content
             if payload is None or _ends(layer):
@@ -249,7 +260,8 @@ class _Opening:
     def _spool(self) -> Spool:
         return self.closing.enter_context(_new_spool(self.judge.policy))
 
-    def _open(self, found: ClearSigned | Opaque) -> Layer:
+    def _open(self, found: ClearSigned | Opaque) -> Layer | None:
+        """One layer; None for CMS of a type that is none."""
         if isinstance(found, ClearSigned):
             return self._clear_signed(found)
         reader, content_type = self._begin(found)
@@ -261,10 +273,7 @@ class _Opening:
                 return self._encrypted(found)
             case types.COMPRESSED_DATA:
                 return self._compressed(reader)
-        raise CmsError(
-            f"CMS content of type {content_type_name(content_type)} is not supported.",
-            code="cms.content-type-unsupported",
-        )
+        return None
 
     def _begin(self, found: ClearSigned | Opaque) -> tuple[BerReader, str]:
         reader = BerReader(found.cms(), limits=self.judge.policy.limits)

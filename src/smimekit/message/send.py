@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import new as new_digest
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
 
 from smimekit import der
@@ -33,7 +32,7 @@ from smimekit.mime.fields import Field
 from smimekit.mime.prepare import prepare
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
-from smimekit.primitives import hash_algorithm, random_bytes
+from smimekit.primitives import digest, random_bytes
 
 __all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
@@ -219,9 +218,8 @@ class _Signing:
     def info(self, content: bytes) -> bytes:
         """The SignerInfo over content."""
 
-        def digest_of(digest: Digest) -> bytes:
-            name = hash_algorithm(digest).name
-            return new_digest(name, content, usedforsecurity=False).digest()
+        def digest_of(row: Digest) -> bytes:
+            return digest(row, content)
 
         return sign_content(
             self.credential.certificate, self.credential.key, self.scheme, digest_of, self.extra

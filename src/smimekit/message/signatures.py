@@ -56,10 +56,7 @@ def check_opaque(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> tuple[SignatureResult, ...]:
     """The signatures over content that the SignedData held itself."""
-    return tuple(
-        _result(signer, check, certificate, data, bag, judge)
-        for signer, certificate, check in _checked(data, digests, bag, judge)
-    )
+    return _results(_checked(data, digests, bag, judge), data, bag, judge)
 
 
 def check_detached(
@@ -83,12 +80,8 @@ def check_detached(
             content = spool.span()
     lf_match = _may_match_otherwise(checked) and _matches_with_lf(data, content, bag, judge)
     results = tuple(
-        replace(
-            _result(signer, check, certificate, data, bag, judge),
-            line_ends_converted=converted,
-            lf_match=lf_match,
-        )
-        for signer, certificate, check in checked
+        replace(result, line_ends_converted=converted, lf_match=lf_match)
+        for result in _results(checked, data, bag, judge)
     )
     return content, results
 
@@ -157,20 +150,30 @@ def _from_store(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
         yield from trust.store.find(ByKeyId(sid.value))
 
 
+def _results(
+    checked: Iterable[_Checked], data: SignedData, bag: Sequence[Certificate], judge: Judge
+) -> tuple[SignatureResult, ...]:
+    # Each certificate is judged once, however many signatures it is said to have made.
+    judgements: dict[Certificate | None, Judgement | None] = {None: None}
+    results = []
+    for signer, certificate, check in checked:
+        if certificate is not None and certificate not in judgements:
+            judgements[certificate] = judge.trust.judge(
+                certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
+            )
+        judgement = judgements[certificate]
+        results.append(_result(signer, check, certificate, judgement, judge.policy))
+    return tuple(results)
+
+
 def _result(
     signer: SignerInfo,
     check: Check,
     certificate: Certificate | None,
-    data: SignedData,
-    bag: Sequence[Certificate],
-    judge: Judge,
+    judgement: Judgement | None,
+    policy: Policy,
 ) -> SignatureResult:
-    judgement = None
-    if certificate is not None:
-        judgement = judge.trust.judge(
-            certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
-        )
-    assessment = _assess(check, certificate, judge.policy)
+    assessment = _assess(check, certificate, policy)
     scheme = check.scheme
     return SignatureResult(
         signer=str(signer.sid),

@@ -49,7 +49,9 @@ _INTERMEDIATE: Final = Profile(
     start=timedelta(days=-3650),
     end=timedelta(days=3650),
 )
-_ENCRYPTION_PARTNER: Final = {"ed25519": "x25519"}
+_ENCRYPTION_PARTNER: Final = dict.fromkeys(
+    ("ed25519", "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"), "x25519"
+)
 """What encrypts for somebody whose signing key cannot agree on a secret."""
 
 
@@ -60,7 +62,7 @@ class FakeCA:
     Validity counts from `now` (aware; by default the time of creation): certificates of
     people run from a day before to a year after it, so nothing expires within a test, and
     a test with a clock of its own passes that clock's time. `key` says what the authority
-    signs with: "p256", "p384", "p521", "ed25519" or "rsa-2048" (slow to make).
+    signs with: "p256", "p384", "p521", "ed25519", "ml-dsa-65", ... or "rsa-2048" (slow to make).
     """
 
     def __init__(
@@ -103,9 +105,10 @@ class FakeCA:
     ) -> Credential:
         """Somebody with these mail addresses, and a key for signing and for encryption.
 
-        `key` is "p256" (fast), "p384", "p521", "brainpool-p256", "-p384", "-p512", "ed25519"
-        (signs only), "x25519", "x448", "ml-kem-768", "ml-kem-1024" (encrypt only), "rsa-2048",
-        "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
+        `key` is "p256" (fast), "p384", "p521", "brainpoolp256r1" (or 384, 512), "ed25519",
+        "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87" (these sign only), "x25519", "x448",
+        "ml-kem-768", "ml-kem-1024" (these encrypt only), "rsa-2048", "rsa-3072" or
+        "rsa-4096"; `profile` changes the certificate.
         """
         private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, profile)
@@ -124,7 +127,7 @@ class FakeCA:
     def dual(self, *addresses: str, name: str | None = None, key: str = "p256") -> Credential:
         """Somebody with a pair for signing and, as its sibling, one for encryption.
 
-        With "ed25519" the second key is an X25519 key.
+        With "ed25519" and others that only sign, the second key is an X25519 key.
         """
         signing = self.sign_only(*addresses, name=name, key=key)
         partner = _ENCRYPTION_PARTNER.get(key, key)

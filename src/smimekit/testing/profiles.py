@@ -13,7 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import (
     ec,
+    ed448,
     ed25519,
+    mldsa,
     mlkem,
     rsa,
     x448,
@@ -60,18 +62,30 @@ _CURVES: Final[Mapping[str, Callable[[], ec.EllipticCurve]]] = {
     "p256": ec.SECP256R1,
     "p384": ec.SECP384R1,
     "p521": ec.SECP521R1,
-    "brainpool-p256": ec.BrainpoolP256R1,
-    "brainpool-p384": ec.BrainpoolP384R1,
-    "brainpool-p512": ec.BrainpoolP512R1,
+    "brainpoolp256r1": ec.BrainpoolP256R1,
+    "brainpoolp384r1": ec.BrainpoolP384R1,
+    "brainpoolp512r1": ec.BrainpoolP512R1,
 }
-
 _GENERATORS: Final[Mapping[str, Callable[[], PrivateKeyTypes]]] = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
-    "x25519": x25519.X25519PrivateKey.generate,
-    "x448": x448.X448PrivateKey.generate,
+    "ed448": ed448.Ed448PrivateKey.generate,
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
     "ml-kem-768": mlkem.MLKEM768PrivateKey.generate,
     "ml-kem-1024": mlkem.MLKEM1024PrivateKey.generate,
+    "x25519": x25519.X25519PrivateKey.generate,
+    "x448": x448.X448PrivateKey.generate,
 }
+
+_PURE: Final = (
+    ed25519.Ed25519PrivateKey,
+    ed448.Ed448PrivateKey,
+    mldsa.MLDSA44PrivateKey,
+    mldsa.MLDSA65PrivateKey,
+    mldsa.MLDSA87PrivateKey,
+)
+_ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, *_PURE)
 
 _AGREEING: Final = (ec.EllipticCurvePublicKey, x25519.X25519PublicKey, x448.X448PublicKey)
 _ENCIPHERED: Final = (rsa.RSAPublicKey, mlkem.MLKEM768PublicKey, mlkem.MLKEM1024PublicKey)
@@ -81,8 +95,6 @@ _NEVER_SIGN: Final = (
     mlkem.MLKEM768PublicKey,
     mlkem.MLKEM1024PublicKey,
 )
-
-_ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 
 
 @final
@@ -102,7 +114,7 @@ class Profile:
 
 
 def new_key(kind: str) -> PrivateKeyTypes:
-    """A key of a kind: "p256", "brainpool-p256", "ed25519", "x25519", "ml-kem-768", "rsa-2048"."""
+    """A key of a kind: "p256", "p384", "ed25519", "ml-dsa-65", "x25519", "rsa-2048", ..."""
     if kind in _CURVES:
         return ec.generate_private_key(_CURVES[kind]())
     if kind in _GENERATORS:
@@ -209,7 +221,7 @@ def signing_digest(
     key: CertificateIssuerPrivateKeyTypes,
 ) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
     """The digest that goes well with a signing key."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, _PURE):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 256:
         return hashes.SHA384() if key.key_size == 384 else hashes.SHA512()
