@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 
 from smimekit.algorithms import (
     CONTENT_CIPHERS,
@@ -44,6 +44,9 @@ SCHEME_RFCS: Final[Mapping[SignatureKind, str]] = MappingProxyType(
         SignatureKind.DSA: "3370, 5754",
         SignatureKind.ED25519: "8419",
         SignatureKind.ED448: "8419",
+        SignatureKind.ML_DSA_44: "9882",
+        SignatureKind.ML_DSA_65: "9882",
+        SignatureKind.ML_DSA_87: "9882",
     }
 )
 
@@ -77,6 +80,12 @@ def key_of(kind: SignatureKind) -> PublicKey:
             return ed25519.Ed25519PrivateKey.generate().public_key()
         case SignatureKind.ED448:
             return ed448.Ed448PrivateKey.generate().public_key()
+        case SignatureKind.ML_DSA_44:
+            return mldsa.MLDSA44PrivateKey.generate().public_key()
+        case SignatureKind.ML_DSA_65:
+            return mldsa.MLDSA65PrivateKey.generate().public_key()
+        case SignatureKind.ML_DSA_87:
+            return mldsa.MLDSA87PrivateKey.generate().public_key()
 
 
 def grades(assess: Callable[[Policy], Assessment]) -> tuple[str, str]:
@@ -92,6 +101,8 @@ def digest_rfc(digest: Digest) -> str:
     """Where the use of a digest in CMS is described."""
     if digest.name.startswith("sha3-"):
         return "9688"
+    if digest.name.startswith("shake"):
+        return "8702"
     return "3370" if digest.name in {"md5", "sha1"} else "5754"
 
 
@@ -103,7 +114,10 @@ def digest_rows() -> Iterator[tuple[str, ...]]:
 
 def scheme_rfc(row: SignatureScheme) -> str:
     """Where a signature scheme is described."""
-    return digest_rfc(row.digest) if row.digest.name.startswith("sha3-") else SCHEME_RFCS[row.kind]
+    if row.kind in {SignatureKind.ED25519, SignatureKind.ED448}:
+        return SCHEME_RFCS[row.kind]
+    by_digest = row.digest.name.startswith(("sha3-", "shake"))
+    return digest_rfc(row.digest) if by_digest else SCHEME_RFCS[row.kind]
 
 
 def scheme_rows() -> Iterator[tuple[str, ...]]:

@@ -43,7 +43,7 @@ from smimekit.errors import CmsError
 from smimekit.primitives import digester, hash_algorithm, verify
 from tests.cms import forge
 
-READ = tuple(algorithms._SCHEME_BY_OID.values())
+READ = tuple({row.oid: row for row in (*SIGNATURE_SCHEMES, *algorithms.READ_ONLY_SCHEMES)}.values())
 FAMILIES = {
     SignatureKind.RSA_PKCS1: "rsa",
     SignatureKind.ECDSA: "ecdsa",
