@@ -9,7 +9,7 @@ import pytest
 from asn1crypto import algos, cms, keys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import SignatureAlgorithmOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +34,8 @@ from smimekit.algorithms import (
     SHAKE256_LEN,
     SIGNATURE_SCHEMES,
     AlgorithmIdentifier,
+    KdfKind,
+    Mode,
     RsaPadding,
     SignatureKind,
     SignatureScheme,
@@ -107,6 +109,11 @@ def test_what_we_emit_we_read(row: Any) -> None:
 @pytest.mark.parametrize("row", CONTENT_CIPHERS.values(), ids=lambda row: row.name)
 def test_cipher_oids(row: Any) -> None:
     name = algos.EncryptionAlgorithmId(row.oid).native
+    if row.mode in {Mode.CCM, Mode.CHACHA20}:  # RFC 5084, 3.1 and RFC 8103, 3
+        arcs = {16: "2.16.840.1.101.3.4.1.7", 24: "2.16.840.1.101.3.4.1.27"}
+        ccm = arcs.get(row.key_size, "2.16.840.1.101.3.4.1.47")
+        assert row.oid == ("1.2.840.113549.1.9.16.3.18" if row.mode is Mode.CHACHA20 else ccm)
+        return
     family = {"tripledes_3key": "des-ede3-cbc", "rc2": "rc2-cbc"}.get(name)
     assert family or f"{name[:3]}-{name[3:].replace('_', '-')}" == row.name
     if row.name.startswith("aes"):
@@ -120,7 +127,8 @@ def test_wrap_oids(row: Any) -> None:
 
 @pytest.mark.parametrize("row", CURVES.values(), ids=lambda row: row.name)
 def test_curve_oids(row: Any) -> None:
-    assert keys.NamedCurve(row.oid).native == row.pyca
+    assert ec.get_curve_for_oid(x509.ObjectIdentifier(row.oid)).name == row.pyca
+    assert keys.NamedCurve(row.oid).native in {row.pyca, row.pyca.lower(), row.oid}
 
 
 def test_hmac_oids() -> None:
@@ -129,15 +137,17 @@ def test_hmac_oids() -> None:
 
 
 def test_agreement_oids() -> None:
-    """RFC 5753, 7.1.4: under secg-scheme and, for SHA-1, x9-63-scheme."""
+    """RFC 5753, 7.1.4: under secg-scheme and, for SHA-1, x9-63-scheme. RFC 8418, 7: smime-alg."""
     arcs = {SHA1: 0, algorithms.SHA224: 0, SHA256: 1, SHA384: 2, SHA512: 3}
     for oid, row in ECDH_SCHEMES.items():
         std = row.name.startswith("ecdh-std")
-        if row.digest is SHA1:
+        if row.kdf is KdfKind.HKDF:
+            assert oid == f"1.2.840.113549.1.9.16.3.{18 + arcs[row.digest]}"
+        elif row.digest is SHA1:
             assert oid == f"1.3.133.16.840.63.0.{2 if std else 3}"
         else:
             assert oid == f"1.3.132.1.{11 if std else 14}.{arcs[row.digest]}"
-    assert len(ECDH_SCHEMES) == 10
+    assert len(ECDH_SCHEMES) == 13
 
 
 # --- PSS -----------------------------------------------------------------------------------

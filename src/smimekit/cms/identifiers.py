@@ -55,6 +55,15 @@ class SubjectKeyIdentifier:
 
     value: bytes
 
+    @classmethod
+    def of(cls, certificate: Certificate) -> "SubjectKeyIdentifier":
+        """The identifier of a certificate: its extension or, without one, computed.
+
+        CertificateError, CmsError or LimitExceeded where the certificate is malformed.
+        """
+        key_id = certificate.key_id
+        return cls(key_id if key_id is not None else _computed_key_id(certificate))
+
     def matches(self, certificate: Certificate) -> bool:
         """Is `certificate` one that bears this identifier?
 
@@ -63,8 +72,7 @@ class SubjectKeyIdentifier:
         harm: a signature has to verify and a key to decrypt.
         """
         try:
-            key_id = certificate.key_id
-            return self.value == (key_id if key_id is not None else _computed_key_id(certificate))
+            return self == SubjectKeyIdentifier.of(certificate)
         except (CertificateError, CmsError, LimitExceeded):
             return False
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import (
     ed448,
     ed25519,
     mldsa,
+    mlkem,
     rsa,
     x448,
     x25519,
@@ -202,9 +203,9 @@ def may_sign(certificate: Certificate) -> bool:
 
 
 def may_encrypt(certificate: Certificate) -> bool:
-    """May somebody encrypt to it: keyEncipherment for RSA, keyAgreement for (EC)DH?"""
+    """May somebody encrypt to it: keyEncipherment for RSA and ML-KEM, keyAgreement for (EC)DH?"""
     match certificate.public_key:
-        case rsa.RSAPublicKey():
+        case rsa.RSAPublicKey() | mlkem.MLKEM768PublicKey() | mlkem.MLKEM1024PublicKey():
             needed = "keyEncipherment"
         case ec.EllipticCurvePublicKey() | x25519.X25519PublicKey() | x448.X448PublicKey():
             needed = "keyAgreement"

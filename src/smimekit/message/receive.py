@@ -17,6 +17,7 @@ from smimekit.cms.ber import BerReader
 from smimekit.cms.compressed import read_compressed_data
 from smimekit.cms.content import enter_content
 from smimekit.cms.enveloped import EnvelopedReader
+from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
@@ -323,17 +324,25 @@ class _Opening:
         envelope = self._enveloped(found)[1]
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)
-        opened: tuple[Spool, Decryptor] | None = None
-        certificate = None
+        opened: Spool | None = None
+        certificate: Certificate | None = None
         for key in self.keys:
+            try:
+                content_key = self._unwrap(key, envelope)
+            except NoMatchingKey:
+                continue
+            except DecryptionError:
+                failure = DecryptionError()  # the one that was raised still knows the cause
+                continue
+            except (PolicyError, LimitExceeded) as error:  # too much password hashing, perhaps
+                failure = error
+                continue
             spool = Spool(self.judge.policy.limits.spool_memory)
             try:
-                certificate = self._decrypt(found, key, spool)
-            except NoMatchingKey:
-                spool.close()
+                self._decrypt(found, content_key, spool)
             except DecryptionError:
                 spool.close()
-                failure = DecryptionError()  # the one that was raised still knows the cause
+                failure = DecryptionError()
             except PolicyError as error:
                 spool.close()
                 failure = error
@@ -341,27 +350,27 @@ class _Opening:
                 spool.close()
                 raise
             else:
-                opened = (self.closing.enter_context(spool), key)
+                opened = self.closing.enter_context(spool)
+                certificate = content_key.certificate
                 break
         return Encrypted(
             cipher=cipher,
             algorithm=cipher.name if cipher else envelope.algorithm.oid,
             authenticated=cipher is not None and cipher.authenticated,
             recipients=envelope.recipients,
-            opened_with=certificate if opened else None,
-            failure=None if opened else failure,
-            content=opened[0].span() if opened else None,
+            opened_with=certificate,
+            failure=failure if opened is None else None,
+            content=None if opened is None else opened.span(),
         )
 
-    def _decrypt(self, found: Opaque, key: Decryptor, spool: Spool) -> Certificate | None:
-        policy = self.judge.policy
+    def _unwrap(self, key: Decryptor, envelope: EnvelopedReader) -> ContentKey:
+        attempts = self.judge.policy.limits.unwrap_attempts
+        return key.unwrap(envelope.recipients, size=envelope.key_size, attempts=attempts)
+
+    def _decrypt(self, found: Opaque, key: ContentKey, spool: Spool) -> None:
         reader, envelope = self._enveloped(found)
-        content_key = key.unwrap(
-            envelope.recipients, size=envelope.key_size, attempts=policy.limits.unwrap_attempts
-        )
-        envelope.decrypt(content_key, policy, spool)
+        envelope.decrypt(key, self.judge.policy, spool)
         _end(reader)
-        return content_key.certificate
 
 
 def _no_key(keys: Sequence[Decryptor]) -> NoMatchingKey:
