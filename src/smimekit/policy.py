@@ -82,6 +82,9 @@ class Policy:
     """Bits of an RSA key (RFC 8551, 4.2 to 4.4)."""
     maximum_rsa: int = 16384
     """Bits of an RSA key: larger ones only burn time."""
+    derive_content_keys: bool = False
+    """Bind the content-encryption key to the cipher (CEK-HKDF, RFC 9709) whoever the recipients
+    are; not every program reads that. Without it, where all of them announce that they do."""
     limits: Limits = field(default_factory=Limits)
 
     INTEROP: ClassVar["Policy"]

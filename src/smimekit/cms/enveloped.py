@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import final
 
 from smimekit import der
-from smimekit.algorithms import CONTENT_CIPHERS, RC2_CBC, AlgorithmIdentifier, ContentCipher
+from smimekit.algorithms import AlgorithmIdentifier, ContentCipher
+from smimekit.cms.aead import AeadEncryption
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
-from smimekit.cms.cipher import GcmEncryption, cbc_encrypt, decryption, new_iv
+from smimekit.cms.cbc import cbc_encrypt
+from smimekit.cms.cipher import ContentAlgorithm, aead_encryption, decryption, new_iv
 from smimekit.cms.content import (
     AUTH_ENVELOPED_DATA,
     DATA,
@@ -28,7 +30,7 @@ from smimekit.cms.recipients import (
     RecipientInfo,
     encode_recipients,
 )
-from smimekit.errors import CmsError
+from smimekit.errors import CmsError, UsageError
 from smimekit.limits import Limits
 from smimekit.policy import Policy
 from smimekit.primitives import random_bytes
@@ -53,18 +55,23 @@ class EnvelopedReader:
         self.recipients = read_envelope_recipients(reader, limits=limits)
         reader.enter(der.SEQUENCE)
         self.inner_type = der.Reader(reader.value(der.OID)).oid()
-        self.algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
+        named = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
+        self._content = ContentAlgorithm.read(named)
+
+    @property
+    def algorithm(self) -> AlgorithmIdentifier:
+        """The identifier of the content cipher."""
+        return self._content.identifier
 
     @property
     def cipher(self) -> ContentCipher | None:
         """The content cipher, None where it is not known."""
-        return CONTENT_CIPHERS.get(self.algorithm.oid)
+        return self._content.cipher
 
     @property
     def key_size(self) -> int | None:
         """Bytes of a content-encryption key for the cipher; None where it takes any."""
-        cipher = self.cipher
-        return None if cipher is None or cipher is RC2_CBC else cipher.key_size
+        return self._content.key_size
 
     def decrypt(self, key: ContentKey, policy: Policy, into: Sink) -> None:
         """Decrypt the content and check it, to the end.
@@ -86,7 +93,7 @@ class EnvelopedReader:
             # RFC 5083, 2.1 and the downgrade of RFC 9709: an attacker renames a CBC message.
             raise CmsError("AuthEnvelopedData needs an authenticated cipher.", code="cms.cipher")
         policy.require(policy.content(cipher), "Refused to decrypt")
-        running = decryption(cipher, self.algorithm, key.octets)
+        running = decryption(cipher, self.algorithm, self._content.key(key.octets))
         if self._reader.peek() not in {0x80, 0xA0}:
             raise CmsError("The encrypted content is not in the message.", code="cms.no-content")
         running.run(self._reader.octets(0x80), into)
@@ -141,33 +148,63 @@ def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> byte
     return der.integer(0 if plain else 2)
 
 
-def _head(
-    cipher: ContentCipher, iv: bytes, recipients: Sequence[RecipientInfo]
-) -> tuple[bytes, bytes]:
-    """What stands before the EncryptedContentInfo, and what begins it."""
-    before = _version(cipher, recipients) + encode_recipients(recipients)
-    return before, der.oid(DATA) + cipher.identifier(iv).encode()
-
-
 def _outer_type(cipher: ContentCipher) -> str:
     return AUTH_ENVELOPED_DATA if cipher.authenticated else ENVELOPED_DATA
 
 
+@final
+class _Writing:
+    """What enveloped data consists of, but for the content."""
+
+    def __init__(
+        self,
+        cipher: ContentCipher,
+        key: ContentKey,
+        recipients: Sequence[RecipientInfo],
+        derived: bool,
+    ) -> None:
+        if not cipher.emitted:
+            raise UsageError(f"{cipher.name} is read, and not written.", code="usage.cipher")
+        self._iv = new_iv(cipher)
+        algorithm = ContentAlgorithm(cipher.identifier(self._iv), derived)
+        self._cipher, self._key = cipher, algorithm.key(key.octets)
+        self._aead: AeadEncryption | None = None
+        if cipher.authenticated:
+            self._aead = aead_encryption(cipher, self._key, self._iv)
+        self.before = _version(cipher, recipients) + encode_recipients(recipients)
+        """What stands before the EncryptedContentInfo."""
+        self.begin = der.oid(DATA) + algorithm.encode()
+        """What the EncryptedContentInfo begins with."""
+
+    def encrypt(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The ciphertext."""
+        if self._aead is not None:
+            return self._aead.encrypt(chunks)
+        return cbc_encrypt(self._cipher, self._key, self._iv, chunks)
+
+    def after(self) -> bytes:
+        """What stands behind the EncryptedContentInfo, when the content is encrypted."""
+        return b"" if self._aead is None else der.octet_string(self._aead.tag())
+
+
 def enveloped_data(
-    content: bytes, cipher: ContentCipher, key: ContentKey, recipients: Sequence[RecipientInfo]
+    content: bytes,
+    cipher: ContentCipher,
+    key: ContentKey,
+    recipients: Sequence[RecipientInfo],
+    *,
+    derived: bool = False,
 ) -> bytes:
-    """A ContentInfo with EnvelopedData or, for a cipher with a tag, AuthEnvelopedData, in DER."""
-    iv = new_iv(cipher)
-    before, begin = _head(cipher, iv, recipients)
-    if cipher.authenticated:
-        running = GcmEncryption(key.octets, iv)
-        encrypted = b"".join(running.encrypt((content,)))
-        tag = der.octet_string(running.tag())
-    else:
-        encrypted = b"".join(cbc_encrypt(cipher, key.octets, iv, (content,)))
-        tag = b""
-    inner = der.sequence(begin, der.implicit(0, encrypted))
-    return content_info(_outer_type(cipher), der.sequence(before, inner, tag))
+    """A ContentInfo with EnvelopedData or, for a cipher with a tag, AuthEnvelopedData, in DER.
+
+    `derived` encrypts with a key that is bound to the cipher (CEK-HKDF, RFC 9709): who changes
+    the one makes the other useless. Not every receiver knows it. UsageError for a cipher that
+    is only read.
+    """
+    writing = _Writing(cipher, key, recipients, derived)
+    encrypted = b"".join(writing.encrypt((content,)))
+    inner = der.sequence(writing.begin, der.implicit(0, encrypted))
+    return content_info(_outer_type(cipher), der.sequence(writing.before, inner, writing.after()))
 
 
 def enveloped_data_stream(
@@ -175,17 +212,12 @@ def enveloped_data_stream(
     cipher: ContentCipher,
     key: ContentKey,
     recipients: Sequence[RecipientInfo],
+    *,
+    derived: bool = False,
 ) -> Iterator[bytes]:
     """The same in BER, for content of any length."""
-    iv = new_iv(cipher)
-    before, begin = _head(cipher, iv, recipients)
+    writing = _Writing(cipher, key, recipients, derived)
     yield indefinite(der.SEQUENCE) + der.oid(_outer_type(cipher)) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + before + indefinite(der.SEQUENCE) + begin
-    if cipher.authenticated:
-        running = GcmEncryption(key.octets, iv)
-        yield from constructed_octets(running.encrypt(content), 0xA0)
-        yield END_OF_CONTENTS + der.octet_string(running.tag())
-    else:
-        yield from constructed_octets(cbc_encrypt(cipher, key.octets, iv, content), 0xA0)
-        yield END_OF_CONTENTS
-    yield END_OF_CONTENTS * 3
+    yield indefinite(der.SEQUENCE) + writing.before + indefinite(der.SEQUENCE) + writing.begin
+    yield from constructed_octets(writing.encrypt(content), 0xA0)
+    yield END_OF_CONTENTS + writing.after() + END_OF_CONTENTS * 3

@@ -135,7 +135,7 @@ def _kek(
 ) -> bytes:
     """The key-encryption key: the KDF over CMSORIforKEMOtherInfo (RFC 9629, 5)."""
     info = der.sequence(
-        wrap.encode(),
+        der.to_der(wrap.encode()),
         der.integer(size),
         b"" if ukm is None else der.explicit(0, der.octet_string(ukm)),
     )

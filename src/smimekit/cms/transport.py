@@ -59,7 +59,6 @@ def _allowed(certificate: Certificate, padding: RsaPadding) -> RsaPadding:
 def open_transport(recipient: KeyTransRecipient, key: PrivateKey) -> bytes:
     """The key of a RecipientInfo; DecryptionError. With v1.5, random octets instead."""
     padding = rsa_padding(recipient.algorithm)
-    # Who wrote the message chose how the key travels: it need not be a way of this key.
-    if padding is None or not isinstance(key.public_key, rsa.RSAPublicKey):
+    if padding is None:
         raise DecryptionError
     return key.decrypt(recipient.encrypted_key, padding)

@@ -22,6 +22,7 @@ from smimekit.algorithms import AlgorithmIdentifier, RsaPadding, SignatureScheme
 from smimekit.errors import CmsError, DecryptionError, UsageError
 from smimekit.keys.failures import malformed, no_key, unsupported, wrong_password
 from smimekit.keys.mldsa import load_ml_dsa
+from smimekit.keys.mlkem import load_ml_kem
 from smimekit.keys.passwords import Budget, Passphrase
 from smimekit.keys.pbe import decrypt
 from smimekit.keys.pem import PemBlock, is_pem, pem_blocks
@@ -183,7 +184,7 @@ def load_pkcs8(data: bytes) -> SoftwareKey:
     """A key from unencrypted DER: PKCS #8, PKCS #1 or SEC 1; raises KeyFileError."""
     if len(data) > _KEY_BYTES:
         raise malformed("the key in it is too large")
-    lattice = load_ml_dsa(data)
+    lattice = load_ml_dsa(data) or load_ml_kem(data)
     if lattice is not None:
         return SoftwareKey(lattice)
     try:

@@ -16,6 +16,9 @@ from smimekit.algorithms import (
     AES128_GCM,
     AES256_CBC,
     AES256_GCM,
+    CEK_HKDF_SHA256,
+    CHACHA20_POLY1305,
+    AlgorithmIdentifier,
     ContentCipher,
     Digest,
     SignatureScheme,
@@ -26,7 +29,7 @@ from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.signed import signed_data
 from smimekit.cms.signer import sign_content
-from smimekit.errors import PolicyError, UsageError
+from smimekit.errors import CertificateError, CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import CertificateRecipient, Credential, Recipient
 from smimekit.mime.fields import Field
 from smimekit.mime.prepare import prepare
@@ -108,8 +111,10 @@ def encrypt(
         signing = _Signing.of(signer, None, policy, Chain.WITHOUT_ROOT, at)
         entity = _clear_signed((), entity, signing)
     key = new_content_key(cipher)
-    recipients: list[RecipientInfo] = [each.wrap(key) for each in _recipients(to, policy)]
-    cms = enveloped_data(entity, cipher, key, recipients)
+    people = _recipients(to, policy)
+    recipients: list[RecipientInfo] = [each.wrap(key) for each in people]
+    derived = policy.derive_content_keys or all(map(_derives, people))
+    cms = enveloped_data(entity, cipher, key, recipients, derived=derived)
     smime_type = "authEnveloped-data" if cipher.authenticated else "enveloped-data"
     return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type=smime_type))
 
@@ -179,6 +184,20 @@ def _check_recipient(certificate: Certificate, policy: Policy) -> None:
             f"The certificate of {certificate.subject_text} is not for encryption.",
             code="usage.not-for-encryption",
         )
+
+
+def _derives(recipient: Recipient) -> bool:
+    """Does the certificate announce CEK-HKDF (RFC 4262; RFC 9709, 4)?"""
+    if not isinstance(recipient, CertificateRecipient):
+        return False
+    try:
+        listed = der.Reader(recipient.certificate.capabilities or b"").enter(der.SEQUENCE)
+        while listed.more:
+            if AlgorithmIdentifier.read(listed).oid == CEK_HKDF_SHA256:
+                return True
+    except (CertificateError, CmsError, LimitExceeded):
+        return False
+    return False
 
 
 # --- signing -------------------------------------------------------------------------------
@@ -280,8 +299,11 @@ def _own_attributes(signer: Credential, moment: datetime) -> tuple[bytes, ...]:
 # RFC 8551, 2.5.2: what we read, the preferred first; parameters absent.
 _CAPABILITIES: Final = der.sequence(
     *(
-        der.sequence(der.oid(cipher.oid))
-        for cipher in (AES256_GCM, AES128_GCM, AES256_CBC, AES128_CBC)
+        der.sequence(der.oid(oid))
+        for oid in (
+            *(AES256_GCM.oid, AES128_GCM.oid, CHACHA20_POLY1305.oid),
+            *(AES256_CBC.oid, AES128_CBC.oid, CEK_HKDF_SHA256),
+        )
     )
 )
 
