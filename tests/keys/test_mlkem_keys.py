@@ -35,7 +35,9 @@ def pkcs8(bits: int, private: bytes, parameters: bytes = b"") -> bytes:
     return der.sequence(der.integer(0), algorithm, der.octet_string(private))
 
 
-@pytest.mark.parametrize(("number", "public"), [("04", "14"), ("06", "14"), ("07", "15"), ("09", "15")])
+@pytest.mark.parametrize(
+    ("number", "public"), [("04", "14"), ("06", "14"), ("07", "15"), ("09", "15")]
+)
 def test_the_seed_and_both(rfc9935: Callable[[str], bytes], number: str, public: str) -> None:
     """They belong to the RFC's own certificates."""
     credential = Credential.from_pem(rfc9935(number), rfc9935(public))
