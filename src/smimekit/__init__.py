@@ -30,7 +30,12 @@ if TYPE_CHECKING:
         WrongSender,
     )
     from smimekit.harvesting import Harvest, harvest
-    from smimekit.keys import CertificateRecipient, Credential
+    from smimekit.keys import (
+        CertificateRecipient,
+        Credential,
+        PasswordRecipient,
+        SharedKeyRecipient,
+    )
     from smimekit.limits import Limits
     from smimekit.message.layers import Protection
     from smimekit.message.opened import Opened, Payload
@@ -60,11 +65,13 @@ __all__ = [
     "NoMatchingKey",
     "NotSigned",
     "Opened",
+    "PasswordRecipient",
     "Payload",
     "Policy",
     "PolicyError",
     "Protection",
     "Purpose",
+    "SharedKeyRecipient",
     "SmimeError",
     "Status",
     "StoreError",
@@ -105,11 +112,13 @@ _HOMES = {
     "NoMatchingKey": ("smimekit.errors", "NoMatchingKey"),
     "NotSigned": ("smimekit.errors", "NotSigned"),
     "Opened": ("smimekit.message.opened", "Opened"),
+    "PasswordRecipient": ("smimekit.keys", "PasswordRecipient"),
     "Payload": ("smimekit.message.opened", "Payload"),
     "Policy": ("smimekit.policy", "Policy"),
     "PolicyError": ("smimekit.errors", "PolicyError"),
     "Protection": ("smimekit.message.layers", "Protection"),
     "Purpose": ("smimekit.trust", "Purpose"),
+    "SharedKeyRecipient": ("smimekit.keys", "SharedKeyRecipient"),
     "SmimeError": ("smimekit.errors", "SmimeError"),
     "Status": ("smimekit.trust", "Status"),
     "StoreError": ("smimekit.errors", "StoreError"),

@@ -30,6 +30,7 @@ from smimekit.algorithms import (
     CONTENT_CIPHERS,
     CURVES,
     DES_EDE3_CBC,
+    DIGESTS,
     EC_PUBLIC_KEY,
     ECDH_SCHEMES,
     KEY_WRAPS,
@@ -42,6 +43,7 @@ from smimekit.algorithms import (
     Curve,
     KdfKind,
     RsaPadding,
+    rsa_padding,
 )
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
@@ -73,6 +75,7 @@ from smimekit.cms.recipients import (
     encode_recipients,
     read_recipients,
 )
+from smimekit.cms.transport import open_transport
 from smimekit.cms.wrapping import can_encrypt_to, unwrap, wrap_for
 from smimekit.errors import (
     CmsError,
@@ -1013,3 +1016,40 @@ def test_indefinite_lengths_everywhere() -> None:
     assert opened(loosen(cbc(b"hello" + bytes((11,)) * 11)), alice()) == b"hello"
     split = indefinite(0xA0, der.octet_string(b"ab"), indefinite(0x24, der.octet_string(b"c")))
     assert join(forge.ber(split).octets(0x80)) == b"abc"
+
+
+# --- OAEP ----------------------------------------------------------------------------------
+
+SHA_2 = {"sha224", "sha256", "sha384", "sha512"}
+OAEP_DIGESTS = [row for row in DIGESTS if row.name in {"sha1", *SHA_2}]
+
+
+@pytest.mark.parametrize("digest", OAEP_DIGESTS, ids=lambda row: row.name)
+@pytest.mark.parametrize("mgf", OAEP_DIGESTS, ids=lambda row: row.name)
+def test_every_oaep(digest: Any, mgf: Any) -> None:
+    """RFC 3560 and RFC 4055, 4.1: each hash with each mask and either label."""
+    bob = alice("rsa-2048")
+    for label in (b"", b"a label"):
+        padding = RsaPadding(digest, mgf, label)
+        (made,) = for_people(bob, padding=padding)
+        (again,) = read_again([made])
+        assert isinstance(again, KeyTransRecipient)
+        assert rsa_padding(again.algorithm) == padding
+        assert open_transport(again, bob.key) == KEY.octets
+        wrong = replace(padding, label=label + b"x")
+        changed = replace(again, algorithm=wrong.identifier)
+        with pytest.raises(DecryptionError):
+            open_transport(changed, bob.key)
+
+
+@pytest.mark.parametrize("digest", [row for row in DIGESTS if row not in OAEP_DIGESTS])
+def test_oaep_that_nobody_computes(digest: Any) -> None:
+    for padding in (RsaPadding(digest, SHA256), RsaPadding(SHA256, digest)):
+        assert (
+            code_of(partial(for_people, alice("rsa-2048"), padding=padding))
+            == "usage.recipient-key"
+        )
+        (made,) = for_people(alice("rsa-2048"), padding=PADDINGS[2])
+        assert isinstance(made, KeyTransRecipient)
+        with pytest.raises(DecryptionError):
+            open_transport(replace(made, algorithm=padding.identifier), alice("rsa-2048").key)

@@ -3,6 +3,7 @@
 Knows paddings. May not know which keys are at hand.
 """
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from smimekit import der
@@ -33,6 +34,11 @@ def transport(
     except ValueError:
         raise UsageError(
             f"A key of kind {key_name(public)} is too small for {padding.name}.",
+            code="usage.recipient-key",
+        ) from None
+    except UnsupportedAlgorithm:
+        raise UsageError(
+            "OAEP takes SHA-1 and the SHA-2 digests, for itself and for its mask.",
             code="usage.recipient-key",
         ) from None
     return KeyTransRecipient(IssuerAndSerialNumber.of(certificate), padding.identifier, encrypted)
