@@ -58,10 +58,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The README's and the documentation's examples, and the pages made from the source."""
+    """The examples of the README, the pages and `examples/`, and the pages made from the source."""
     session.install("-q", ".[test]")
     session.run("python", "docs/generate.py", "--check")
-    session.run("python", "-m", "pytest", "tests/test_docs.py", *session.posargs)
+    pages = ("tests/test_docs.py", "tests/test_examples.py")
+    session.run("python", "-m", "pytest", *pages, *session.posargs)
 
 
 @nox.session

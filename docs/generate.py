@@ -1,7 +1,8 @@
-"""The reference pages that are made from the source: errors, limits and public names.
+"""The reference pages that are made from the source: algorithms, errors, limits, public names.
 
 Reads the source as text and imports none of it, so that it describes this tree and no
-other. `python docs/generate.py` writes the pages; with `--check` it only compares.
+other; only the tables of algorithms are imported. `python docs/generate.py` writes the
+pages; with `--check` it only compares.
 """
 
 import ast
@@ -20,6 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "smimekit"
 REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Made by docs/generate.py from the source. Change the source, not this page. -->\n"
+ALGORITHMS = """\
+A [policy](../how-to/read-old-mail.md) says what is written and what is accepted. `good` is
+accepted. `weak` is accepted, and named so in the result. `refused` is not accepted: such a
+signature does not count, such content is not decrypted. What is not listed is not supported: such
+a signature is reported as `unsupported`, and what is encrypted so cannot be opened.
+
+A signature may also name its key's algorithm only (`rsaEncryption`, `id-ecPublicKey`) beside any
+digest below, and RSASSA-PSS may have any of the digests, any mask digest and any salt length. These
+are read, and graded by their digest.
+"""
 OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
     ast.Mult: operator.mul,
@@ -185,7 +196,18 @@ def names_page(package: Path) -> str:
     )
 
 
+def algorithms_page(package: Path) -> str:
+    """Every algorithm, and what the policies think of it."""
+    sys.path.insert(0, str(package.parent))
+    try:
+        from algorithm_tables import sections  # noqa: PLC0415 - needs the package
+    finally:
+        sys.path.remove(str(package.parent))
+    return f"# Algorithms\n\n{NOTE}\n{ALGORITHMS}\n{sections(table)}"
+
+
 PAGES: Mapping[str, Callable[[Path], str]] = {
+    "algorithms.md": algorithms_page,
     "errors.md": errors_page,
     "limits.md": limits_page,
     "names.md": names_page,

@@ -20,13 +20,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 FENCE = re.compile(r"^( *)(`{3,})([^`\n]*)$")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PROGRAM = """#!{python}
 import sys
 from smimekit.cli import main
 sys.exit(main())
 """
-RUN_FIRST_WORDS = {"smimekit", "cat", "cp", "echo", "grep", "head", "ls", "printf"}
+RUN_FIRST_WORDS = {"smimekit", "cat", "cp", "echo", "grep", "head", "ls", "openssl", "printf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ def test_examples_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     console = page in pages_with("console")
+    if "\n$ openssl " in read(page):
+        request.getfixturevalue("require_program")("openssl")
     variables = request.getfixturevalue("environment") if console else {}
     run_page(page, tmp_path, monkeypatch, variables)
 
@@ -190,6 +193,16 @@ def broken_links(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []
+
+
+def named_tests() -> list[tuple[str, str]]:
+    """The tests that pages name as the proof of what they say."""
+    return sorted({found for page in PAGES for found in NAMED_TEST.findall(read(page))})
+
+
+@pytest.mark.parametrize(("file", "name"), named_tests())
+def test_a_test_that_a_page_names_exists(file: str, name: str) -> None:
+    assert f"def {name}(" in read(ROOT / file)
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:

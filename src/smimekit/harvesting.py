@@ -6,7 +6,7 @@ store is the caller's.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import final
+from typing import NoReturn, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
@@ -40,11 +40,14 @@ class Harvest:
     """What may be learned from one message, or why nothing may."""
 
     sender: str | None
-    """The address that the signature was made by."""
+    """The From address or, where there is none, the first of the signer's certificate."""
     found: tuple[Harvested, ...]
     """The signer's certificates first, then those of authorities."""
     reasons: tuple[str, ...]
     """Why signatures taught nothing."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A harvest has no truth value: ask for what was found.")
 
     def put_into(self, store: TrustStore, *, at: datetime, reference: str = "") -> None:
         """Write the facts into a store, as seen at `at` (aware). No decision changes.
@@ -76,7 +79,7 @@ def harvest(opened: Opened) -> Harvest:
             if refusal is not None or signature.certificate is None:
                 reasons.append(refusal or "the signer's certificate is missing")
                 continue
-            sender = sender or signature.certificate.addresses[0]
+            sender = sender or (signature.senders or signature.certificate.addresses)[0]
             for each in _from_signature(signature, layer):
                 if found.setdefault(each.certificate, each).capabilities is None:
                     found[each.certificate] = each

@@ -58,7 +58,10 @@ class FileSource:
     def read(self, start: int, end: int) -> bytes:
         with self._lock:
             self._file.seek(self._base + start)
-            return self._file.read(end - start)
+            found = self._file.read(end - start)
+            while len(found) < end - start and (more := self._file.read(end - start - len(found))):
+                found += more  # a raw file may give less than it has
+            return found
 
 
 @final
@@ -86,11 +89,12 @@ class Span:
 
     def slice(self, start: int, end: int) -> "Span":
         """A part of this span; `start` and `end` count from its own start."""
-        return Span(self.source, self.start + start, min(self.start + end, self.end))
+        begin = min(self.start + start, self.end)
+        return Span(self.source, begin, max(begin, min(self.start + end, self.end)))
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, counted from this span's own start."""
-        return self.source.read(self.start + start, min(self.start + end, self.end))
+        return self.slice(start, end).bytes()
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """All of it in order, `size` bytes at a time."""

@@ -28,9 +28,9 @@ def people(ca: FakeCA) -> People:
     @cache
     def person(description: str) -> Credential:
         name, _, key = description.partition(" ")
-        return ca.person(f"{name}@example.org", name=description, key=key or "p256")
+        return ca.person(f"{name}@example.org", name=description, key=key)
 
-    return person
+    return lambda description: person(description if " " in description else f"{description} p256")
 
 
 @pytest.fixture(scope="session")

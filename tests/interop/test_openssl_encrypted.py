@@ -3,6 +3,7 @@
 What OpenSSL 3.0 cannot do:
 
 * X25519 recipients: "evp_pkey_asym_cipher_init:operation not supported for this keytype".
+* CompressedData, without zlib: "CMS_compress:unsupported compression algorithm".
 * Say which recipient it is: without `-recip` it tries every key, and a wrong one may give
   garbage with status 0 (RFC 3218). So it is always told.
 """
@@ -15,7 +16,7 @@ import pytest
 import smimekit
 from smimekit import CertificateRecipient, Policy, Protection, Trust
 from smimekit import algorithms as rows
-from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
+from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient, UnknownRecipient
 from smimekit.message.layers import Encrypted
 from smimekit.testing import FakeCA
 from tests.interop.messages import body_of, with_body
@@ -179,7 +180,7 @@ def test_several_recipients(
     kinds: tuple[str, str],
     options: tuple[str, ...],
 ) -> None:
-    """The key for somebody else stands first, and each reads the message."""
+    """Each reads the message, whichever key stands first in the SET."""
     carol, bob = people(f"carol {kinds[0]}"), people(f"bob {kinds[1]}")
     to = [carol.certificate, bob.certificate]
     theirs = openssl.encrypt(ENTITY, to, f"-{cipher}", *options)
@@ -212,6 +213,60 @@ def test_encrypted_then_signed(openssl: OpenSsl, people: People, ca: FakeCA, tru
     with pytest.raises(smimekit.NotSigned) as caught:
         smimekit.verify(message, trust, keys=[bob])
     assert caught.value.code == "not-signed.outside-encryption"
+
+
+def test_triple_wrapped(openssl: OpenSsl, people: People, trust: Trust) -> None:
+    """Signed, encrypted, signed again (RFC 2634, 1.1): the inner signature counts."""
+    alice, bob = people("alice"), people("bob")
+    signed = openssl.sign(ENTITY, alice, "-nodetach")
+    message = openssl.encrypt(signed, [bob.certificate], "-aes-256-gcm")
+    message = openssl.sign(message, alice, "-from", "alice@example.org")
+    with smimekit.open(message, keys=[bob], trust=trust) as opened:
+        assert len(opened.envelope) == 3
+        assert opened.protection == ~Protection.NONE
+        assert opened.payload(require=Protection.VERIFIED).bytes() == ENTITY
+
+
+# --- recipients and contents of other kinds ------------------------------------------------
+
+SECRET = "000102030405060708090A0B0C0D0E0F"  # noqa: S105 - of this test
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        (("-pwri_password", "for this test"), "password"),
+        (("-secretkey", SECRET, "-secretkeyid", "C0FFEE"), "kek"),
+    ],
+    ids=["password", "shared key"],
+)
+def test_recipient_of_another_kind(
+    openssl: OpenSsl, people: People, options: tuple[str, ...], kind: str
+) -> None:
+    """Reported, and no hindrance to the recipients with certificates."""
+    bob = people("bob")
+    message = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", *options)
+    assert UnknownRecipient(kind) in layer_of(message, bob).recipients
+    alone = openssl.encrypt(ENTITY, [], "-aes-128-cbc", *options)
+    with pytest.raises(smimekit.NoMatchingKey):
+        smimekit.decrypt(alone, [bob])
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        ("-data_create",),
+        ("-digest_create",),
+        ("-EncryptedData_encrypt", "-aes-128-cbc", "-secretkey", SECRET),
+    ],
+    ids=lambda action: action[0],
+)
+@pytest.mark.parametrize("form", ["der", "pem"])
+def test_content_of_another_kind(openssl: OpenSsl, action: tuple[str, ...], form: str) -> None:
+    cms = openssl.call("cms", *action, "-outform", form, stdin=ENTITY)
+    with pytest.raises(smimekit.CmsError) as caught, smimekit.open(cms, trust=Trust()):
+        pass
+    assert caught.value.code == "cms.content-type-unsupported"
 
 
 # --- PKCS #7, and what is weak -------------------------------------------------------------

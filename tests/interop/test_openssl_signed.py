@@ -150,6 +150,7 @@ FORMS = {
     "opaque BER": ("-nodetach", "-stream"),
     "opaque BER, no attributes": ("-nodetach", "-indef", "-noattr"),
     "opaque BER key id": ("-nodetach", "-indef", "-keyid"),
+    "receipt wanted": ("-receipt_request_all", "-receipt_request_to", "alice@example.org"),
     "crlf": ("-crlfeol",),
 }
 
@@ -343,6 +344,14 @@ def test_untrusted_root(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
         openssl.verify(smimekit.sign(MAIL, stranger), ca.certificate)
 
 
+def test_another_sender(openssl: OpenSsl, people: People, trust: Trust) -> None:
+    """OpenSSL verifies it: it does not look at From."""
+    message = openssl.sign(ENTITY, people("alice"), "-from", "mallory@example.org")
+    with pytest.raises(smimekit.WrongSender):
+        smimekit.verify(message, trust)
+    assert smimekit.verify(message, trust, expect="alice@example.org").bytes() == ENTITY
+
+
 def test_expired_signer(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
     late = ca.expired("alice@example.org")
     with pytest.raises(smimekit.UntrustedSigner):
@@ -415,7 +424,9 @@ def test_ed25519_by_the_primitive(
     """RFC 8419, 3: the signature is over the DER of the signed attributes, not a digest."""
     alice = people("alice ed25519")
     message = smimekit.sign(MAIL, alice)
-    reads_or_says(lambda: openssl.verify(message, ca.certificate), ENTITY, "invalid digest")
+    reads_or_says(
+        lambda mail: openssl.verify(mail, ca.certificate), message, ENTITY, "invalid digest"
+    )
     signer = asn1.ContentInfo.load(split_signed(message)[1])["content"]["signer_infos"][0]
     files = {
         "certificate": alice.certificate.pem(),

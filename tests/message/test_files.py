@@ -1,5 +1,7 @@
 """What is signed or encrypted may be a file, and no mail: then it is the payload as it is."""
 
+from base64 import b64encode
+
 import pytest
 
 import smimekit
@@ -22,12 +24,31 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
-def test_encrypted_file(file: bytes) -> None:
+def encrypted(file: bytes) -> bytes:
     cipher = Policy.MODERN.cipher
     key = new_content_key(cipher)
     recipient = wrap_for(BOB.certificate, key, Policy.MODERN.rsa_padding)
-    cms = enveloped_data(file, cipher, key, [recipient])
+    return enveloped_data(file, cipher, key, [recipient])
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_encrypted_file(file: bytes) -> None:
+    cms = encrypted(file)
     assert smimekit.decrypt(cms, [BOB]).bytes() == file
     with smimekit.open(cms, keys=[BOB], trust=Trust()) as opened:
         assert len(opened.envelope) == 1
+
+
+@pytest.mark.parametrize(
+    "label", ["CMS", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"]
+)
+def test_label_of_pem(label: str) -> None:
+    """All programs' words for CMS; which kind it is, its content type says (RFC 7468, 9)."""
+    text = b64encode(encrypted(b"A line.\n")).decode()
+    pem = f"-----BEGIN {label}-----\n{text}\n-----END {label}-----\n"
+    assert smimekit.decrypt(pem.encode(), [BOB]).bytes() == b"A line.\n"
+
+
+def test_pem_of_something_else() -> None:
+    with pytest.raises(smimekit.MimeError):
+        smimekit.decrypt(BOB.certificate.pem(), [BOB])

@@ -6,23 +6,33 @@ Knows every command by name. May not know what they do.
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, final
+from importlib import import_module
+from typing import Any, Final, NoReturn, final
 
 import click
 
 from smimekit import __version__
-from smimekit.cli.demo import demo
 from smimekit.cli.exits import Exit, Refused, exit_of, sentence_of
 from smimekit.cli.facts import error_facts
-from smimekit.cli.harvest import harvest
-from smimekit.cli.keys import keys
 from smimekit.cli.output import forget, note, show_json
-from smimekit.cli.protect import encrypt, sign
-from smimekit.cli.read import decrypt, open_, verify
-from smimekit.cli.trust import trust
 from smimekit.errors import SmimeError
 
 __all__ = ["program", "run"]
+
+
+_COMMANDS: Final = {
+    "sign": "protect.sign",
+    "encrypt": "protect.encrypt",
+    "decrypt": "read.decrypt",
+    "verify": "read.verify",
+    "open": "read.open_",
+    "harvest": "harvest.harvest",
+    "trust": "trust.trust",
+    "keys": "keys.keys",
+    "demo": "demo.demo",
+}
+"""Where each command is. Only the one that runs is loaded: a script that signs a thousand
+mails starts the program a thousand times."""
 
 
 class _Failed(Exception):
@@ -36,6 +46,17 @@ class _Failed(Exception):
 @final
 class _Program(click.Group):
     """A group of commands that ends with our exit statuses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(".")
+        found: click.Command = getattr(import_module(f"smimekit.cli.{module}"), name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -118,10 +139,6 @@ def program() -> None:
     standard input. Exit statuses: 0 done, 1 the message is not what you required, 2 usage,
     3 malformed or over a limit, 4 no key.
     """
-
-
-for _command in (sign, encrypt, decrypt, verify, open_, harvest, trust, keys, demo):
-    program.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

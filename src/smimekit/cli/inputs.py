@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from getpass import getpass
 from pathlib import Path
 from typing import BinaryIO, Final, final
@@ -97,29 +97,19 @@ def load_key(name: str, certificates: Sequence[str], passwords: Passwords) -> Cr
 
 
 def _try_passwords(name: str, files: tuple[bytes, ...], passwords: Passwords) -> Credential:
-    try:
-        return _credential(files, None)
-    except KeyFileError as error:
-        if error.code != "key.password-needed":
-            raise
-    given = passwords.given or (passwords.asked(f"{name} needs its password"),)
-    for password in given[:-1]:
-        with suppress(_WrongPassword):
-            return _attempt(files, password)
-    return _credential(files, given[-1])
-
-
-class _WrongPassword(Exception):
-    """Try the next one."""
-
-
-def _attempt(files: tuple[bytes, ...], password: str) -> Credential:
-    try:
-        return _credential(files, password)
-    except KeyFileError as error:
-        if error.code == "key.wrong-password":
-            raise _WrongPassword from None
-        raise
+    """With each password, then without one; each attempt at a protected file takes its time."""
+    wrong: KeyFileError | None = None
+    for password in (*passwords.given, None):
+        try:
+            return _credential(files, password)
+        except KeyFileError as error:
+            if error.code == "key.wrong-password":
+                wrong = error
+            elif error.code != "key.password-needed":
+                raise
+    if wrong is not None:
+        raise wrong
+    return _credential(files, passwords.asked(f"{name} needs its password"))
 
 
 def _credential(files: tuple[bytes, ...], password: str | None) -> Credential:

@@ -197,6 +197,8 @@ class BerReader:
         self._frames.append(None)
         while self.peek() != -1:
             out += self._short_values()
+            if len(out) > self._limits.value_bytes:
+                raise self._too_large()
             if self.peek() != -1:
                 self._copy(out, depth + 1)
         self.leave()

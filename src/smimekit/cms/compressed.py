@@ -1,4 +1,4 @@
-"""CompressedData (RFC 3274): inflated within limits. Knows zlib and nothing about mail."""
+"""CompressedData (RFC 3274): deflated, and inflated within limits. Knows zlib, nothing of mail."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -6,13 +6,20 @@ from typing import Final
 
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier
-from smimekit.cms.ber import BerReader
-from smimekit.cms.content import Sink
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
+from smimekit.cms.content import (
+    COMPRESSED_DATA,
+    DATA,
+    Sink,
+    content_info,
+    encapsulated,
+    encapsulated_stream,
+)
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
 from smimekit.span import CHUNK
 
-__all__ = ["read_compressed_data"]
+__all__ = ["compressed_data", "compressed_data_stream", "read_compressed_data"]
 
 _ZLIB: Final = "1.2.840.113549.1.9.16.3.8"
 _FREE_BYTES: Final = 1 << 20
@@ -39,6 +46,31 @@ def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> No
         into.write(chunk)
     for _ in range(3):
         reader.leave()
+
+
+def compressed_data(content: bytes) -> bytes:
+    """A ContentInfo with CompressedData, in DER."""
+    inside = der.sequence(
+        der.integer(0),
+        AlgorithmIdentifier(_ZLIB).encode(),
+        encapsulated(DATA, zlib.compress(content)),
+    )
+    return content_info(COMPRESSED_DATA, inside)
+
+
+def compressed_data_stream(content: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in BER, with the content as it comes."""
+    yield indefinite(der.SEQUENCE) + der.oid(COMPRESSED_DATA) + indefinite(0xA0)
+    yield indefinite(der.SEQUENCE) + der.integer(0) + AlgorithmIdentifier(_ZLIB).encode()
+    yield from encapsulated_stream(DATA, _deflate(content))
+    yield END_OF_CONTENTS * 3
+
+
+def _deflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    deflating = zlib.compressobj()
+    for chunk in chunks:
+        yield deflating.compress(chunk)
+    yield deflating.flush()
 
 
 def _inflate(chunks: Iterable[bytes], limits: Limits) -> Iterator[bytes]:

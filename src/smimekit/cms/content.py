@@ -1,10 +1,10 @@
 """ContentInfo (RFC 5652, 3), the content types, and where content is put until its verdict."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 from smimekit import der
-from smimekit.cms.ber import BerReader
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.errors import CmsError
 
 __all__ = [
@@ -21,8 +21,10 @@ __all__ = [
     "Sink",
     "content_info",
     "content_type_name",
-    "drain",
+    "encapsulated",
+    "encapsulated_stream",
     "enter_content",
+    "read_encapsulated",
 ]
 
 DATA: Final = "1.2.840.113549.1.7.1"
@@ -80,7 +82,38 @@ def content_info(content_type: str, content: bytes) -> bytes:
     return der.sequence(der.oid(content_type), der.explicit(0, content))
 
 
-def drain(chunks: Iterable[bytes], into: Sink) -> None:
-    """Write all chunks into a sink."""
-    for chunk in chunks:
-        into.write(chunk)
+def read_encapsulated(reader: BerReader, each: Callable[[bytes], object]) -> tuple[str, bool]:
+    """EncapsulatedContentInfo (RFC 5652, 5.2): its type, and whether the content is elsewhere.
+
+    `each` is called with every chunk of the content.
+    """
+    reader.enter(der.SEQUENCE)
+    content_type = der.Reader(reader.value(der.OID)).oid()
+    detached = reader.peek() != 0xA0
+    if not detached:
+        reader.enter(0xA0)
+        for chunk in _content_octets(reader):
+            each(chunk)
+        reader.leave()
+    reader.leave()
+    return content_type, detached
+
+
+def _content_octets(reader: BerReader) -> Iterator[bytes]:
+    if reader.peek() & ~0x20 == der.OCTET_STRING:
+        return reader.octets()
+    # PKCS #7 has content of ANY type, and digests only its content octets (5.2.1).
+    return iter((der.Reader(reader.value()).any()[1],))
+
+
+def encapsulated(content_type: str, content: bytes | None) -> bytes:
+    """An EncapsulatedContentInfo in DER; the content is elsewhere where it is None."""
+    octets = b"" if content is None else der.explicit(0, der.octet_string(content))
+    return der.sequence(der.oid(content_type), octets)
+
+
+def encapsulated_stream(content_type: str, content: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in BER, with the content as it comes."""
+    yield indefinite(der.SEQUENCE) + der.oid(content_type) + indefinite(0xA0)
+    yield from constructed_octets(content)
+    yield END_OF_CONTENTS * 2

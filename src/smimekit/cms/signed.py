@@ -6,15 +6,23 @@ good (`cms.signer` does) nor whether a signer is trusted.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from cryptography.hazmat.primitives import hashes
 
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.attributes import Attributes
-from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
-from smimekit.cms.content import DATA, SIGNED_DATA, Sink, content_info
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
+from smimekit.cms.content import (
+    DATA,
+    SIGNED_DATA,
+    Sink,
+    content_info,
+    encapsulated,
+    encapsulated_stream,
+    read_encapsulated,
+)
 from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
@@ -116,7 +124,12 @@ def read_signed_data(
     announced = _read_algorithms(reader.reader(der.SET), limits)
     rows = {row: None for each in announced if (row := _announced_row(each))}
     digests = Digests(rows, into.chunks)
-    content_type, detached = _read_content(reader, into, digests)
+
+    def passing(chunk: bytes) -> None:
+        digests.update(chunk)
+        into.write(chunk)
+
+    content_type, detached = read_encapsulated(reader, passing)
     certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
     revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
     signers = tuple(
@@ -153,30 +166,6 @@ def _announced_row(identifier: AlgorithmIdentifier) -> Digest | None:
         return digest_row(identifier)
     except CmsError:
         return None  # an announcement is a hint; what a signer names is checked where it counts
-
-
-def _read_content(reader: BerReader, into: Sink, digests: Digests) -> tuple[str, bool]:
-    """EncapsulatedContentInfo: the content type, and whether the content is elsewhere."""
-    reader.enter(der.SEQUENCE)
-    content_type = der.Reader(reader.value(der.OID)).oid()
-    detached = reader.peek() != 0xA0
-    if not detached:
-        reader.enter(0xA0)
-        if reader.peek() & ~0x20 == der.OCTET_STRING:
-            chunks: Iterable[bytes] = reader.octets()
-        else:
-            chunks = _pkcs7_content(reader)
-        for chunk in chunks:
-            digests.update(chunk)
-            into.write(chunk)
-        reader.leave()
-    reader.leave()
-    return content_type, detached
-
-
-def _pkcs7_content(reader: BerReader) -> Iterable[bytes]:
-    """PKCS #7 has content of ANY type; its digest is over the content octets (5.2.1)."""
-    yield der.Reader(reader.value()).any()[1]
 
 
 def _choices(reader: BerReader, tag: int, most: int, code: str) -> tuple[bytes, ...]:
@@ -264,9 +253,6 @@ def add_unsigned(info: bytes, *attributes: bytes) -> bytes:
     return der.sequence(*values, der.set_of(found, 0xA1))
 
 
-_OID_DATA: Final = der.oid(DATA)
-
-
 def _version(content_type: str, signer_infos: Iterable[bytes]) -> bytes:
     # RFC 5652, 5.1: 3 where the content is not id-data or a signer is named by its key.
     plain = content_type == DATA and all(
@@ -289,11 +275,10 @@ def signed_data(
     content_type: str = DATA,
 ) -> bytes:
     """A ContentInfo with SignedData, in DER; detached where `content` is None."""
-    octets = b"" if content is None else der.explicit(0, der.octet_string(content))
     inside = der.sequence(
         _version(content_type, signer_infos),
         der.set_of({each.encode() for each in digests}),
-        der.sequence(der.oid(content_type), octets),
+        encapsulated(content_type, content),
         _tail(certificates, signer_infos),
     )
     return content_info(SIGNED_DATA, inside)
@@ -313,9 +298,7 @@ def signed_data_stream(
     yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + der.integer(1)
     yield der.set_of({each.encode() for each in digests})
-    yield indefinite(der.SEQUENCE) + _OID_DATA + indefinite(0xA0)
-    yield from constructed_octets(content)
-    yield END_OF_CONTENTS * 2
+    yield from encapsulated_stream(DATA, content)
     yield _tail(certificates, signer_infos())
     yield END_OF_CONTENTS * 3
 

@@ -177,7 +177,8 @@ def _open(
 ) -> bytes:
     if isinstance(recipient, KeyTransRecipient):
         padding = rsa_padding(recipient.algorithm)
-        if padding is None:
+        # Who wrote the message chose how the key travels: it need not be a way of this key.
+        if padding is None or not isinstance(key.public_key, rsa.RSAPublicKey):
             raise DecryptionError
         return key.decrypt(encrypted, padding)
     return _open_agreement(recipient, encrypted, key)

@@ -31,6 +31,7 @@ __all__ = [
     "SignatureForm",
     "SignatureResult",
     "Signed",
+    "innermost_signatures",
     "protection_of",
 ]
 
@@ -79,6 +80,8 @@ class SignatureResult:
     attributes: Attributes | None
     line_ends_converted: bool = False
     """Did the signature match only with CRLF in place of the bare LF that arrived?"""
+    senders: tuple[str, ...] = ()
+    """The addresses that are said to be the author's, which `identity` was held against."""
     lf_match: bool = False
     """Diagnosis of changed content: would it match if every CRLF were a bare LF?"""
 
@@ -167,6 +170,20 @@ class Errant:
     span: Span
 
 
+def innermost_signatures(envelope: Iterable[Layer]) -> tuple[SignatureResult, ...]:
+    """The signatures inside every encryption: no others say who wrote the payload.
+
+    Around an encryption anybody can strip a signature and put on another (RFC 9787, 5.2).
+    """
+    found: list[SignatureResult] = []
+    for layer in envelope:
+        if isinstance(layer, Encrypted):
+            found.clear()
+        elif isinstance(layer, Signed):
+            found += layer.signatures
+    return tuple(found)
+
+
 def protection_of(envelope: Iterable[Layer]) -> Protection:
     """What the layers, outermost first, give the payload."""
     layers = tuple(envelope)
@@ -174,10 +191,8 @@ def protection_of(envelope: Iterable[Layer]) -> Protection:
     if any(isinstance(each, Encrypted) and each.failure is not None for each in layers):
         return Protection.NONE
     found = Protection.CONFIDENTIAL if encryptions else Protection.NONE
-    inside = max(encryptions, default=-1)
-    for layer in layers[inside + 1 :]:
-        if isinstance(layer, Signed) and any(map(_verified, layer.signatures)):
-            found |= Protection.VERIFIED
+    if any(map(_verified, innermost_signatures(layers))):
+        found |= Protection.VERIFIED
     if all(_covered(layers, at) for at in encryptions or [-1]):
         found |= Protection.INTACT
     return found

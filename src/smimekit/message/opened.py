@@ -17,6 +17,7 @@ from smimekit.errors import (
     PolicyError,
     SmimeError,
     UntrustedSigner,
+    UsageError,
     VerificationError,
     WrongSender,
 )
@@ -28,8 +29,10 @@ from smimekit.message.layers import (
     Protection,
     SignatureResult,
     Signed,
+    innermost_signatures,
     protection_of,
 )
+from smimekit.message.spool import closed
 from smimekit.policy import Grade
 from smimekit.span import Span
 
@@ -41,12 +44,12 @@ class Payload:
     """The content of a message (RFC 9787, 3.1), with the protection it was taken under."""
 
     def __init__(self, span: Span, protection: Protection, opened: "Opened") -> None:
-        self.span = span
+        self._span = span
         self.protection = protection
         self._opened = opened  # keeps the spool alive
 
     def __len__(self) -> int:
-        return len(self.span)
+        return len(self._span)
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A payload has no truth value: ask for its protection or its length.")
@@ -56,8 +59,17 @@ class Payload:
 
     @property
     def signatures(self) -> tuple[SignatureResult, ...]:
-        """The signatures around it that are intact, trusted and the sender's."""
-        return tuple(each for each in self._opened.signatures if _problem(each) is None)
+        """The signatures by which it is verified: intact, trusted, the sender's, and inside
+        every encryption.
+        """
+        counting = innermost_signatures(self._opened.envelope)
+        return tuple(each for each in counting if _problem(each) is None)
+
+    @property
+    def span(self) -> Span:
+        """Where it is. Raises UsageError (`usage.closed`), as the rest, after closing."""
+        self._opened.check_not_closed()
+        return self._span
 
     def bytes(self) -> bytes:
         """All of it, in memory: a MIME entity as a rule, with its Content-Type field."""
@@ -93,6 +105,7 @@ class Opened:
         self.protection = protection_of(envelope)
         self._content = content
         self._closing = closing
+        self._closed = False
 
     def __bool__(self) -> NoReturn:
         raise TypeError("An opened message has no truth value: ask for its protection.")
@@ -110,7 +123,13 @@ class Opened:
 
     def close(self) -> None:
         """Forget the content. Facts remain."""
+        self._closed = True
         self._closing.close()
+
+    def check_not_closed(self) -> None:
+        """Raise UsageError (`usage.closed`) where the content is forgotten already."""
+        if self._closed:
+            raise closed()
 
     @property
     def signatures(self) -> tuple[SignatureResult, ...]:
@@ -133,14 +152,20 @@ class Opened:
     def inside(self, layer: Layer, *, require: Protection) -> Payload:
         """What one layer of the envelope holds: the next layer, or the payload.
 
-        Raises as `payload` does. `require` speaks of the whole envelope.
+        Raises as `payload` does, and UsageError for a layer of another message. `require`
+        speaks of the whole envelope and its payload: what stands around the payload, such as
+        the preamble of a multipart/signed, no signature covers.
         """
+        if not any(layer is each for each in self.envelope):
+            raise UsageError("The layer is not one of this message.", code="usage.layer")
         return self._hand_out(layer.content, require)
 
     def _hand_out(self, content: Span | None, require: Protection) -> Payload:
+        self.check_not_closed()
         for layer in self.envelope:
-            if isinstance(layer, Encrypted) and layer.failure is not None and content is None:
-                raise layer.failure
+            failure = layer.failure if isinstance(layer, Encrypted) else None
+            if failure is not None and (content is None or require):
+                raise failure
         missing = require & ~self.protection
         if missing or content is None:
             raise InsufficientProtection(
@@ -160,17 +185,8 @@ class Opened:
 
     def verification_error(self) -> VerificationError | PolicyError:
         """Why the message is not VERIFIED: of its signatures, the one that came closest."""
-        inside = max(
-            (at for at, layer in enumerate(self.envelope) if isinstance(layer, Encrypted)),
-            default=-1,
-        )
-        candidates = [
-            each
-            for layer in self.envelope[inside + 1 :]
-            if isinstance(layer, Signed)
-            for each in layer.signatures
-        ]
-        problems = [problem for each in candidates if (problem := _problem(each)) is not None]
+        found = map(_problem, innermost_signatures(self.envelope))
+        problems = [problem for problem in found if problem is not None]
         if problems:
             return max(problems, key=_closeness)
         if self.signatures:
@@ -190,6 +206,11 @@ def _closeness(problem: SmimeError) -> int:
 def _problem(signature: SignatureResult) -> VerificationError | PolicyError | None:
     """What keeps a signature from verifying its message, or None."""
     reason = "; ".join(signature.reasons)
+    if signature.integrity is Integrity.NO_CERTIFICATE:
+        return UntrustedSigner(
+            "The signer's certificate is neither in the message nor in the store.",
+            code="untrusted-signer.no-certificate",
+        )
     if signature.integrity is not Integrity.GOOD:
         return _not_intact(signature.integrity, reason)
     if signature.assessment.grade is Grade.REFUSED:
@@ -206,30 +227,17 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
 
 
 def _not_intact(integrity: Integrity, reason: str) -> VerificationError:
+    changed = f"The message was changed after it was signed: {reason}."
+    unknown = f"The signature cannot be verified: {reason}"
     match integrity:
-        case Integrity.NO_CERTIFICATE:
-            return UntrustedSigner(
-                "The signer's certificate is neither in the message nor in the store.",
-                code="untrusted-signer.no-certificate",
-            )
         case Integrity.CONTENT_CHANGED:
-            return ContentChanged(
-                f"The message was changed after it was signed: {reason}.",
-                code="content-changed.content",
-            )
+            return ContentChanged(changed, code="content-changed.content")
         case Integrity.BAD_SIGNATURE:
-            return ContentChanged(
-                f"The message was changed after it was signed: {reason}.",
-                code="content-changed.signature",
-            )
+            return ContentChanged(changed, code="content-changed.signature")
         case Integrity.UNSUPPORTED:
-            return VerificationError(
-                f"The signature cannot be verified: {reason}.", code="verification.unsupported"
-            )
+            return VerificationError(unknown, code="verification.unsupported")
         case _:
-            return VerificationError(
-                f"The signature cannot be verified: {reason}", code="verification.malformed"
-            )
+            return VerificationError(unknown, code="verification.malformed")
 
 
 def _wrong_sender(signature: SignatureResult) -> WrongSender:

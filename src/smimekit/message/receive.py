@@ -21,6 +21,7 @@ from smimekit.cms.signed import read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
     DecryptionError,
+    InputError,
     LimitExceeded,
     MimeError,
     NoMatchingKey,
@@ -52,6 +53,7 @@ from smimekit.mime.scanner import read_entity
 from smimekit.policy import Policy
 from smimekit.span import CHUNK, Span
 from smimekit.trust import Trust
+from smimekit.trust.records import require_aware
 
 __all__ = ["Source", "open_message"]
 
@@ -62,6 +64,7 @@ _PARSED: Final = (
     "A parsed message cannot be verified: Python's email package does not keep every byte "
     "that was signed. Give the bytes as they arrived, or the binary file."
 )
+_TEXT: Final = "Open the file in binary mode: text loses bytes that were signed."
 
 
 def open_message(
@@ -87,9 +90,11 @@ def open_message(
     that is none. Close the result, or use it in a `with` block: plaintext may wait in a
     temporary file.
     """
+    if at is not None:
+        require_aware(at, "at")
     with ExitStack() as closing:
         job = _Opening(
-            keys=tuple(keys),
+            keys=_decryptors(keys),
             judge=Judge(trust, policy, at),
             closing=closing,
             content=None if content is None else _span(content, policy, closing),
@@ -105,6 +110,14 @@ def open_message(
         )
 
 
+def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
+    if not isinstance(keys, Decryptor):
+        found = tuple(keys)
+        if all(isinstance(each, Decryptor) for each in found):
+            return found
+    raise UsageError("Keys come as a list of credentials: keys=[bob].")
+
+
 def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
     match source:
         case bytes():
@@ -114,7 +127,7 @@ def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
         case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():
-            raise UsageError("Open the file in binary mode: text loses bytes that were signed.")
+            raise UsageError(_TEXT)
         case _ if hasattr(source, "read"):
             return _file_span(source, policy, closing)
         case _:
@@ -131,7 +144,10 @@ def _is_parsed(source: object) -> bool:
 
 
 def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:
-    if file.seekable():
+    if not isinstance(file.read(0), bytes):  # a wrapper of a text file, or a decoder
+        raise UsageError(_TEXT)
+    seekable = getattr(file, "seekable", None)  # mmap lacks it before Python 3.13
+    if seekable is not None and seekable():
         return Span.of_file(file)
     spool = closing.enter_context(_new_spool(policy))
     while chunk := file.read(CHUNK):
@@ -166,6 +182,7 @@ class _Opening:
         layers: list[Layer] = []
         claims: list[Claim] = []
         found = self._outermost(span, claims)
+        self._check_detached(found)
         payload: Span | None = span
         while found is not None:
             if len(layers) == self.judge.policy.limits.layers:
@@ -179,6 +196,21 @@ class _Opening:
         if payload is not None and layers:
             claims.append(self._claim_inside(payload))
         return layers, payload, tuple(claims)
+
+    def _check_detached(self, found: ClearSigned | Opaque | None) -> None:
+        """Content that was handed in counts only as what a bare, detached signature signs.
+
+        Any other message would be judged by itself, and the caller take the verdict for one
+        about the content.
+        """
+        if self.content is None:
+            return
+        if not isinstance(found, Opaque) or self._begin(found)[1] != types.SIGNED_DATA:
+            raise CmsError(
+                "The message is not a bare detached signature, so it signs nothing of the "
+                "content that was given with it.",
+                code="cms.not-detached",
+            )
 
     def _outermost(self, span: Span, claims: list[Claim]) -> ClearSigned | Opaque | None:
         if is_bare_cms(span):
@@ -197,7 +229,7 @@ class _Opening:
         limits = self.judge.policy.limits
         try:
             entity = read_entity(span, limits=limits)
-        except (MimeError, LimitExceeded):  # a file of many "key: value" lines, perhaps
+        except InputError:  # over a limit of headers, too: data that only looks like one
             return None
         if not entity.header.fields:
             return recognise_bare(span) if is_bare_cms(span) else None
@@ -207,7 +239,7 @@ class _Opening:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
         try:
             header = read_entity(payload, limits=self.judge.policy.limits).header
-        except (MimeError, LimitExceeded):
+        except InputError:
             return None
         return claim_of(header) if header.all("From") else None
 
@@ -285,7 +317,10 @@ class _Opening:
                 certificate = self._decrypt(found, key, spool)
             except NoMatchingKey:
                 spool.close()
-            except (DecryptionError, PolicyError) as error:
+            except DecryptionError:
+                spool.close()
+                failure = DecryptionError()  # the one that was raised still knows the cause
+            except PolicyError as error:
                 spool.close()
                 failure = error
             except BaseException:
@@ -329,5 +364,6 @@ def _end(reader: BerReader) -> None:
 
 
 def _ends(layer: Layer) -> bool:
-    """Certificates only: there is nothing inside."""
-    return isinstance(layer, Signed) and layer.form is SignatureForm.CERTS_ONLY
+    """Is there nothing inside, or something that the caller handed in, and knows?"""
+    ends = {SignatureForm.CERTS_ONLY, SignatureForm.DETACHED}
+    return isinstance(layer, Signed) and layer.form in ends

@@ -38,7 +38,9 @@ _CMS_HEAD: Final = re.compile(
     rb"\x06[\x09-\x0b]\x2a\x86\x48\x86\xf7\x0d\x01",
     re.DOTALL,
 )
-_PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:CMS|PKCS7|PKCS #7 SIGNED DATA)-----[^\n]*\n")
+# RFC 7468, 8 and 9; the last two are gpgsm's.
+_PEM_LABELS: Final = rb"CMS|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE"
+_PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:" + _PEM_LABELS + rb")-----[^\n]*\n")
 _PEM_END: Final = re.compile(rb"-----END [^\n]*")
 _BASE64_HEAD: Final = re.compile(rb"\s*MI[A-Za-z0-9+/]{14}")
 _HEAD_BYTES: Final = 256
@@ -186,7 +188,7 @@ def _errant(span: Span, limits: Limits, depth: int, *, is_root: bool) -> Iterato
     try:
         entity = read_entity(span, limits=limits)
         content = content_type(entity.header)
-        kind = None if is_root else _errant_kind(entity, content)
+        kind = None if is_root else _errant_kind(entity, content, limits)
         if kind:
             yield Errant(kind, span)
             return
@@ -197,10 +199,12 @@ def _errant(span: Span, limits: Limits, depth: int, *, is_root: bool) -> Iterato
         yield from _errant(part, limits, depth + 1, is_root=False)
 
 
-def _errant_kind(entity: Entity, content: ContentType) -> str | None:
+def _errant_kind(entity: Entity, content: ContentType, limits: Limits) -> str | None:
     if content.media == "multipart/signed":
         protocol = (content.get("protocol") or "").lower()
-        return "signed" if protocol in _PKCS7_SIGNATURE else None
+        if protocol:
+            return "signed" if protocol in _PKCS7_SIGNATURE else None
+        return "signed" if _clear_signed(entity, content, limits) else None
     if content.media in _PKCS7_MIME:
         kind = (content.get("smime-type") or "").lower()
         return {

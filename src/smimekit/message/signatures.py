@@ -7,24 +7,28 @@ is taken apart.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import final
+from itertools import chain, islice
+from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo
-from smimekit.cms.signer import Check, Integrity, check_signer, find_certificate
+from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.errors import CertificateError, CmsError
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
-from smimekit.mime.canonical import to_crlf
+from smimekit.mime.canonical import to_crlf, to_lf
 from smimekit.policy import Assessment, Grade, Policy
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
 __all__ = ["Judge", "check_detached", "check_opaque", "load_bag", "with_identity"]
 
-_RETRIED = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
+_RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
+_NAMESAKES: Final = 4
+"""Certificates that one identifier may name and that are tried: a renewed certificate keeps
+its key, and with it its key identifier; anybody can put more of them into a message."""
 
 
 @final
@@ -69,15 +73,15 @@ def check_detached(
     """
     checked = list(_checked(data, Digests((), content.chunks), bag, judge))
     converted = False
-    if _all_retried(checked):
+    if _may_match_otherwise(checked):
         canonical = Digests((), lambda: to_crlf(content.chunks()))
         again = list(_checked(data, canonical, bag, judge))
-        if not _all_retried(again):
+        if _any_good(again):
             checked, converted = again, True
             for chunk in to_crlf(content.chunks()):
                 spool.write(chunk)
             content = spool.span()
-    lf_match = _all_retried(checked) and _matches_with_lf(data, content, bag, judge)
+    lf_match = _may_match_otherwise(checked) and _matches_with_lf(data, content, bag, judge)
     results = tuple(
         replace(
             _result(signer, check, certificate, data, bag, judge),
@@ -92,10 +96,13 @@ def check_detached(
 _Checked = tuple[SignerInfo, Certificate | None, Check]
 
 
-def _all_retried(checked: Iterable[_Checked]) -> bool:
+def _any_good(checked: Iterable[_Checked]) -> bool:
+    return any(check.integrity is Integrity.GOOD for _, _, check in checked)
+
+
+def _may_match_otherwise(checked: Sequence[_Checked]) -> bool:
     """Is there a signature that another form of the content might match, and none good?"""
-    found = [check.integrity for _, _, check in checked]
-    return Integrity.GOOD not in found and any(each in _RETRIED for each in found)
+    return not _any_good(checked) and any(check.integrity in _RETRIED for *_, check in checked)
 
 
 def _matches_with_lf(
@@ -103,32 +110,51 @@ def _matches_with_lf(
 ) -> bool:
     """For diagnosis only: did the signer sign bare LF, against the standard?"""
 
-    def with_lf() -> Iterator[bytes]:
-        for chunk in to_crlf(content.chunks()):
-            yield chunk.replace(b"\r", b"")
+    def with_lf() -> Iterable[bytes]:
+        return map(to_lf, to_crlf(content.chunks()))
 
-    return not _all_retried(_checked(data, Digests((), with_lf), bag, judge))
+    return _any_good(_checked(data, Digests((), with_lf), bag, judge))
 
 
 def _checked(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> Iterator[_Checked]:
     for signer in data.signers:
-        certificate = find_certificate(signer, bag) or _from_store(signer, judge.trust)
-        if certificate is None:
-            reason = "the signer's certificate is not in the message"
-            yield signer, None, Check(Integrity.NO_CERTIFICATE, reason)
-        else:
-            yield signer, certificate, check_signer(signer, certificate, data.content_type, digests)
+        yield signer, *_check_signer(signer, data, digests, bag, judge.trust)
 
 
-def _from_store(signer: SignerInfo, trust: Trust) -> Certificate | None:
+def _check_signer(
+    signer: SignerInfo,
+    data: SignedData,
+    digests: Digests,
+    bag: Sequence[Certificate],
+    trust: Trust,
+) -> tuple[Certificate | None, Check]:
+    """The certificate that the signature matches, else the first one that it names."""
+    first: tuple[Certificate, Check] | None = None
+    for certificate in islice(_named(signer, bag, trust), _NAMESAKES):
+        check = check_signer(signer, certificate, data.content_type, digests)
+        if check.integrity is Integrity.GOOD:
+            return certificate, check
+        first = first or (certificate, check)
+    reason = "the signer's certificate is not in the message"
+    return first or (None, Check(Integrity.NO_CERTIFICATE, reason))
+
+
+def _named(signer: SignerInfo, bag: Sequence[Certificate], trust: Trust) -> Iterator[Certificate]:
+    """The certificates that a signer's identifier names: the message's, then the store's."""
+    named = [each for each in bag if signer.sid.matches(each)]
+    return chain(named, (each for each in _from_store(signer, trust) if each not in named))
+
+
+def _from_store(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
     if trust.store is None:
-        return None
+        return
     sid = signer.sid
     if isinstance(sid, IssuerAndSerialNumber):
-        return next(iter(trust.store.find(ByIssuerSerial(sid.issuer, sid.serial))), None)
-    return next(iter(trust.store.find(ByKeyId(sid.value))), None)
+        yield from trust.store.find(ByIssuerSerial(sid.issuer, sid.serial))
+    else:
+        yield from trust.store.find(ByKeyId(sid.value))
 
 
 def _result(
@@ -188,4 +214,6 @@ def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) 
 
 def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:
     """The signature, held against those who are said to be the author."""
-    return replace(signature, identity=identity_of(signature.certificate, claims))
+    senders = dict.fromkeys(address for claim in claims for address in claim or ())
+    identity = identity_of(signature.certificate, claims)
+    return replace(signature, identity=identity, senders=tuple(senders))

@@ -11,7 +11,15 @@ from typing import IO, Final, Self, final
 from smimekit.errors import UsageError
 from smimekit.span import CHUNK, Span
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "closed"]
+
+
+def closed() -> UsageError:
+    """What a message that was closed answers."""
+    return UsageError(
+        "The message was closed: take what you need of its content before that.",
+        code="usage.closed",
+    )
 
 
 @final
@@ -48,10 +56,7 @@ class Spool:
         """The bytes from `start` to `end` (ByteSource)."""
         with self._lock:
             if self._closed:
-                raise UsageError(
-                    "The message was closed: take what you need of its content before that.",
-                    code="usage.closed",
-                )
+                raise closed()
             if self._file is not None:
                 self._file.seek(start)
                 return self._file.read(end - start)
@@ -72,6 +77,10 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # `verify` and `decrypt` hand out a payload and nothing to close: the spool goes with it.
         self.close()
 
     def close(self) -> None:

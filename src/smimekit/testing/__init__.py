@@ -1,4 +1,5 @@
-"""What users of smimekit test with: people, credentials, and a CA that nobody trusts.
+"""What users of smimekit test with: people, credentials, a CA that nobody trusts, and the
+conformance suite of trust stores.
 
 Not imported by `smimekit`. Knows no test framework.
 """

@@ -59,6 +59,7 @@ __all__ = [
     "Source",
     "TrustStore",
     "Verdict",
+    "answer_order",
     "conflict",
     "decided_record",
     "merge_record",
@@ -199,7 +200,8 @@ def decided_record(record: Record, decision: Decision) -> Record:
     return replace(record, decision=kept, revision=record.revision + 1)
 
 
-def _answer_order(record: Record) -> tuple[bool, float, str]:
+def answer_order(record: Record) -> tuple[bool, float, str]:
+    """The order of an answer: decided records first, then the last seen."""
     return (
         record.decision is None,
         -record.last_seen.timestamp(),
@@ -226,7 +228,7 @@ class MemoryTrustStore:
             else:
                 keys = self._index.get(query_key(query), ())
             found = [self._records[key] for key in keys if key in self._records]
-        return tuple(sorted(found, key=_answer_order)[:FIND_LIMIT])
+        return tuple(sorted(found, key=answer_order)[:FIND_LIMIT])
 
     def put(
         self,

@@ -1,0 +1,210 @@
+"""AuthenticatedData (RFC 5652, 9): content under a MAC whose key its recipients share.
+
+Knows the structure and HMAC. May not know which keys are at hand. Whoever can check such a
+MAC could have made it: it shows no sender.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hmac import compare_digest
+from typing import Final, final
+
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from smimekit import der
+from smimekit.algorithms import (
+    HMAC_SHA256,
+    HMACS,
+    SHA256,
+    AlgorithmIdentifier,
+    Digest,
+    digest_row,
+)
+from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, Attributes, attribute
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
+from smimekit.cms.content import (
+    AUTHENTICATED_DATA,
+    DATA,
+    Sink,
+    content_info,
+    encapsulated,
+    encapsulated_stream,
+    read_encapsulated,
+)
+from smimekit.cms.recipients import (
+    ContentKey,
+    RecipientInfo,
+    encode_recipients,
+    read_recipients,
+)
+from smimekit.errors import CmsError, ContentChanged
+from smimekit.limits import Limits
+from smimekit.primitives import digester, hash_algorithm, random_bytes
+
+__all__ = [
+    "AuthenticatedReader",
+    "authenticated_data",
+    "authenticated_data_stream",
+    "new_mac_key",
+]
+
+_KEY_SIZE: Final = 32
+
+
+@final
+class AuthenticatedReader:
+    """AuthenticatedData, read as far as the content.
+
+    `check` reads the rest, once. `reader` stands inside the ContentInfo's explicit tag.
+    Raises CmsError and LimitExceeded.
+    """
+
+    key_size: None = None
+    """HMAC takes keys of any size."""
+
+    def __init__(self, reader: BerReader, *, limits: Limits) -> None:
+        self._reader = reader
+        self._limits = limits
+        reader.enter(der.SEQUENCE)
+        reader.value(der.INTEGER)
+        if reader.peek() == 0xA0:  # originatorInfo
+            reader.value(0xA0)
+        self.recipients = read_recipients(reader.reader(der.SET), limits=limits)
+        self.algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
+        self._digest: AlgorithmIdentifier | None = None
+        if reader.peek() == 0xA1:
+            self._digest = AlgorithmIdentifier.read(der.Reader(reader.value(0xA1)), 0xA1)
+
+    def check(self, key: ContentKey, into: Sink) -> str:
+        """Read the content into the sink, check its MAC; the content's type.
+
+        Nothing in the sink may be used unless this returns. Raises ContentChanged where the
+        MAC or the digest does not match, CmsError for algorithms that are not known and for
+        attributes that break a rule.
+        """
+        mac = HMAC(key.octets, hash_algorithm(_mac_digest(self.algorithm)))
+        digest = None if self._digest is None else digester(_digest_row(self._digest))
+        running = digest or mac
+
+        def passing(chunk: bytes) -> None:
+            running.update(chunk)
+            into.write(chunk)
+
+        content_type, detached = read_encapsulated(self._reader, passing)
+        if detached:
+            raise CmsError("The authenticated content is elsewhere.", code="cms.no-content")
+        attributes, expected = self._finish()
+        if (attributes is None) is not (digest is None) or (
+            attributes is None and content_type != DATA
+        ):
+            raise CmsError(
+                "Authenticated attributes and their digest algorithm come together, and other "
+                "content than data needs them (RFC 5652, 9.1).",
+                code="cms.attributes",
+            )
+        if attributes is not None and digest is not None:
+            _check_attributes(attributes, content_type, digest.finalize())
+            mac.update(der.to_der(attributes.signed_octets()))
+        if not compare_digest(mac.finalize(), expected):
+            raise _changed()
+        return content_type
+
+    def _finish(self) -> tuple[Attributes | None, bytes]:
+        reader, attributes = self._reader, None
+        if reader.peek() == 0xA2:
+            attributes = Attributes.read(reader.value(0xA2), limits=self._limits)
+        expected = der.Reader(reader.value(der.OCTET_STRING)).octets()
+        if reader.peek() == 0xA3:
+            Attributes.read(reader.value(0xA3), limits=self._limits)
+        reader.leave()
+        return attributes, expected
+
+
+def _changed() -> ContentChanged:
+    return ContentChanged(
+        "The content or its authentication code was changed.", code="content-changed.mac"
+    )
+
+
+def _mac_digest(identifier: AlgorithmIdentifier) -> Digest:
+    row = HMACS.get(identifier.oid)
+    if row is None or not identifier.plain:
+        raise CmsError(
+            f"The authentication algorithm {identifier.oid} is not supported.", code="cms.mac"
+        )
+    return row
+
+
+def _digest_row(identifier: AlgorithmIdentifier) -> Digest:
+    row = digest_row(identifier)
+    if row is None:
+        raise CmsError(f"The digest {identifier.oid} is not supported.", code="cms.digest")
+    return row
+
+
+def _check_attributes(attributes: Attributes, content_type: str, digest: bytes) -> None:
+    """RFC 5652, 9.2: both attributes exactly once, and saying what is there."""
+    if attributes.content_type != content_type or attributes.message_digest is None:
+        raise CmsError(
+            "The authenticated attributes do not name the content.", code="cms.attributes"
+        )
+    if not compare_digest(attributes.message_digest, digest):
+        raise _changed()
+
+
+# --- writing -------------------------------------------------------------------------------
+
+
+def new_mac_key() -> ContentKey:
+    """A random key for one message."""
+    return ContentKey(random_bytes(_KEY_SIZE))
+
+
+def _before(recipients: Sequence[RecipientInfo]) -> bytes:
+    implicit = b"\xa1" + SHA256.identifier.encode()[1:]
+    return (
+        der.integer(0)
+        + encode_recipients(recipients)
+        + AlgorithmIdentifier(HMAC_SHA256).encode()
+        + implicit
+    )
+
+
+def _after(key: ContentKey, digest: bytes) -> bytes:
+    attributes = der.set_of(
+        (
+            attribute(CONTENT_TYPE, der.oid(DATA)),
+            attribute(MESSAGE_DIGEST, der.octet_string(digest)),
+        )
+    )
+    mac = HMAC(key.octets, hash_algorithm(SHA256))
+    mac.update(attributes)
+    return b"\xa2" + attributes[1:] + der.octet_string(mac.finalize())
+
+
+def authenticated_data(
+    content: bytes, key: ContentKey, recipients: Sequence[RecipientInfo]
+) -> bytes:
+    """A ContentInfo with AuthenticatedData, in DER: HMAC-SHA256 over attributes (9.2)."""
+    running = digester(SHA256)
+    running.update(content)
+    inside = der.sequence(
+        _before(recipients), encapsulated(DATA, content), _after(key, running.finalize())
+    )
+    return content_info(AUTHENTICATED_DATA, inside)
+
+
+def authenticated_data_stream(
+    content: Iterable[bytes], key: ContentKey, recipients: Sequence[RecipientInfo]
+) -> Iterator[bytes]:
+    """The same in BER, with the content as it comes."""
+    running = digester(SHA256)
+
+    def passing() -> Iterator[bytes]:
+        for chunk in content:
+            running.update(chunk)
+            yield chunk
+
+    yield indefinite(der.SEQUENCE) + der.oid(AUTHENTICATED_DATA) + indefinite(0xA0)
+    yield indefinite(der.SEQUENCE) + _before(recipients)
+    yield from encapsulated_stream(DATA, passing())
+    yield _after(key, running.finalize()) + END_OF_CONTENTS * 3

@@ -1,0 +1,109 @@
+"""Output files appear complete or not at all; what was there stays until then."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smimekit.cli.files import write_new, write_out
+from smimekit.errors import UsageError
+from tests.cli.support import Run
+
+
+class Interrupted(Exception):
+    pass
+
+
+def half() -> Iterator[bytes]:
+    yield b"half"
+    raise Interrupted
+
+
+@pytest.mark.parametrize("before", [None, b"as it was"])
+def test_what_fails_half_way_leaves_nothing(tmp_path: Path, before: bytes | None) -> None:
+    target = tmp_path / "out"
+    if before is not None:
+        target.write_bytes(before)
+    with pytest.raises(Interrupted):
+        write_out(str(target), half())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == (
+        [] if before is None else [before]
+    )
+
+
+@pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o640)])
+def test_modes(tmp_path: Path, private: bool, mode: int) -> None:
+    target = tmp_path / "out"
+    before = os.umask(0o027)
+    try:
+        write_out(str(target), [b"a", b"b"], private=private)
+    finally:
+        os.umask(before)
+    assert target.read_bytes() == b"ab"
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_a_public_file_that_becomes_secret_is_private(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_bytes(b"public")
+    target.chmod(0o644)
+    write_out(str(target), [b"secret"], private=True)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    write_out(str(link), [b"new"])
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"new")
+
+
+def test_devices_are_written_to_and_not_replaced() -> None:
+    write_out(os.devnull, [b"gone"])
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_an_open_reader_keeps_the_old_file(tmp_path: Path) -> None:
+    """Replaced by a rename: nobody sees a file that is half old and half new."""
+    target = tmp_path / "out"
+    target.write_bytes(b"old")
+    with target.open("rb") as reader:
+        write_out(str(target), [b"new"])
+        assert reader.read() == b"old"
+
+
+def test_a_message_may_be_replaced_by_its_payload(run: Run, here: Path) -> None:
+    assert run("verify", "--anchor", "ca.pem", "signed.eml", "-o", "signed.eml").status == 0
+    assert (here / "signed.eml").read_bytes().endswith(b"Hello, Bob\r\n")
+
+
+@pytest.mark.parametrize("name", ["missing/out", "."])
+def test_what_cannot_be_written_is_said(run: Run, name: str) -> None:
+    done = run("decrypt", "--key", "bob.p12", "encrypted.eml", "-o", name, "--json")
+    assert (done.status, done.code) == (2, "file")
+    assert name in done.json["error"]["message"]
+
+
+def test_new_files_replace_nothing_unless_forced(tmp_path: Path) -> None:
+    target = tmp_path / "key"
+    write_new(str(target), b"first", private=True, force=False)
+    with pytest.raises(UsageError) as caught:
+        write_new(str(target), b"second", private=True, force=False)
+    assert caught.value.code == "usage.file-exists"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
+    write_new(str(target), b"third", private=True, force=True)
+    assert target.read_bytes() == b"third"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_new_files_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    write_new(str(tmp_path / "key"), b"first", private=True, force=False)
+    with pytest.raises(UsageError):
+        write_new(str(tmp_path / "key"), b"second", private=True, force=False)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]

@@ -1,0 +1,71 @@
+"""Nothing that a stranger wrote steers a terminal."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import smimekit
+from smimekit.cli.text import safe
+from smimekit.testing import FakeCA
+from tests.cli.support import DRAFT, PASSWORD, Run
+
+EVIL = "Bob\x1b]0;title\x07\x1b[2J\r\n[red]\u202egro.elpmaxe@\x9b31m\u200b"
+STORE = ("--store", "sqlite:///trust.db")
+
+
+@given(st.text())
+def test_safe_text_is_printable(text: str) -> None:
+    found = safe(text)
+    assert found.isprintable()
+    assert len(found) == len(text)
+    assert safe(found) == found
+
+
+@pytest.mark.parametrize("text", ["Müller", "日本語", "a b", "[bold]", "x@y"])
+def test_what_people_write_stays(text: str) -> None:
+    assert safe(text) == text
+
+
+@pytest.fixture
+def evil(here: Path) -> Path:
+    """A signer with a name, and mail with header fields, that mean harm."""
+    eve = FakeCA("CA\x1b[31m").person("alice@example.org", name=EVIL)
+    (here / "eve.p12").write_bytes(eve.to_pkcs12(PASSWORD))
+    (here / "eve.pem").write_bytes(eve.certificate.pem())
+    mail = DRAFT.replace(b"<1@example.org>", b"<\x1b[2J\x07\xc2\x9b31m@x>")
+    (here / "evil.eml").write_bytes(smimekit.sign(mail, eve))
+    return here
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("open", "evil.eml"),
+        ("verify", "--anchor", "ca.pem", "evil.eml"),
+        ("harvest", *STORE, "evil.eml"),
+        ("trust", "list", *STORE),
+        ("trust", "show", *STORE, "alice@example.org"),
+        ("trust", "reject", *STORE, "alice@example.org", "--why", EVIL, "--by", EVIL),
+        ("encrypt", *STORE, "--to", "alice@example.org", "draft.eml", "-o", "out"),
+        ("encrypt", "--to", "eve.pem", "draft.eml", "-o", "out"),
+        ("sign", "--key", "eve.p12", "draft.eml", "-o", "out"),
+        ("open", f"no\x1b[2Jsuch{EVIL}file"),
+        ("nonsense\x1b[2J",),
+        ("sign", "--cipher\x1b[2J"),
+        ("verify", "--at", "\x1b[2J"),
+        ("trust", "show", *STORE, "\x1b[2J"),
+    ],
+)
+def test_no_output_steers_a_terminal(run: Run, evil: Path, words: tuple[str, ...]) -> None:
+    run("harvest", *STORE, "evil.eml")
+    for more in ([], ["--json"]):
+        done = run(*words, *more)
+        assert set(done.text + done.err) & set("\x1b\x07\x9b\u202e\u200b\r") == set()
+        assert done.text + done.err
+
+
+def test_names_are_no_markup(run: Run, evil: Path) -> None:
+    run("harvest", *STORE, "evil.eml")
+    assert "[red]" in run("trust", "show", *STORE, "alice@example.org").text

@@ -1,0 +1,160 @@
+"""What the layers of a message give its payload (RFC 9787, 4 and 5): the whole truth table."""
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+import smimekit
+from smimekit import Credential, Policy, Protection, Trust
+from smimekit.algorithms import AES256_CBC, AES256_GCM, ContentCipher
+from smimekit.message.layers import protection_of
+from tests.message.people import (
+    ALICE,
+    MALLORY,
+    alice,
+    bob,
+    ca,
+    draft,
+    entity,
+    mallory,
+    trust,
+)
+
+V, C, I = Protection.VERIFIED, Protection.CONFIDENTIAL, Protection.INTACT  # noqa: E741
+NOTHING = Protection.NONE
+
+# A layer each, outermost first: S signed by the sender, M by somebody else who is trusted,
+# U by the sender, untrusted; G encrypted with GCM, B with CBC; X encrypted, without our key.
+TABLE = {
+    "": NOTHING,
+    "S": V | I,
+    "M": I,
+    "U": I,
+    "G": C | I,
+    "B": C,
+    "X": NOTHING,
+    # the signature inside
+    "GS": V | C | I,
+    "BS": V | C | I,
+    "GM": C | I,
+    "BM": C | I,
+    "BU": C | I,
+    "XS": NOTHING,
+    # the signature outside gives nothing: anybody can strip it and put on another
+    "SG": C | I,
+    "SB": C,
+    "MB": C,
+    "SX": NOTHING,
+    # triple wrapping
+    "SGS": V | C | I,
+    "SBS": V | C | I,
+    "SBM": C | I,
+    "MBS": V | C | I,
+    "SXS": NOTHING,
+    # twice signed
+    "SS": V | I,
+    "SM": V | I,
+    "MS": V | I,
+    "MM": I,
+    "UM": I,
+    # twice encrypted: each needs to be authenticated, or covered
+    "GG": C | I,
+    "GB": C,
+    "BG": C,
+    "BB": C,
+    "BBS": V | C | I,
+    "BSB": C,
+    "BSG": C | I,
+    "GSB": C,
+    "BMG": C | I,
+    "GX": NOTHING,
+    "XG": NOTHING,
+}
+
+
+def signer(letter: str) -> Credential:
+    return {"S": alice, "M": mallory, "U": stranger}[letter]()
+
+
+def stranger() -> Credential:
+    return ca().self_signed(ALICE)
+
+
+def wrap(layers: str) -> bytes:
+    mail = draft()
+    for letter in reversed(layers):
+        if letter in "SMU":
+            mail = smimekit.sign(mail, signer(letter))
+        else:
+            cipher: ContentCipher = AES256_GCM if letter == "G" else AES256_CBC
+            reader = mallory() if letter == "X" else bob()
+            mail = smimekit.encrypt(mail, [reader.certificate], cipher=cipher)
+    return mail
+
+
+@pytest.mark.parametrize("layers", TABLE)
+def test_the_table(layers: str) -> None:
+    with smimekit.open(wrap(layers), keys=[bob()], trust=trust()) as opened:
+        assert opened.protection == TABLE[layers]
+        assert opened.errant == ()
+        undecrypted = layers.partition("X")[0] + ("X" if "X" in layers else "")
+        assert len(opened.envelope) == len(undecrypted)
+        for require in combinations():
+            if "X" in layers:
+                with pytest.raises(smimekit.NoMatchingKey):
+                    opened.payload(require=require)
+            elif require & ~TABLE[layers]:
+                with pytest.raises(smimekit.InsufficientProtection):
+                    opened.payload(require=require)
+            else:
+                payload = opened.payload(require=require)
+                assert payload.bytes() == (entity() if layers else draft())
+
+
+def combinations() -> Sequence[Protection]:
+    return [a | b | c for a, b, c in itertools.product((NOTHING, V), (NOTHING, C), (NOTHING, I))]
+
+
+def test_verify_and_decrypt_follow_the_table() -> None:
+    for layers, wanted in TABLE.items():
+        mail = wrap(layers)
+        if V in wanted:
+            assert smimekit.verify(mail, trust(), keys=[bob()]).bytes() == entity()
+        else:
+            with pytest.raises(smimekit.SmimeError):
+                smimekit.verify(mail, trust(), keys=[bob()])
+        if C in wanted:
+            assert smimekit.decrypt(mail, [bob()]).bytes() == entity()
+        else:
+            with pytest.raises(smimekit.SmimeError):
+                smimekit.decrypt(mail, [bob()])
+
+
+def test_a_broken_signature_covers_nothing() -> None:
+    broken = smimekit.sign(draft(), alice()).replace(b"is on", b"is off")
+    with smimekit.open(broken, trust=trust()) as opened:
+        assert opened.protection == NOTHING
+    sealed = smimekit.encrypt(broken, [bob().certificate])
+    with smimekit.open(sealed, keys=[bob()], trust=trust()) as opened:
+        assert opened.protection == C
+
+
+def test_who_trusts_nobody_verifies_nothing() -> None:
+    """DESIGN, section 7: no default anchors."""
+    mail = smimekit.sign(draft(), alice())
+    with smimekit.open(mail, trust=Trust()) as opened:
+        assert opened.protection == I
+    with pytest.raises(smimekit.UntrustedSigner):
+        smimekit.verify(mail, Trust())
+
+
+def test_the_sender_of_a_swapped_message_is_not_verified() -> None:
+    mail = smimekit.sign(draft(MALLORY), alice())
+    with smimekit.open(mail, trust=trust()) as opened:
+        assert opened.protection == I
+
+
+def test_no_layers_no_protection() -> None:
+    assert protection_of(()) == NOTHING
+    assert Policy.INTEROP.cipher is AES256_CBC

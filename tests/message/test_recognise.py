@@ -1,0 +1,205 @@
+"""What counts as a layer, by its label and by its content (RFC 8551, 3.2.2 and 3.9)."""
+
+import base64
+
+import pytest
+
+import smimekit
+from smimekit import CmsError, InputError, MimeError, Protection, der
+from smimekit.cms.content import DATA, ENCRYPTED_DATA, content_info
+from smimekit.message.layers import Encrypted, SignatureForm, Signed
+from tests.message.people import (
+    ALICE,
+    alice,
+    bare_enveloped,
+    bare_signed,
+    bob,
+    clear_signed,
+    draft,
+    entity,
+    mime,
+    multipart,
+    trust,
+)
+
+BASE64 = "Content-Transfer-Encoding: base64"
+
+
+def labelled(cms: bytes, *fields: str, encoding: str = BASE64) -> bytes:
+    head = "\r\n".join([f"From: {ALICE}", *fields, *([encoding] if encoding else [])])
+    return head.encode() + b"\r\n\r\n" + base64.encodebytes(cms)
+
+
+def signed() -> bytes:
+    return bare_signed(entity(), alice())
+
+
+LAYERS = {
+    "as RFC 8551 says": ("Content-Type: application/pkcs7-mime; smime-type=signed-data",),
+    "the old type": ("Content-Type: application/x-pkcs7-mime; name=smime.p7m",),
+    "in capitals": ("CONTENT-TYPE: APPLICATION/PKCS7-MIME; SMIME-TYPE=Signed-Data",),
+    "without smime-type": ("Content-Type: application/pkcs7-mime",),
+    "with a wrong smime-type": ("Content-Type: application/pkcs7-mime; smime-type=enveloped-data",),
+    "octet-stream by its name": ("Content-Type: application/octet-stream; name=smime.p7m",),
+    "octet-stream by its file name": (
+        "Content-Type: application/octet-stream",
+        'Content-Disposition: attachment; filename="SMIME.P7M"',
+    ),
+    "x-any": ("Content-Type: application/x-any; name=smime.p7m",),
+    "octet-stream by smime-type": (
+        "Content-Type: application/octet-stream; smime-type=signed-data",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_labels_of_a_signed_layer(case: str) -> None:
+    mail = labelled(signed(), *LAYERS[case])
+    with smimekit.open(mail, trust=trust()) as opened:
+        [layer] = opened.envelope
+        assert isinstance(layer, Signed)
+        assert layer.form is SignatureForm.OPAQUE
+        assert opened.payload(require=Protection.VERIFIED).bytes() == entity()
+
+
+@pytest.mark.parametrize("smime_type", ["authEnveloped-data", "AUTHENVELOPED-DATA", "signed-data"])
+def test_labels_of_an_encrypted_layer(smime_type: str) -> None:
+    """The content decides, whatever the label says."""
+    with smimekit.open(
+        mime(bare_enveloped(entity(), bob()), smime_type), keys=[bob()], trust=trust()
+    ) as opened:
+        assert [type(layer) for layer in opened.envelope] == [Encrypted]
+
+
+@pytest.mark.parametrize("encoding", ["", "Content-Transfer-Encoding: 7bit",
+                                      "Content-Transfer-Encoding: binary"])  # fmt: skip
+def test_a_lost_transfer_encoding(encoding: str) -> None:
+    """Gateways lose the field; the octets still say what they are."""
+    mail = labelled(signed(), LAYERS["as RFC 8551 says"][0], encoding=encoding)
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+    mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True))
+    mail = mail.replace(
+        b"Content-Transfer-Encoding: base64\r\n", encoding.encode() + b"\r\n" if encoding else b""
+    )
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+
+
+def test_other_transfer_encodings() -> None:
+    head = f"From: {ALICE}\r\nContent-Type: application/pkcs7-mime\r\n".encode()
+    binary = head + b"Content-Transfer-Encoding: binary\r\n\r\n" + signed()
+    assert smimekit.verify(binary, trust()).bytes() == entity()
+    printable = "".join(
+        f"={octet:02X}" + "=\r\n" * (not at % 20) for at, octet in enumerate(signed())
+    )
+    quoted = head + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + printable.encode()
+    assert smimekit.verify(quoted, trust()).bytes() == entity()
+
+
+@pytest.mark.parametrize("name", ["smime.p7s", "anything.p7s"])
+@pytest.mark.parametrize("media", ["application/octet-stream", "application/x-pkcs7-signature"])
+def test_labels_of_a_signature_part(name: str, media: str) -> None:
+    """RFC 8551, 3.5.3.1; programs name the part octet-stream, and the protocol says the rest."""
+    mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True)).replace(
+        b'application/pkcs7-signature; name="smime.p7s"', f"{media}; name={name}".encode()
+    )
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+
+
+@pytest.mark.parametrize(
+    "protocol", ["application/x-pkcs7-signature", "APPLICATION/PKCS7-SIGNATURE"]
+)
+def test_spellings_of_the_protocol(protocol: str) -> None:
+    mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True)).replace(
+        b'protocol="application/pkcs7-signature"', f'protocol="{protocol}"'.encode()
+    )
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+
+
+def test_a_missing_protocol_is_made_good_by_the_second_part() -> None:
+    mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True)).replace(
+        b'protocol="application/pkcs7-signature"; ', b""
+    )
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+    inner = b"\r\n".join(mail.split(b"\r\n")[1:])
+    with smimekit.open(multipart("mixed", inner), trust=trust()) as opened:
+        assert [each.kind for each in opened.errant] == ["signed"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["Content-Type: application/octet-stream; name=photo.p7m",
+     "Content-Type: application/octet-stream; name=smime.p7z"],
+)  # fmt: skip
+def test_a_file_of_that_name_that_is_no_cms(field: str) -> None:
+    for content in (b"", b"\x30", b"text", b"\x30\x82\x01\x00\x06\x03\x55\x04\x03", b"PK\3\4"):
+        with smimekit.open(labelled(content, field), trust=trust()) as opened:
+            assert opened.envelope == ()
+
+
+def test_octet_streams_of_other_names_are_files() -> None:
+    for field in (
+        "Content-Type: application/octet-stream; name=smime.bin",
+        "Content-Type: application/octet-stream",
+        "Content-Type: application/pdf; name=smime.p7m",
+    ):
+        with smimekit.open(labelled(signed(), field), trust=trust()) as opened:
+            assert opened.envelope == ()
+
+
+@pytest.mark.parametrize(
+    "smime_type, kind",
+    [("signed-data", "signed"), ("enveloped-data", "encrypted"),
+     ("authEnveloped-data", "encrypted"), ("compressed-data", "cms"), ("", "cms")],
+)  # fmt: skip
+def test_errant_parts_are_listed_with_their_kind_and_place(smime_type: str, kind: str) -> None:
+    """RFC 9787, 4.5."""
+    part = mime(signed(), smime_type or "x", None)
+    mail = multipart("mixed", entity("before"), part, entity("after"))
+    with smimekit.open(mail, trust=trust()) as opened:
+        [errant] = opened.errant
+        assert errant.kind == kind
+        assert errant.span.bytes() == part
+        assert smimekit.verify(errant.span.bytes(), trust()).bytes() == entity()
+
+
+def test_errant_parts_below_a_layer() -> None:
+    inside = multipart("mixed", mime(signed(), "signed-data", None), entity("x"), sender=None)
+    mail = smimekit.sign(f"From: {ALICE}\r\n".encode() + inside, alice())
+    with smimekit.open(mail, trust=trust()) as opened:
+        assert [each.kind for each in opened.errant] == ["signed"]
+        assert len(opened.signatures) == 1
+    sealed = smimekit.encrypt(mail, [bob().certificate])
+    with smimekit.open(sealed, keys=[bob()], trust=trust()) as opened:
+        assert [each.kind for each in opened.errant] == ["signed"]
+
+
+def test_an_unreadable_part_hides_no_other() -> None:
+    bad = b"Content-Type: multipart/mixed\r\n\r\nno boundary"
+    mail = multipart("mixed", bad, mime(signed(), "signed-data", None))
+    with smimekit.open(mail, trust=trust()) as opened:
+        assert [each.kind for each in opened.errant] == ["signed"]
+
+
+def test_the_label_promises_cms_that_is_not_there() -> None:
+    for content in (b"", b"text", b"\0" * 50, b"\x30\x80", draft()):
+        with pytest.raises(InputError):
+            smimekit.open(mime(content, "signed-data"), trust=trust())
+
+
+def test_cms_of_another_type() -> None:
+    """RFC 5652: data, digested-data and encrypted-data are CMS and no S/MIME layers."""
+    for oid in (DATA, ENCRYPTED_DATA):
+        with pytest.raises(CmsError) as error:
+            smimekit.open(mime(content_info(oid, der.octet_string(b"x")), "x"), trust=trust())
+        assert error.value.code == "cms.content-type-unsupported"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"!", b"=", b"\xff", b"-----"], ids=["junk", "padding", "8bit", "hyphens"]
+)
+def test_damaged_base64(damage: bytes) -> None:
+    mail = mime(signed(), "signed-data")
+    at = len(mail) // 2
+    with pytest.raises(MimeError) as error:
+        smimekit.open(mail[:at] + damage + mail[at:], trust=trust())
+    assert error.value.code == "mime.base64"

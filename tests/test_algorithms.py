@@ -1,0 +1,376 @@
+"""The tables against asn1crypto's and cryptography's, and parameters against foreign encoders."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from asn1crypto import algos, cms, keys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.x509.oid import SignatureAlgorithmOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smimekit import algorithms, der, signature_schemes
+from smimekit.algorithms import (
+    CONTENT_CIPHERS,
+    CURVES,
+    DIGESTS,
+    ECDH_SCHEMES,
+    HMACS,
+    KEY_WRAPS,
+    MGF1,
+    RSASSA_PSS,
+    SHA1,
+    SHA256,
+    SHA384,
+    SHA512,
+    SIGNATURE_SCHEMES,
+    AlgorithmIdentifier,
+    RsaPadding,
+    SignatureKind,
+    SignatureScheme,
+    certificate_scheme,
+    rsa_padding,
+    signature_scheme,
+)
+from smimekit.errors import CmsError
+from smimekit.primitives import digester, hash_algorithm, verify
+from tests.cms import forge
+
+READ = tuple(signature_schemes._SCHEME_BY_OID.values())
+FIXED = [row for row in DIGESTS if not row.name.startswith("shake")]
+"""What can stand inside PSS and OAEP."""
+FAMILIES = {
+    SignatureKind.RSA_PKCS1: "rsa",
+    SignatureKind.ECDSA: "ecdsa",
+    SignatureKind.DSA: "dsa",
+}
+
+
+@pytest.mark.parametrize("row", DIGESTS, ids=lambda row: row.name)
+def test_digests(row: Any) -> None:
+    assert algos.DigestAlgorithmId(row.oid).native == row.name.replace("-", "_")
+    known = hash_algorithm(row)
+    assert known.digest_size == row.size == len(digester(row).finalize())
+    length = der.integer(8 * row.size) if row.name.endswith("-len") else b""
+    assert row.identifier.encode() == der.sequence(der.oid(row.oid), length)
+
+
+def test_digests_are_told_apart() -> None:
+    for field in ("name", "oid"):
+        assert len({getattr(row, field) for row in DIGESTS}) == len(DIGESTS)
+    assert len({row.micalg for row in DIGESTS}) == len(DIGESTS) - 1  # SHAKE256 has two OIDs
+
+
+RFC8702 = {
+    "rsa-pss-shake128": 30,
+    "rsa-pss-shake256": 31,
+    "ecdsa-shake128": 32,
+    "ecdsa-shake256": 33,
+}
+
+
+@pytest.mark.parametrize("row", READ, ids=lambda row: f"{row.name}-{row.oid}")
+def test_signature_oids(row: Any) -> None:
+    """The names that asn1crypto, and where it knows the OID cryptography, give to it."""
+    theirs = algos.SignedDigestAlgorithmId._map.get(row.oid)
+    if row.kind.pure:
+        named = getattr(SignatureAlgorithmOID, row.name.replace("-", "_").upper())
+        assert theirs in {row.name, None}
+        assert named.dotted_string == row.oid
+        return
+    if row.digest.name.startswith("shake"):
+        assert row.oid == f"1.3.6.1.5.5.7.6.{RFC8702[row.name]}"
+        return
+    family, digest = FAMILIES[row.kind], row.digest.name.replace("-", "_")
+    if theirs is not None:
+        assert theirs == f"{digest}_{family}"
+    if row.oid != "1.3.14.3.2.29":
+        named = getattr(SignatureAlgorithmOID, f"{family}_with_{digest}".upper())
+        assert named.dotted_string == row.oid
+
+
+@pytest.mark.parametrize("row", SIGNATURE_SCHEMES, ids=lambda row: row.name)
+def test_what_we_emit_we_read(row: Any) -> None:
+    identifier = row.identifier
+    again = AlgorithmIdentifier.read(der.Reader(identifier.encode()))
+    assert again == identifier
+    assert signature_scheme(again, row.digest) == row
+    assert algos.SignedDigestAlgorithm.load(identifier.encode()).native["algorithm"]
+
+
+@pytest.mark.parametrize("row", CONTENT_CIPHERS.values(), ids=lambda row: row.name)
+def test_cipher_oids(row: Any) -> None:
+    name = algos.EncryptionAlgorithmId(row.oid).native
+    family = {"tripledes_3key": "des-ede3-cbc", "rc2": "rc2-cbc"}.get(name)
+    assert family or f"{name[:3]}-{name[3:].replace('_', '-')}" == row.name
+    if row.name.startswith("aes"):
+        assert row.key_size * 8 == int(row.name.split("-")[1])
+
+
+@pytest.mark.parametrize("row", KEY_WRAPS.values(), ids=lambda row: row.name)
+def test_wrap_oids(row: Any) -> None:
+    assert cms.KeyEncryptionAlgorithmId(row.oid).native == f"aes{row.key_size * 8}_wrap"
+
+
+@pytest.mark.parametrize("row", CURVES.values(), ids=lambda row: row.name)
+def test_curve_oids(row: Any) -> None:
+    assert keys.NamedCurve(row.oid).native == row.pyca
+
+
+def test_hmac_oids() -> None:
+    for oid, digest in HMACS.items():
+        assert algos.HmacAlgorithmId(oid).native == digest.name
+
+
+def test_agreement_oids() -> None:
+    """RFC 5753, 7.1.4: under secg-scheme and, for SHA-1, x9-63-scheme."""
+    arcs = {SHA1: 0, algorithms.SHA224: 0, SHA256: 1, SHA384: 2, SHA512: 3}
+    for oid, row in ECDH_SCHEMES.items():
+        std = row.name.startswith("ecdh-std")
+        if row.digest is SHA1:
+            assert oid == f"1.3.133.16.840.63.0.{2 if std else 3}"
+        else:
+            assert oid == f"1.3.132.1.{11 if std else 14}.{arcs[row.digest]}"
+    assert len(ECDH_SCHEMES) == 10
+
+
+# --- PSS -----------------------------------------------------------------------------------
+
+
+HASHES: dict[algorithms.Digest, Any] = {
+    SHA256: hashes.SHA256(),
+    SHA384: hashes.SHA384(),
+    SHA512: hashes.SHA512(),
+}
+
+
+@pytest.mark.parametrize("digest", HASHES, ids=lambda row: row.name)
+def test_pss_parameters_are_those_of_cryptography(digest: Any) -> None:
+    """Byte for byte those in a certificate that cryptography signed."""
+    request = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(
+        forge.rsa_key(),
+        HASHES[digest],
+        rsa_padding=padding.PSS(padding.MGF1(HASHES[digest]), digest.size),
+    )
+    outer = der.Reader(request.public_bytes(forge.DER)).enter(der.SEQUENCE)
+    outer.raw()
+    theirs = outer.raw()
+    scheme = SignatureScheme(SignatureKind.RSA_PSS, digest, RSASSA_PSS, digest, digest.size)
+    assert scheme.identifier.encode() == theirs
+    assert certificate_scheme(AlgorithmIdentifier.read(der.Reader(theirs))) == scheme
+    native = algos.SignedDigestAlgorithm.load(theirs)["parameters"].native
+    assert native["hash_algorithm"]["algorithm"] == digest.name
+    assert native["salt_length"] == digest.size
+
+
+@given(st.sampled_from(FIXED), st.sampled_from(FIXED), st.integers(0, 1024))
+def test_pss_parameters_round_trip(digest: Any, mgf: Any, salt: Any) -> None:
+    scheme = SignatureScheme(SignatureKind.RSA_PSS, digest, RSASSA_PSS, mgf, salt)
+    parameters = algos.RSASSAPSSParams(
+        {
+            "hash_algorithm": {"algorithm": digest.oid},
+            "mask_gen_algorithm": {"algorithm": MGF1, "parameters": {"algorithm": mgf.oid}},
+            "salt_length": salt,
+        }
+    ).dump()
+    assert signature_scheme(AlgorithmIdentifier(RSASSA_PSS, parameters), digest) == scheme
+    assert signature_scheme(scheme.identifier, digest) == scheme
+
+
+def pss(*parts: bytes) -> AlgorithmIdentifier:
+    return AlgorithmIdentifier(RSASSA_PSS, der.sequence(*parts))
+
+
+NULL_DIGEST = der.sequence(der.oid(SHA256.oid), der.NULL_VALUE)
+
+
+def test_pss_defaults() -> None:
+    """RFC 4055, 3.1: SHA-1, MGF1 with SHA-1, 20 octets."""
+    scheme = signature_scheme(pss(), SHA1)
+    assert scheme == SignatureScheme(SignatureKind.RSA_PSS, SHA1, RSASSA_PSS, SHA1, 20)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        pss(der.explicit(0, der.sequence(der.oid("1.2.3")))),
+        pss(der.explicit(1, der.sequence(der.oid("1.2.3"), NULL_DIGEST))),
+        pss(der.explicit(1, der.sequence(der.oid(MGF1)))),
+        pss(der.explicit(3, der.integer(2))),
+    ],
+)
+def test_pss_of_unknown_kind(identifier: Any) -> None:
+    """A trailer field other than 1, an unknown digest or mask: not supported, never guessed."""
+    assert signature_scheme(identifier, SHA1) is None
+    assert certificate_scheme(identifier) is None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        der.NULL_VALUE,
+        b"\x30\x02\xa0\x00",
+        der.sequence(der.explicit(2, der.integer(-1))),
+        der.sequence(der.explicit(2, der.integer(1 << 70))),
+        der.sequence(der.explicit(2, der.integer(32)), der.explicit(0, NULL_DIGEST)),
+        der.sequence(der.integer(1)),
+    ],
+)
+def test_pss_parameters_that_are_none(parameters: Any) -> None:
+    with pytest.raises(CmsError):
+        signature_scheme(AlgorithmIdentifier(RSASSA_PSS, parameters), SHA1)
+
+
+def test_pss_in_a_certificate_has_parameters() -> None:
+    assert certificate_scheme(AlgorithmIdentifier(RSASSA_PSS)) is None
+
+
+# --- digests that do not fit ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", READ, ids=lambda row: f"{row.name}-{row.oid}")
+@pytest.mark.parametrize("digest", [SHA1, SHA256, SHA384], ids=lambda row: row.name)
+def test_signature_algorithm_names_the_signers_digest(row: Any, digest: Any) -> None:
+    """RFC 5652, 5.3 and RFC 5754, 3: the digest stands twice, and is one."""
+    identifier = AlgorithmIdentifier(row.oid)
+    if row.digest is digest or row.kind.pure:
+        scheme = signature_scheme(identifier, digest)
+        assert scheme is not None
+        assert scheme.digest is digest
+    else:
+        with pytest.raises(CmsError) as caught:
+            signature_scheme(identifier, digest)
+        assert caught.value.code == "cms.digest-mismatch"
+
+
+def test_pss_digest_is_the_signers_digest() -> None:
+    with pytest.raises(CmsError) as caught:
+        signature_scheme(algorithms.RSA_PSS_SHA256.identifier, SHA512)
+    assert caught.value.code == "cms.digest-mismatch"
+
+
+@pytest.mark.parametrize("oid", ["1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1"])
+def test_key_oids_take_the_signers_digest(oid: Any) -> None:
+    """RFC 3370, 3.2: rsaEncryption as signatureAlgorithm leaves the digest to the signer."""
+    scheme = signature_scheme(AlgorithmIdentifier(oid, der.NULL_VALUE), SHA384)
+    assert scheme is not None
+    assert scheme.digest is SHA384
+    assert certificate_scheme(AlgorithmIdentifier(oid, der.NULL_VALUE)) is None
+
+
+@pytest.mark.parametrize("oid", ["1.2.3", "1.2.840.113549.1.1.7", "1.2.840.113549.2.9"])
+def test_unknown_signature_algorithms(oid: Any) -> None:
+    assert signature_scheme(AlgorithmIdentifier(oid), SHA256) is None
+    assert certificate_scheme(AlgorithmIdentifier(oid)) is None
+
+
+def test_a_key_of_another_kind_verifies_nothing() -> None:
+    """Whatever the scheme, a key that it is not for gives False, never an error."""
+    keys_at_hand = [
+        forge.rsa_key(),
+        forge.private("p256"),
+        forge.private("ed25519"),
+        forge.private("x25519"),
+    ]
+    for row in (*READ, *SIGNATURE_SCHEMES):
+        for key in keys_at_hand:
+            assert not verify(key.public_key(), row, b"\x30\x06\x02\x01\x01\x02\x01\x01", b"data")
+
+
+# --- OAEP ----------------------------------------------------------------------------------
+
+
+@given(st.sampled_from(FIXED), st.sampled_from(FIXED), st.binary(max_size=5))
+def test_oaep_parameters(digest: Any, mgf: Any, label: Any) -> None:
+    row = RsaPadding(digest, mgf, label)
+    assert rsa_padding(row.identifier) == row
+    parameters: dict[str, Any] = {
+        "hash_algorithm": {"algorithm": digest.oid},
+        "mask_gen_algorithm": {"algorithm": MGF1, "parameters": {"algorithm": mgf.oid}},
+        "p_source_algorithm": {"algorithm": "p_specified", "parameters": label},
+    }
+    theirs = algos.RSAESOAEPParams(parameters)
+    assert rsa_padding(AlgorithmIdentifier(row.identifier.oid, theirs.dump())) == row
+    native = algos.RSAESOAEPParams.load(row.identifier.parameters or b"").native
+    assert native["hash_algorithm"]["algorithm"] == digest.name.replace("-", "_")
+    assert native["mask_gen_algorithm"]["parameters"]["algorithm"] == mgf.name.replace("-", "_")
+    assert native["p_source_algorithm"]["parameters"] == label
+
+
+@pytest.mark.parametrize("parameters", [None, der.NULL_VALUE, der.sequence()])
+def test_oaep_defaults(parameters: Any) -> None:
+    """RFC 4055, 4.1."""
+    padding_ = rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters))
+    assert padding_ == RsaPadding(SHA1, SHA1)
+    assert RsaPadding(SHA1, SHA1).identifier.parameters == der.sequence()
+
+
+@pytest.mark.parametrize("digest", [SHA1, SHA256, SHA384, SHA512], ids=lambda row: row.name)
+def test_oaep_parameters_are_those_of_openssl(
+    digest: Any, require_program: Callable[[str], str], tmp_path: Any
+) -> None:
+    openssl = require_program("openssl")
+    bob = forge.person("rsa-2048")
+    (tmp_path / "bob.pem").write_bytes(bob.certificate.pem())
+    (tmp_path / "text").write_bytes(b"text")
+    options = [] if digest is SHA1 else ["-keyopt", f"rsa_oaep_md:{digest.name}"]
+    made = subprocess.run(
+        [openssl, "cms", "-encrypt", "-outform", "DER", "-in", "text", "-recip", "bob.pem",
+         "-keyopt", "rsa_padding_mode:oaep", *options],
+        cwd=tmp_path, check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    recipient = cms.ContentInfo.load(made)["content"]["recipient_infos"][0].chosen
+    identifier = AlgorithmIdentifier.read(der.Reader(recipient["key_encryption_algorithm"].dump()))
+    row = rsa_padding(identifier)
+    assert row == RsaPadding(digest, digest)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        der.sequence(der.explicit(0, der.sequence(der.oid("1.2.3")))),
+        der.sequence(der.explicit(1, der.sequence(der.oid("1.2.3"), NULL_DIGEST))),
+        der.sequence(der.explicit(2, der.sequence(der.oid("1.2.3"), der.octet_string(b"")))),
+    ],
+)
+def test_oaep_of_unknown_kind(parameters: Any) -> None:
+    assert rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters)) is None
+
+
+@pytest.mark.parametrize(
+    "parameters", [b"\x30\x02\xa0\x00", der.integer(1), der.sequence(der.integer(1))]
+)
+def test_oaep_parameters_that_are_none(parameters: Any) -> None:
+    with pytest.raises(CmsError):
+        rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters))
+
+
+# --- identifiers ---------------------------------------------------------------------------
+
+
+def test_absent_parameters_are_no_null() -> None:
+    assert AlgorithmIdentifier("1.2.3").encode() == der.sequence(der.oid("1.2.3"))
+    assert (
+        AlgorithmIdentifier("1.2.3", der.NULL_VALUE).encode()
+        != AlgorithmIdentifier("1.2.3").encode()
+    )
+    assert AlgorithmIdentifier("1.2.3").plain
+    assert AlgorithmIdentifier("1.2.3", der.NULL_VALUE).plain
+    assert not AlgorithmIdentifier("1.2.3", der.sequence()).plain
+
+
+def test_an_identifier_has_one_value_of_parameters() -> None:
+    value = der.sequence(der.oid("1.2.3"), der.NULL_VALUE, der.NULL_VALUE)
+    with pytest.raises(CmsError):
+        AlgorithmIdentifier.read(der.Reader(value))
+
+
+def test_rows_are_frozen() -> None:
+    for row in (SHA256, algorithms.RSA_PKCS1_SHA256, algorithms.AES128_CBC, algorithms.AES128_WRAP):
+        with pytest.raises(AttributeError):
+            setattr(row, fields(row)[0].name, None)

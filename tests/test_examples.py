@@ -1,0 +1,215 @@
+"""The programs in `examples/` run, and show what their first line says."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import smimekit
+from smimekit import Trust
+from smimekit.testing import FakeCA
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
+CA = FakeCA()
+ALICE = CA.person("alice@example.org")
+DRAFT = b"From: alice@example.org\n\nHello\n"
+
+
+def load(name: str) -> ModuleType:
+    """A program, not run."""
+    path = ROOT / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
+def test_it_says_what_it_shows_and_how_to_run_it(program: Path) -> None:
+    text = program.read_text(encoding="utf-8")
+    assert text.startswith('"""Shows: ')
+    assert f"python examples/{program.name}" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["compose_with_email", "file_transfer_steps", "mail_gateway_sketch"]
+)
+def test_it_runs_as_a_program(name: str) -> None:
+    source = str(Path(smimekit.__file__).parent.parent)
+    program = f"import sys; sys.path.insert(0, {source!r}); import runpy; runpy.run_path({str(ROOT / 'examples' / name)!r} + '.py', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+# --- mail_gateway_sketch -------------------------------------------------------------------
+
+
+def test_gateway(capsys: pytest.CaptureFixture[str]) -> None:
+    everything = "VERIFIED|CONFIDENTIAL|INTACT"
+    assert load("mail_gateway_sketch").main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "to a stranger: in clear",
+        "to a stranger, with the tag: signed",
+        "from Bob, signed: learned: bob@their.example, protection: VERIFIED|INTACT",
+        f"from Bob, encrypted: learned: bob@their.example, protection: {everything} True",
+        "to Bob, now: encrypted False",
+    ]
+
+
+def test_gateway_delivers_the_header_once_and_the_content() -> None:
+    module = load("mail_gateway_sketch")
+    bob = CA.person("bob@example.org")
+    mail = smimekit.encrypt(b"From: b@example.org\nReceived: x;\n  y\n\nHello\n", [bob])
+    payload = smimekit.decrypt(mail, [bob]).bytes()
+    assert module.delivered(mail, payload) == (
+        b"From: b@example.org\r\nReceived: x;\r\n  y\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: text/plain; charset=us-ascii\r\n\r\nHello\r\n"
+    )
+
+
+def test_gateway_leaves_alone_what_it_cannot_read() -> None:
+    module = load("mail_gateway_sketch")
+    store = smimekit.MemoryTrustStore()
+    gateway = module.Gateway({}, store, Trust(store))
+    for_others = smimekit.encrypt(DRAFT, [ALICE])
+    assert gateway.inbound(for_others).mail == for_others
+    two_types = b"Content-Type: text/plain\nContent-Type: text/html\n\n"
+    assert gateway.inbound(two_types) == module.Outcome(
+        two_types, ("left alone: mime.duplicate-field",)
+    )
+
+
+def test_gateway_sends_in_clear_unless_every_receiver_can_read_it() -> None:
+    module = load("mail_gateway_sketch")
+    store = smimekit.MemoryTrustStore()
+    gateway = module.Gateway({}, store, Trust(store, anchors=[CA.certificate]))
+    gateway.inbound(smimekit.sign(DRAFT, ALICE))
+    both = ["alice@example.org", "bob@example.org"]
+    assert gateway.outbound(DRAFT, "c@example.org", both[:1]).notes == ("encrypted",)
+    assert gateway.outbound(DRAFT, "c@example.org", both).notes == ("in clear",)
+
+
+# --- file_transfer_steps -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "file", [b"", b"a: b\n\nc", bytes(range(256)), b"From x\r\n.\n"], ids=range(4)
+)
+def test_file_transfer_keeps_each_octet(file: bytes, tmp_path: Path) -> None:
+    steps = load("file_transfer_steps")
+    bob = CA.person("bob@example.org")
+    source, sealed, got = (tmp_path / name for name in ("source", "sealed", "got"))
+    source.write_bytes(file)
+    steps.encrypt_step(source, sealed, to=[bob], key=ALICE)
+    trust = Trust(anchors=[CA.certificate])
+    steps.verify_step(sealed, got, trust=trust, partner="alice@example.org", keys=[bob])
+    assert got.read_bytes() == file
+
+
+def test_file_transfer_writes_nothing_that_another_partner_signed(tmp_path: Path) -> None:
+    steps = load("file_transfer_steps")
+    source, sealed, got = (tmp_path / name for name in ("source", "sealed", "got"))
+    source.write_bytes(b"data")
+    steps.sign_step(source, sealed, key=ALICE)
+    trust = Trust(anchors=[CA.certificate])
+    with pytest.raises(smimekit.WrongSender):
+        steps.verify_step(sealed, got, trust=trust, partner="bob@example.org")
+    assert not got.exists()
+
+
+def test_file_transfer_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("file_transfer_steps").main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "signed and verified: True",
+        "encrypted, decrypted and verified: True",
+        "unsigned: refused (not-signed)",
+    ]
+
+
+# --- compose_with_email --------------------------------------------------------------------
+
+
+def test_compose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("compose_with_email").main() == 0
+    header, _, content = capsys.readouterr().out.partition("---\n")
+    assert "Subject: The numbers" in header
+    assert "Bcc" not in header
+    assert "numbers." not in header
+    assert content == "text/plain\nGrüße, and the numbers.\ntext/csv numbers.csv\n1;2;3\n"
+
+
+# --- address_book --------------------------------------------------------------------------
+
+
+def test_address_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sqlalchemy")
+    book = load("address_book")
+    eve = CA.self_signed("eve@example.net")
+    mails = {
+        "1.eml": smimekit.sign(DRAFT, ALICE),
+        "2.eml": DRAFT,
+        "3.eml": smimekit.sign(DRAFT.replace(b"alice@example.org", b"eve@example.net"), eve),
+        "4.eml": smimekit.sign(DRAFT, eve),
+        "5.eml": b"\x00",
+    }
+    for name, mail in mails.items():
+        (tmp_path / name).write_bytes(mail)
+    (tmp_path / "ca.pem").write_bytes(CA.certificate.pem())
+    url = f"sqlite:///{tmp_path}/book.db"
+    assert book.main([str(tmp_path), url, str(tmp_path / "ca.pem")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "1.eml: alice@example.org",
+        "2.eml: nobody (the message is not signed)",
+        "3.eml: eve@example.net",
+        "4.eml: nobody (the signer is not the sender)",
+        "5.eml: nobody (mime.no-header)",
+        f"alice@example.org  {ALICE.certificate.fingerprint[:16]}  trusted",
+        f"eve@example.net  {eve.certificate.fingerprint[:16]}  untrusted  chain.self_signed",
+    ]
+
+
+# --- check_mail ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mail", "status", "protection"),
+    [
+        (smimekit.sign(DRAFT, ALICE), 0, ["verified", "intact"]),
+        (smimekit.sign(DRAFT, CA.unknown_ca("alice@example.org")), 1, ["intact"]),
+        (DRAFT, 1, []),
+        (smimekit.encrypt(DRAFT, [ALICE]), 1, []),
+    ],
+    ids=["signed", "unknown", "plain", "encrypted"],
+)
+def test_check_mail(
+    mail: bytes,
+    status: int,
+    protection: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "mail").write_bytes(mail)
+    (tmp_path / "ca.pem").write_bytes(CA.certificate.pem())
+    check = load("check_mail")
+    assert check.main([str(tmp_path / "mail"), str(tmp_path / "ca.pem")]) == status
+    assert json.loads(capsys.readouterr().out)["protection"] == protection
+
+
+def test_check_mail_says_why_nobody_can_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mail").write_bytes(b"\x00")
+    assert load("check_mail").main([str(tmp_path / "mail")]) == 3
+    assert json.loads(capsys.readouterr().out)["error"] == "mime.no-header"

@@ -1,0 +1,86 @@
+"""Spans of memory and of files."""
+
+import io
+import threading
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smimekit.span import Span
+
+data = st.binary(max_size=50)
+places = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted)
+
+
+def spans(content: Any) -> Any:
+    file = io.BytesIO(b"before" + content)
+    file.seek(6)
+    return Span.of(content), Span.of_file(file)
+
+
+@given(data, places, places)
+def test_a_span_reads_like_a_slice(content: Any, outer: Any, inner: Any) -> None:
+    for span in spans(content):
+        part = span.slice(*outer)
+        expected = content[slice(*outer)]
+        assert part.bytes() == expected
+        assert len(part) == len(expected)
+        assert part.read(*inner) == expected[slice(*inner)]
+        assert part.slice(*inner).bytes() == expected[slice(*inner)]
+
+
+@given(data, st.integers(1, 60))
+def test_chunks(content: Any, size: Any) -> None:
+    for span in spans(content):
+        chunks = list(span.chunks(size))
+        assert b"".join(chunks) == content
+        assert all(len(chunk) == size for chunk in chunks[:-1])
+        assert all(chunks)
+
+
+def test_chunks_can_be_read_again_and_in_between() -> None:
+    for span in spans(b"abcdef"):
+        first, second = span.chunks(2), span.chunks(3)
+        assert [next(first), next(second), next(first), next(second)] == [
+            b"ab",
+            b"abc",
+            b"cd",
+            b"def",
+        ]
+        assert list(span.chunks(6)) == [b"abcdef"]
+
+
+def test_a_file_begins_where_it_stands() -> None:
+    file = io.BytesIO(b"From here")
+    file.seek(5)
+    assert Span.of_file(file).bytes() == b"here"
+    assert not file.closed
+
+
+class Dribble(io.BytesIO):
+    """A file that gives less than is asked for, as raw ones may."""
+
+    def read(self, size: int | None = -1, /) -> Any:
+        return super().read(min(size, 3) if size and size > 0 else size)
+
+
+def test_a_file_that_reads_short() -> None:
+    """Fewer octets than the file has would be other content than the one that was signed."""
+    assert Span.of_file(Dribble(b"0123456789")).bytes() == b"0123456789"
+
+
+def test_threads_share_a_file() -> None:
+    content = bytes(range(256)) * 400
+    span = Span.of_file(io.BytesIO(content))
+    results = []
+
+    def read() -> None:
+        results.append(b"".join(span.chunks(97)))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [content] * 4
