@@ -13,12 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, certificate_scheme, key_allows
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
-from smimekit.primitives import PublicKey, key_name, verify
+from smimekit.primitives import PublicKey, key_name, load_public_key, verify
 
 if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate as Asn1Certificate
@@ -185,8 +184,8 @@ class Certificate:
     def public_key(self) -> PublicKey:
         """The subject's public key; CertificateError where it is malformed or of no known kind."""
         try:
-            return load_der_public_key(self.spki)
-        except (ValueError, UnsupportedAlgorithm) as error:
+            return load_public_key(self.spki)
+        except (ValueError, UnsupportedAlgorithm, CmsError, LimitExceeded) as error:
             raise CertificateError(
                 f"The public key in the certificate of {self.subject_text} cannot be used.",
                 code="certificate.key",

@@ -22,8 +22,19 @@ from cryptography.hazmat.primitives.asymmetric import (
 )
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from smimekit.algorithms import CURVES, Digest, RsaPadding, SignatureKind, SignatureScheme
+from smimekit import der
+from smimekit.algorithms import (
+    CURVES,
+    RSA_ENCRYPTION,
+    RSASSA_PSS,
+    AlgorithmIdentifier,
+    Digest,
+    RsaPadding,
+    SignatureKind,
+    SignatureScheme,
+)
 from smimekit.errors import UsageError
 from smimekit.pss_shake import verify_pss_shake
 
@@ -34,6 +45,7 @@ __all__ = [
     "hash_algorithm",
     "key_name",
     "key_size",
+    "load_public_key",
     "random_bytes",
     "rsa_cipher_padding",
     "sign",
@@ -79,6 +91,19 @@ def digest(row: Digest, data: bytes) -> bytes:
     running = digester(row)
     running.update(data)
     return running.finalize()
+
+
+def load_public_key(spki: bytes) -> PublicKey:
+    """The key in a SubjectPublicKeyInfo; ValueError or UnsupportedAlgorithm where it is unusable.
+
+    The library takes RSA keys for RSASSA-PSS with a few parameters only. What those say, the
+    caller asks elsewhere (`algorithms.key_allows`): as a key it is one like every other.
+    """
+    outer = der.Reader(spki).enter(der.SEQUENCE)
+    if AlgorithmIdentifier.read(outer).oid == RSASSA_PSS:
+        plain = AlgorithmIdentifier(RSA_ENCRYPTION, der.NULL_VALUE)
+        spki = der.sequence(plain.encode(), outer.raw(der.BIT_STRING))
+    return load_der_public_key(spki)
 
 
 _ML_DSA: Final[dict[type[object], str]] = {

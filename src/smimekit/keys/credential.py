@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from smimekit.algorithms import RSASSA_PSS
 from smimekit.certificate import Certificate, load_certificates
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import unwrap
@@ -205,6 +206,8 @@ def may_encrypt(certificate: Certificate) -> bool:
     """May somebody encrypt to it: keyEncipherment for RSA, keyAgreement for (EC)DH?"""
     match certificate.public_key:
         case rsa.RSAPublicKey():
+            if certificate.key_algorithm == RSASSA_PSS:  # RFC 4055, 1.2: for signatures only
+                return False
             needed = "keyEncipherment"
         case ec.EllipticCurvePublicKey() | x25519.X25519PublicKey() | x448.X448PublicKey():
             needed = "keyAgreement"

@@ -30,6 +30,7 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
+from smimekit.message.evidence import load_bag
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -45,7 +46,6 @@ from smimekit.message.signatures import (
     Judge,
     check_detached,
     check_opaque,
-    load_bag,
     with_identity,
 )
 from smimekit.message.spool import Spool

@@ -11,19 +11,22 @@ from itertools import chain, islice
 from typing import Final, final
 
 from smimekit.certificate import Certificate
+from smimekit.cms.countersignature import countersignatures
 from smimekit.cms.identifiers import IssuerAndSerialNumber
-from smimekit.cms.signed import Digests, SignedData, SignerInfo
+from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
-from smimekit.errors import CertificateError, CmsError
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.message.evidence import assess
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
+from smimekit.message.timestamps import check_timestamps
 from smimekit.mime.canonical import to_crlf, to_lf
 from smimekit.policy import Assessment, Grade, Policy
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
-__all__ = ["Judge", "check_detached", "check_opaque", "load_bag", "with_identity"]
+__all__ = ["Judge", "check_detached", "check_opaque", "with_identity"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
@@ -39,17 +42,6 @@ class Judge:
     trust: Trust
     policy: Policy
     at: datetime | None
-
-
-def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
-    """The certificates of a bag; those that are malformed are left out."""
-    found: dict[bytes, Certificate] = {}
-    for each in raw:
-        try:
-            found.setdefault(each, Certificate(each))
-        except CertificateError:
-            continue
-    return tuple(found.values())
 
 
 def check_opaque(
@@ -120,12 +112,12 @@ def _checked(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> Iterator[_Checked]:
     for signer in data.signers:
-        yield signer, *_check_signer(signer, data, digests, bag, judge.trust)
+        yield signer, *_check_signer(signer, data.content_type, digests, bag, judge.trust)
 
 
 def _check_signer(
     signer: SignerInfo,
-    data: SignedData,
+    content_type: str | None,
     digests: Digests,
     bag: Sequence[Certificate],
     trust: Trust,
@@ -133,7 +125,7 @@ def _check_signer(
     """The certificate that the signature matches, else the first one that it names."""
     first: tuple[Certificate, Check] | None = None
     for certificate in islice(_named(signer, bag, trust), _NAMESAKES):
-        check = check_signer(signer, certificate, data.content_type, digests)
+        check = check_signer(signer, certificate, content_type, digests)
         if check.integrity is Integrity.GOOD:
             return certificate, check
         first = first or (certificate, check)
@@ -165,12 +157,74 @@ def _result(
     bag: Sequence[Certificate],
     judge: Judge,
 ) -> SignatureResult:
+    limits = judge.policy.limits
+    left = iter(range(limits.countersignatures))
+    return replace(
+        _facts(signer, check, certificate, data, bag, judge),
+        countersignatures=tuple(_countersigned(signer, data, bag, judge, left)),
+        timestamps=check_timestamps(signer, bag, judge.policy),
+    )
+
+
+def _countersigned(
+    signer: SignerInfo,
+    data: SignedData,
+    bag: Sequence[Certificate],
+    judge: Judge,
+    left: Iterator[int],
+) -> Iterator[SignatureResult]:
+    """The signatures of this signature, and theirs; no more than are `left`."""
+    for raw in countersignatures(signer):
+        if next(left, None) is None:
+            raise LimitExceeded(
+                "A signature has too many countersignatures.", code="limit.countersignatures"
+            )
+        try:
+            found = read_signer_info(raw, limits=judge.policy.limits)
+        except CmsError as error:
+            yield _unreadable(str(error))
+            continue
+        digests = Digests((), lambda: (signer.signature,))
+        certificate, check = _check_signer(found, None, digests, bag, judge.trust)
+        yield replace(
+            _facts(found, check, certificate, data, bag, judge),
+            countersignatures=tuple(_countersigned(found, data, bag, judge, left)),
+            timestamps=check_timestamps(found, bag, judge.policy),
+        )
+
+
+def _unreadable(reason: str) -> SignatureResult:
+    """A countersignature that is none. It does not harm what it stands on: anybody can add it."""
+    return SignatureResult(
+        signer="unknown",
+        certificate=None,
+        algorithm="unknown",
+        digest="unknown",
+        integrity=Integrity.MALFORMED,
+        identity=identity_of(None, ()),
+        judgement=None,
+        assessment=Assessment(Grade.REFUSED, "it cannot be read"),
+        signing_time=None,
+        reasons=(reason,),
+        attributes=None,
+    )
+
+
+def _facts(
+    signer: SignerInfo,
+    check: Check,
+    certificate: Certificate | None,
+    data: SignedData,
+    bag: Sequence[Certificate],
+    judge: Judge,
+) -> SignatureResult:
+    """All about one signature, but for what was added to it."""
     judgement = None
     if certificate is not None:
         judgement = judge.trust.judge(
             certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
         )
-    assessment = _assess(check, certificate, judge.policy)
+    assessment = assess(check, certificate, judge.policy)
     scheme = check.scheme
     return SignatureResult(
         signer=str(signer.sid),
@@ -184,16 +238,8 @@ def _result(
         signing_time=_signing_time(signer),
         reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
         attributes=signer.signed_attributes,
+        unsigned_attributes=signer.unsigned_attributes,
     )
-
-
-def _assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:
-    if check.scheme is None or certificate is None:
-        return Assessment(Grade.REFUSED, "the algorithm or the key is not known")
-    try:
-        return policy.signature(check.scheme, certificate.public_key)
-    except CertificateError as error:
-        return Assessment(Grade.REFUSED, str(error))
 
 
 def _signing_time(signer: SignerInfo) -> datetime | None:
