@@ -103,7 +103,7 @@ def digest_rfc(digest: Digest) -> str:
     if digest.name.startswith("sha3-"):
         return "9688"
     if digest.name.startswith("shake"):
-        return "8419" if digest.says_size else "8702"
+        return "8702"
     return "3370" if digest.name in {"md5", "sha1"} else "5754"
 
 
@@ -115,9 +115,10 @@ def digest_rows() -> Iterator[tuple[str, ...]]:
 
 def scheme_rfc(row: SignatureScheme) -> str:
     """Where a signature scheme is described."""
-    if row.kind.pure or not row.digest.name.startswith(("sha3-", "shake")):
+    if row.kind in {SignatureKind.ED25519, SignatureKind.ED448}:
         return SCHEME_RFCS[row.kind]
-    return digest_rfc(row.digest)
+    by_digest = row.digest.name.startswith(("sha3-", "shake"))
+    return digest_rfc(row.digest) if by_digest else SCHEME_RFCS[row.kind]
 
 
 def scheme_rows() -> Iterator[tuple[str, ...]]:

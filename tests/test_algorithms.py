@@ -9,12 +9,12 @@ import pytest
 from asn1crypto import algos, cms, keys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import SignatureAlgorithmOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smimekit import algorithms, der, signature_schemes
+from smimekit import algorithms, der
 from smimekit.algorithms import (
     CONTENT_CIPHERS,
     CURVES,
@@ -23,13 +23,19 @@ from smimekit.algorithms import (
     HMACS,
     KEY_WRAPS,
     MGF1,
+    READ_ONLY_SCHEMES,
     RSASSA_PSS,
     SHA1,
     SHA256,
     SHA384,
     SHA512,
+    SHAKE128,
+    SHAKE256,
+    SHAKE256_LEN,
     SIGNATURE_SCHEMES,
     AlgorithmIdentifier,
+    KdfKind,
+    Mode,
     RsaPadding,
     SignatureKind,
     SignatureScheme,
@@ -41,9 +47,16 @@ from smimekit.errors import CmsError
 from smimekit.primitives import digester, hash_algorithm, verify
 from tests.cms import forge
 
-READ = tuple(signature_schemes._SCHEME_BY_OID.values())
-FIXED = [row for row in DIGESTS if not row.name.startswith("shake")]
-"""What can stand inside PSS and OAEP."""
+READ = tuple(row for row in (*SIGNATURE_SCHEMES, *READ_ONLY_SCHEMES) if row.oid != RSASSA_PSS)
+SHAKES = (SHAKE128, SHAKE256, SHAKE256_LEN)
+FIXED = [row for row in DIGESTS if row not in SHAKES]
+"""What PSS and OAEP take: SHAKE has no place in them (RFC 8702, 2)."""
+RFC_8702 = {
+    "rsa-pss-shake128": "1.3.6.1.5.5.7.6.30",
+    "rsa-pss-shake256": "1.3.6.1.5.5.7.6.31",
+    "ecdsa-shake128": "1.3.6.1.5.5.7.6.32",
+    "ecdsa-shake256": "1.3.6.1.5.5.7.6.33",
+}
 FAMILIES = {
     SignatureKind.RSA_PKCS1: "rsa",
     SignatureKind.ECDSA: "ecdsa",
@@ -56,35 +69,25 @@ def test_digests(row: Any) -> None:
     assert algos.DigestAlgorithmId(row.oid).native == row.name.replace("-", "_")
     known = hash_algorithm(row)
     assert known.digest_size == row.size == len(digester(row).finalize())
-    length = der.integer(8 * row.size) if row.name.endswith("-len") else b""
-    assert row.identifier.encode() == der.sequence(der.oid(row.oid), length)
+    parameters = der.integer(8 * row.size) if row.says_size else b""  # RFC 8419, 2.3
+    assert row.identifier.encode() == der.sequence(der.oid(row.oid), parameters)
 
 
 def test_digests_are_told_apart() -> None:
     for field in ("name", "oid"):
         assert len({getattr(row, field) for row in DIGESTS}) == len(DIGESTS)
-    assert len({row.micalg for row in DIGESTS}) == len(DIGESTS) - 1  # SHAKE256 has two OIDs
-
-
-RFC8702 = {
-    "rsa-pss-shake128": 30,
-    "rsa-pss-shake256": 31,
-    "ecdsa-shake128": 32,
-    "ecdsa-shake256": 33,
-}
 
 
 @pytest.mark.parametrize("row", READ, ids=lambda row: f"{row.name}-{row.oid}")
-def test_signature_oids(row: Any) -> None:
+def test_signature_oids(row: SignatureScheme) -> None:
     """The names that asn1crypto, and where it knows the OID cryptography, give to it."""
     theirs = algos.SignedDigestAlgorithmId._map.get(row.oid)
     if row.kind.pure:
-        named = getattr(SignatureAlgorithmOID, row.name.replace("-", "_").upper())
-        assert theirs in {row.name, None}
-        assert named.dotted_string == row.oid
+        # RFC 8410, 3 and RFC 9881, 2: the OID of the key is that of the signature.
+        assert forge.person(str(row.kind)).certificate.key_algorithm == row.oid
         return
-    if row.digest.name.startswith("shake"):
-        assert row.oid == f"1.3.6.1.5.5.7.6.{RFC8702[row.name]}"
+    if row.digest in SHAKES:
+        assert row.oid == RFC_8702[row.name]
         return
     family, digest = FAMILIES[row.kind], row.digest.name.replace("-", "_")
     if theirs is not None:
@@ -106,6 +109,11 @@ def test_what_we_emit_we_read(row: Any) -> None:
 @pytest.mark.parametrize("row", CONTENT_CIPHERS.values(), ids=lambda row: row.name)
 def test_cipher_oids(row: Any) -> None:
     name = algos.EncryptionAlgorithmId(row.oid).native
+    if row.mode in {Mode.CCM, Mode.CHACHA20}:  # RFC 5084, 3.1 and RFC 8103, 3
+        arcs = {16: "2.16.840.1.101.3.4.1.7", 24: "2.16.840.1.101.3.4.1.27"}
+        ccm = arcs.get(row.key_size, "2.16.840.1.101.3.4.1.47")
+        assert row.oid == ("1.2.840.113549.1.9.16.3.18" if row.mode is Mode.CHACHA20 else ccm)
+        return
     family = {"tripledes_3key": "des-ede3-cbc", "rc2": "rc2-cbc"}.get(name)
     assert family or f"{name[:3]}-{name[3:].replace('_', '-')}" == row.name
     if row.name.startswith("aes"):
@@ -119,7 +127,8 @@ def test_wrap_oids(row: Any) -> None:
 
 @pytest.mark.parametrize("row", CURVES.values(), ids=lambda row: row.name)
 def test_curve_oids(row: Any) -> None:
-    assert keys.NamedCurve(row.oid).native == row.pyca
+    assert ec.get_curve_for_oid(x509.ObjectIdentifier(row.oid)).name == row.pyca
+    assert keys.NamedCurve(row.oid).native in {row.pyca, row.pyca.lower(), row.oid}
 
 
 def test_hmac_oids() -> None:
@@ -128,15 +137,17 @@ def test_hmac_oids() -> None:
 
 
 def test_agreement_oids() -> None:
-    """RFC 5753, 7.1.4: under secg-scheme and, for SHA-1, x9-63-scheme."""
+    """RFC 5753, 7.1.4: under secg-scheme and, for SHA-1, x9-63-scheme. RFC 8418, 7: smime-alg."""
     arcs = {SHA1: 0, algorithms.SHA224: 0, SHA256: 1, SHA384: 2, SHA512: 3}
     for oid, row in ECDH_SCHEMES.items():
         std = row.name.startswith("ecdh-std")
-        if row.digest is SHA1:
+        if row.kdf is KdfKind.HKDF:
+            assert oid == f"1.2.840.113549.1.9.16.3.{18 + arcs[row.digest]}"
+        elif row.digest is SHA1:
             assert oid == f"1.3.133.16.840.63.0.{2 if std else 3}"
         else:
             assert oid == f"1.3.132.1.{11 if std else 14}.{arcs[row.digest]}"
-    assert len(ECDH_SCHEMES) == 10
+    assert len(ECDH_SCHEMES) == 13
 
 
 # --- PSS -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("errors", "limits", "span", "der", "algorithms"),
-            *("digests", "signature_schemes", "pss_shake"),
+            *("digests", "signature_schemes", "key_schemes", "pss_shake"),
             *("primitives", "private_key", "rc2", "policy"),
         }
     ),

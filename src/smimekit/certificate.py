@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from smimekit import der
-from smimekit.algorithms import AlgorithmIdentifier, certificate_scheme, key_allows
+from smimekit.algorithms import KEMS, AlgorithmIdentifier, certificate_scheme, key_allows
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.primitives import PublicKey, key_name, load_public_key, verify
 
@@ -112,6 +112,11 @@ class Certificate:
         """Do subject and issuer bear the same name?"""
         return self.subject == self.issuer
 
+    @cached_property
+    def is_self_signed(self) -> bool:
+        """Is it self-issued, and signed by its own key? As roots are, and no others above."""
+        return self.is_self_issued and self.signed_by(self)
+
     # --- extensions -----------------------------------------------------------------------
 
     @cached_property
@@ -182,19 +187,27 @@ class Certificate:
 
     @cached_property
     def public_key(self) -> PublicKey:
-        """The subject's public key; CertificateError where it is malformed or of no known kind."""
+        """The subject's public key; CertificateError where it is malformed or of no known kind.
+
+        `certificate.key-unsupported` is the code where the kind is known, but nothing computes
+        with it: ML-KEM-512.
+        """
         try:
             return load_public_key(self.spki)
         except (ValueError, UnsupportedAlgorithm, CmsError, LimitExceeded) as error:
-            raise CertificateError(
-                f"The public key in the certificate of {self.subject_text} cannot be used.",
-                code="certificate.key",
-            ) from error
+            who = f"The public key in the certificate of {self.subject_text}"
+            kind = _unsupported(self.spki)
+            if kind is not None:
+                raise CertificateError(
+                    f"{who} is of kind {kind}, which is not supported.",
+                    code="certificate.key-unsupported",
+                ) from error
+            raise CertificateError(f"{who} cannot be used.", code="certificate.key") from error
 
     @cached_property
     def key_name(self) -> str:
         """Kind and size of the key for people: "RSA-2048", "EC P-256", "Ed25519"."""
-        return key_name(self.public_key)
+        return _unsupported(self.spki) or key_name(self.public_key)
 
     @cached_property
     def key_identifier(self) -> AlgorithmIdentifier:
@@ -305,6 +318,15 @@ def load_certificates(data: bytes) -> tuple[Certificate, ...]:
             raise _no_certificate()
         return found
     return (Certificate(data),)
+
+
+def _unsupported(spki: bytes) -> str | None:
+    """The name of a kind of key that is known, and that nothing here computes with."""
+    try:
+        oid = AlgorithmIdentifier.read(der.Reader(spki).enter(der.SEQUENCE)).oid
+    except (CmsError, LimitExceeded):
+        return None
+    return KEMS[oid].name.upper() if oid in KEMS and not KEMS[oid].supported else None
 
 
 def _malformed() -> CertificateError:

@@ -13,7 +13,7 @@ from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.message.identity import Identity
 from smimekit.message.layers import SignatureResult, Signed
 from smimekit.message.opened import Opened
-from smimekit.mime.address import same_address
+from smimekit.mime.address import address_key
 from smimekit.trust import Capabilities, Source, TrustStore
 
 __all__ = ["Harvest", "Harvested", "harvest"]
@@ -106,12 +106,12 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
         return []
     capabilities = _capabilities(signature)
     found = [Harvested(certificate=signer, capabilities=capabilities)]
-    mine = _addresses(signer)
+    mine = _address_keys(signer)
     # Anybody can issue a certificate for any address and put somebody else's beside it: only
     # a trusted signer speaks for more than the certificate that signed.
     for_others = capabilities if signature.trusted else None
     for certificate in layer.certificates:
-        if any(same_address(one, other) for one in mine for other in _addresses(certificate)):
+        if mine & _address_keys(certificate):
             found.append(Harvested(certificate=certificate, capabilities=for_others))
         elif _is_authority(certificate):
             found.append(Harvested(certificate=certificate))
@@ -134,6 +134,11 @@ def _addresses(certificate: Certificate) -> tuple[str, ...]:
         return certificate.addresses
     except CertificateError:
         return ()
+
+
+def _address_keys(certificate: Certificate) -> set[tuple[str, str]]:
+    keys = map(address_key, _addresses(certificate))
+    return {key for key in keys if key is not None}
 
 
 def _is_authority(certificate: Certificate) -> bool:

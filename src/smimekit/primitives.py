@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import (
     ed448,
     ed25519,
     mldsa,
+    mlkem,
     padding,
     rsa,
     x448,
@@ -28,6 +29,8 @@ from smimekit import der
 from smimekit.algorithms import (
     CURVES,
     RSA_ENCRYPTION,
+    RSA_KEM_SPKI,
+    RSAES_OAEP,
     RSASSA_PSS,
     AlgorithmIdentifier,
     Digest,
@@ -35,7 +38,7 @@ from smimekit.algorithms import (
     SignatureKind,
     SignatureScheme,
 )
-from smimekit.errors import UsageError
+from smimekit.errors import DecryptionError, UsageError
 from smimekit.pss_shake import verify_pss_shake
 
 __all__ = [
@@ -48,6 +51,8 @@ __all__ = [
     "load_public_key",
     "random_bytes",
     "rsa_cipher_padding",
+    "rsa_decapsulate",
+    "rsa_encapsulate",
     "sign",
     "verify",
     "verify_digest",
@@ -76,6 +81,24 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 
 
+_ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
+"""Restrict an RSA key to one use (RFC 4055, 1.2; RFC 9690, 2.3); the key is an RSA key all
+the same, which the primitives library does not know, or for a few parameters only. What it
+may be used for, `algorithms.key_allows` says."""
+
+
+def load_public_key(spki: bytes) -> PublicKey:
+    """The key of a SubjectPublicKeyInfo.
+
+    ValueError or UnsupportedAlgorithm, CmsError or LimitExceeded where it cannot be used.
+    """
+    inside = der.Reader(spki).enter(der.SEQUENCE)
+    if AlgorithmIdentifier.read(inside).oid in _ALSO_RSA:
+        plain = AlgorithmIdentifier(RSA_ENCRYPTION, der.NULL_VALUE)
+        spki = der.sequence(plain.encode(), inside.raw(der.BIT_STRING))
+    return load_der_public_key(spki)
+
+
 def hash_algorithm(digest: Digest) -> hashes.HashAlgorithm:
     """A row of the digest table as the primitives library names it."""
     return _HASHES[digest.name]
@@ -93,23 +116,12 @@ def digest(row: Digest, data: bytes) -> bytes:
     return running.finalize()
 
 
-def load_public_key(spki: bytes) -> PublicKey:
-    """The key in a SubjectPublicKeyInfo; ValueError or UnsupportedAlgorithm where it is unusable.
-
-    The library takes RSA keys for RSASSA-PSS with a few parameters only. What those say, the
-    caller asks elsewhere (`algorithms.key_allows`): as a key it is one like every other.
-    """
-    outer = der.Reader(spki).enter(der.SEQUENCE)
-    if AlgorithmIdentifier.read(outer).oid == RSASSA_PSS:
-        plain = AlgorithmIdentifier(RSA_ENCRYPTION, der.NULL_VALUE)
-        spki = der.sequence(plain.encode(), outer.raw(der.BIT_STRING))
-    return load_der_public_key(spki)
-
-
-_ML_DSA: Final[dict[type[object], str]] = {
+_LATTICE: Final[dict[type[object], str]] = {
     mldsa.MLDSA44PublicKey: "ML-DSA-44",
     mldsa.MLDSA65PublicKey: "ML-DSA-65",
     mldsa.MLDSA87PublicKey: "ML-DSA-87",
+    mlkem.MLKEM768PublicKey: "ML-KEM-768",
+    mlkem.MLKEM1024PublicKey: "ML-KEM-1024",
 }
 
 
@@ -122,7 +134,7 @@ def key_name(key: PublicKey) -> str:
     if isinstance(key, ec.EllipticCurvePublicKey):
         curve = CURVES.get(key.curve.name)
         return f"EC {curve.name if curve else key.curve.name}"
-    for kind, name in _ML_DSA.items():
+    for kind, name in _LATTICE.items():
         if isinstance(key, kind):
             return name
     return type(key).__name__.lstrip("_").removesuffix("PublicKey")
@@ -225,3 +237,40 @@ def rsa_cipher_padding(row: RsaPadding) -> padding.AsymmetricPadding:
         return padding.PKCS1v15()
     mgf = padding.MGF1(_HASHES[(row.mgf or row.digest).name])
     return padding.OAEP(mgf=mgf, algorithm=_HASHES[row.digest.name], label=row.label or None)
+
+
+# --- RSA-KEM (RFC 9690, App. A) ------------------------------------------------------------
+
+
+def rsa_encapsulate(key: rsa.RSAPublicKey) -> tuple[bytes, bytes]:
+    """A random integer below the modulus, and what only the private key makes it from."""
+    numbers = key.public_numbers()
+    size = (key.key_size + 7) // 8
+    # 128 bits more than the modulus has: the remainder is as good as uniform.
+    secret = int.from_bytes(random_bytes(size + 16), "big") % numbers.n
+    encrypted = pow(secret, numbers.e, numbers.n)
+    return secret.to_bytes(size, "big"), encrypted.to_bytes(size, "big")
+
+
+def rsa_decapsulate(key: rsa.RSAPrivateKey, ciphertext: bytes) -> bytes:
+    """That integer, as long as the modulus; DecryptionError for an impossible ciphertext.
+
+    The primitives library has no RSA without padding, so this is Python's arithmetic, whose
+    time depends on the numbers: blinding makes them independent of the ciphertext. The check
+    in the end keeps a fault in the computation from giving away the key.
+    """
+    private = key.private_numbers()
+    n, e = private.public_numbers.n, private.public_numbers.e
+    size = (n.bit_length() + 7) // 8
+    encrypted = int.from_bytes(ciphertext, "big")
+    if len(ciphertext) != size or not 0 < encrypted < n:
+        raise DecryptionError
+    blind = 1 + int.from_bytes(random_bytes(size + 16), "big") % (n - 1)
+    blinded = encrypted * pow(blind, e, n) % n
+    at_p = pow(blinded, private.dmp1, private.p)
+    at_q = pow(blinded, private.dmq1, private.q)
+    opened = at_q + (at_p - at_q) * private.iqmp % private.p * private.q
+    secret = opened * pow(blind, -1, n) % n
+    if pow(secret, e, n) != encrypted:
+        raise DecryptionError
+    return secret.to_bytes(size, "big")

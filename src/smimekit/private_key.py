@@ -38,5 +38,9 @@ class PrivateKey(Protocol):
         ...
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
-        """The shared secret of a KEM; DecryptionError where it fails."""
+        """The shared secret of a KEM; DecryptionError where it fails.
+
+        For an RSA key that is the integer of RSA-KEM, as many octets as the modulus has
+        (RFC 9690, A.2, step 4): RSA decryption without padding.
+        """
         ...

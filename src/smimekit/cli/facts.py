@@ -12,9 +12,13 @@ from smimekit import Certificate, CertificateError, Opened, Protection, SmimeErr
 from smimekit.cli.exits import code_of, sentence_of
 from smimekit.cli.output import Json
 from smimekit.cms.recipients import (
+    KekRecipient,
+    KemRecipient,
     KeyAgreeRecipient,
     KeyTransRecipient,
+    PasswordRecipientInfo,
     RecipientInfo,
+    UnknownRecipient,
     algorithm_name,
 )
 from smimekit.message.identity import signer_addresses
@@ -110,8 +114,14 @@ def _recipient(recipient: RecipientInfo) -> Json:
             kind, ids = "key-transport", [str(rid)]
         case KeyAgreeRecipient(keys=keys):
             kind, ids = "key-agreement", [str(each.rid) for each in keys]
-        case _:
-            kind, ids = recipient.kind, []
+        case KekRecipient(key_id=key_id):
+            kind, ids = "shared-key", [f"key {key_id.hex()}"]
+        case PasswordRecipientInfo():
+            kind, ids = "password", []
+        case KemRecipient(rid=rid):
+            kind, ids = "kem", [str(rid)]
+        case UnknownRecipient(kind=kind):
+            ids = []
     return {"kind": kind, "algorithm": algorithm_name(recipient), "ids": ids}
 
 

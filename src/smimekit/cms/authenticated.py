@@ -30,11 +30,11 @@ from smimekit.cms.content import (
     encapsulated_stream,
     read_encapsulated,
 )
+from smimekit.cms.originators import read_envelope_recipients
 from smimekit.cms.recipients import (
     ContentKey,
     RecipientInfo,
     encode_recipients,
-    read_recipients,
 )
 from smimekit.errors import CmsError, ContentChanged
 from smimekit.limits import Limits
@@ -66,9 +66,7 @@ class AuthenticatedReader:
         self._limits = limits
         reader.enter(der.SEQUENCE)
         reader.value(der.INTEGER)
-        if reader.peek() == 0xA0:  # originatorInfo
-            reader.value(0xA0)
-        self.recipients = read_recipients(reader.reader(der.SET), limits=limits)
+        self.recipients = read_envelope_recipients(reader, limits=limits)
         self.algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
         self._digest: AlgorithmIdentifier | None = None
         if reader.peek() == 0xA1:

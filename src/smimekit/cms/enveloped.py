@@ -19,12 +19,14 @@ from smimekit.cms.content import (
     content_info,
 )
 from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.cms.originators import read_envelope_recipients
 from smimekit.cms.recipients import (
     ContentKey,
+    KemRecipient,
     KeyTransRecipient,
+    PasswordRecipientInfo,
     RecipientInfo,
     encode_recipients,
-    read_recipients,
 )
 from smimekit.errors import CmsError
 from smimekit.limits import Limits
@@ -48,9 +50,7 @@ class EnvelopedReader:
         self._with_tag = content_type == AUTH_ENVELOPED_DATA
         reader.enter(der.SEQUENCE)
         reader.value(der.INTEGER)
-        if reader.peek() == 0xA0:  # originatorInfo: certificates that nothing here needs
-            reader.value(0xA0)
-        self.recipients = read_recipients(reader.reader(der.SET), limits=limits)
+        self.recipients = read_envelope_recipients(reader, limits=limits)
         reader.enter(der.SEQUENCE)
         self.inner_type = der.Reader(reader.value(der.OID)).oid()
         self.algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
@@ -128,12 +128,17 @@ def new_content_key(cipher: ContentCipher) -> ContentKey:
 
 
 def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> bytes:
-    # RFC 5652, 6.1: 0 where all are key transport by issuer and serial number, else 2.
+    # RFC 5652, 6.1: 3 with a password or another kind of recipient, 0 where all are key
+    # transport by issuer and serial number, else 2; RFC 5083, 2.1: 0 with a tag.
+    if cipher.authenticated:
+        return der.integer(0)
+    if any(isinstance(each, PasswordRecipientInfo | KemRecipient) for each in recipients):
+        return der.integer(3)
     plain = all(
         isinstance(each, KeyTransRecipient) and isinstance(each.rid, IssuerAndSerialNumber)
         for each in recipients
     )
-    return der.integer(0 if cipher.authenticated or plain else 2)
+    return der.integer(0 if plain else 2)
 
 
 def _head(

@@ -36,7 +36,9 @@ class IssuerAndSerialNumber:
 
     def matches(self, certificate: Certificate) -> bool:
         """Is `certificate` the one that is named?"""
-        return self.serial == certificate.serial and self.issuer == certificate.issuer
+        return self.serial == certificate.serial and (
+            self.issuer == certificate.issuer or _normal(self.issuer) == certificate.issuer
+        )
 
     def encode(self) -> bytes:
         """The DER."""
@@ -53,6 +55,15 @@ class SubjectKeyIdentifier:
 
     value: bytes
 
+    @classmethod
+    def of(cls, certificate: Certificate) -> "SubjectKeyIdentifier":
+        """The identifier of a certificate: its extension or, without one, computed.
+
+        CertificateError, CmsError or LimitExceeded where the certificate is malformed.
+        """
+        key_id = certificate.key_id
+        return cls(key_id if key_id is not None else _computed_key_id(certificate))
+
     def matches(self, certificate: Certificate) -> bool:
         """Is `certificate` one that bears this identifier?
 
@@ -61,8 +72,7 @@ class SubjectKeyIdentifier:
         harm: a signature has to verify and a key to decrypt.
         """
         try:
-            key_id = certificate.key_id
-            return self.value == (key_id if key_id is not None else _computed_key_id(certificate))
+            return self == SubjectKeyIdentifier.of(certificate)
         except (CertificateError, CmsError, LimitExceeded):
             return False
 
@@ -72,6 +82,14 @@ class SubjectKeyIdentifier:
 
     def __str__(self) -> str:
         return f"key {self.value.hex()}"
+
+
+def _normal(name: bytes) -> bytes | None:
+    """A name in DER: senders of BER may write it with indefinite lengths, like the rest."""
+    try:
+        return der.to_der(name)
+    except (CmsError, LimitExceeded):
+        return None
 
 
 def _computed_key_id(certificate: Certificate) -> bytes:

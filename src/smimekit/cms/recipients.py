@@ -1,7 +1,8 @@
-"""RecipientInfos (RFC 5652, 6.2; RFC 3560; RFC 5753): dumb records, wrapped and unwrapped.
+"""RecipientInfos (RFC 5652, 6.2; RFC 9629): dumb records, as they stand in a message.
 
 Knows how a content-encryption key travels to one recipient. May not know which keys are at
-hand (`keys` does) nor whether an algorithm is allowed (`policy`).
+hand (`keys` does), how a key is wrapped (`wrapping` does), nor whether an algorithm is
+allowed (`policy`).
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from typing import Final, final
 
 from smimekit import der
 from smimekit.algorithms import (
+    ECDH_SCHEMES,
+    KEMS,
+    KEY_WRAPS,
     RSA_ENCRYPTION,
     RSAES_OAEP,
     AlgorithmIdentifier,
@@ -26,9 +30,12 @@ from smimekit.limits import Limits
 
 __all__ = [
     "ContentKey",
+    "KekRecipient",
+    "KemRecipient",
     "KeyAgreeRecipient",
     "KeyTransRecipient",
     "OriginatorKey",
+    "PasswordRecipientInfo",
     "RecipientEncryptedKey",
     "RecipientInfo",
     "UnknownRecipient",
@@ -36,6 +43,8 @@ __all__ = [
     "encode_recipients",
     "read_recipients",
 ]
+
+_ORI_KEM: Final = "1.2.840.113549.1.9.16.13.3"
 
 
 @final
@@ -108,6 +117,8 @@ class KeyAgreeRecipient:
     ukm: bytes | None
     algorithm: AlgorithmIdentifier
     keys: tuple[RecipientEncryptedKey, ...]
+    sender: Certificate | None = None
+    """The certificate that `originator` names, where the message holds it; never encoded."""
 
     def encode(self) -> bytes:
         """The DER of the RecipientInfo."""
@@ -124,15 +135,99 @@ class KeyAgreeRecipient:
 
 @final
 @dataclass(frozen=True, slots=True)
+class KekRecipient:
+    """The key, wrapped with one that both sides have had before (6.2.3)."""
+
+    key_id: bytes
+    algorithm: AlgorithmIdentifier
+    encrypted_key: bytes
+    more: bytes = b""
+    """The date and other attributes of the KEKIdentifier, encoded."""
+
+    def encode(self) -> bytes:
+        """The DER of the RecipientInfo."""
+        return der.constructed(
+            2,
+            der.integer(4),
+            der.sequence(der.octet_string(self.key_id), self.more),
+            self.algorithm.encode(),
+            der.octet_string(self.encrypted_key),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PasswordRecipientInfo:
+    """The key, wrapped with one that is derived from a password (6.2.4; RFC 3211)."""
+
+    derivation: AlgorithmIdentifier | None
+    """None: the key-encryption key comes from elsewhere."""
+    algorithm: AlgorithmIdentifier
+    encrypted_key: bytes
+
+    def encode(self) -> bytes:
+        """The DER of the RecipientInfo."""
+        # [0] is IMPLICIT: it stands in place of the SEQUENCE's own tag.
+        derivation = b"" if self.derivation is None else b"\xa0" + self.derivation.encode()[1:]
+        return der.constructed(
+            3,
+            der.integer(0),
+            derivation,
+            self.algorithm.encode(),
+            der.octet_string(self.encrypted_key),
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KemRecipient:
+    """The key, wrapped with one that a KEM transports: KEMRecipientInfo (RFC 9629, 3)."""
+
+    rid: CertificateId
+    kem: AlgorithmIdentifier
+    ciphertext: bytes
+    derivation: AlgorithmIdentifier
+    kek_size: int
+    """In bytes."""
+    ukm: bytes | None
+    wrap: AlgorithmIdentifier
+    encrypted_key: bytes
+
+    def encode(self) -> bytes:
+        """The DER of the RecipientInfo, an OtherRecipientInfo."""
+        inside = der.sequence(
+            der.integer(0),
+            self.rid.encode(),
+            self.kem.encode(),
+            der.octet_string(self.ciphertext),
+            self.derivation.encode(),
+            der.integer(self.kek_size),
+            b"" if self.ukm is None else der.explicit(0, der.octet_string(self.ukm)),
+            self.wrap.encode(),
+            der.octet_string(self.encrypted_key),
+        )
+        return der.constructed(4, der.oid(_ORI_KEM), inside)
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class UnknownRecipient:
     """A RecipientInfo of a kind that is not known here: reported, and skipped."""
 
     kind: str
 
 
-RecipientInfo = KeyTransRecipient | KeyAgreeRecipient | UnknownRecipient
+RecipientInfo = (
+    KeyTransRecipient
+    | KeyAgreeRecipient
+    | KekRecipient
+    | PasswordRecipientInfo
+    | KemRecipient
+    | UnknownRecipient
+)
 
-_KINDS: Final = {0xA2: "kek", 0xA3: "password", 0xA4: "other"}
+
+# --- reading -------------------------------------------------------------------------------
 
 
 def read_recipients(reader: der.Reader, *, limits: Limits) -> tuple[RecipientInfo, ...]:
@@ -151,13 +246,20 @@ def _too_many() -> LimitExceeded:
 
 def _read_recipient(reader: der.Reader, limits: Limits) -> RecipientInfo:
     tag = reader.peek
-    if tag == der.SEQUENCE:
-        return _read_key_transport(reader.enter(der.SEQUENCE))
-    if tag == 0xA1:
-        return _read_key_agreement(reader.enter(0xA1), limits)
-    if tag in _KINDS:
-        reader.raw()
-        return UnknownRecipient(_KINDS[tag])
+    match tag:
+        case der.SEQUENCE:
+            return _read_key_transport(reader.enter(tag))
+        case 0xA1:
+            return _read_key_agreement(reader.enter(tag), limits)
+        case 0xA2:
+            return _read_kek(reader.enter(tag))
+        case 0xA3:
+            return _read_password(reader.enter(tag))
+        case 0xA4:
+            return _read_other(reader.enter(tag))
+        case _ if 0xA4 < tag < 0xBF:  # what a later standard may add to the CHOICE
+            reader.raw()
+            return UnknownRecipient(f"[{tag & 0x1F}]")
     raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
 
 
@@ -166,6 +268,11 @@ def _read_key_transport(inside: der.Reader) -> KeyTransRecipient:
     rid = read_certificate_id(inside)
     algorithm = AlgorithmIdentifier.read(inside)
     encrypted_key = inside.octets()
+    if inside.more and algorithm.oid in KEMS:
+        raise CmsError(
+            "A KEMRecipientInfo stands outside of an OtherRecipientInfo (RFC 9629, 3).",
+            code="cms.bare-kem-recipient",
+        )
     inside.finish()
     return KeyTransRecipient(rid, algorithm, encrypted_key)
 
@@ -203,6 +310,51 @@ def _read_encrypted_key(inside: der.Reader) -> RecipientEncryptedKey:
     return RecipientEncryptedKey(rid, inside.octets())
 
 
+def _read_kek(inside: der.Reader) -> KekRecipient:
+    inside.integer()
+    identifier = inside.enter(der.SEQUENCE)
+    key_id, more = identifier.octets(), identifier.rest()
+    algorithm = AlgorithmIdentifier.read(inside)
+    encrypted_key = inside.octets()
+    inside.finish()
+    return KekRecipient(key_id, algorithm, encrypted_key, more)
+
+
+def _read_password(inside: der.Reader) -> PasswordRecipientInfo:
+    inside.integer()
+    derivation = AlgorithmIdentifier.read(inside, 0xA0) if inside.peek == 0xA0 else None
+    algorithm = AlgorithmIdentifier.read(inside)
+    encrypted_key = inside.octets()
+    inside.finish()
+    return PasswordRecipientInfo(derivation, algorithm, encrypted_key)
+
+
+def _read_other(inside: der.Reader) -> KemRecipient | UnknownRecipient:
+    oid = inside.oid()
+    if oid != _ORI_KEM:
+        return UnknownRecipient(f"other {oid}")
+    kem = inside.enter(der.SEQUENCE)
+    inside.finish()
+    version = kem.integer()
+    if version != 0:  # RFC 9629, 3: MUST be 0, and another one has other fields
+        return UnknownRecipient(f"KEMRecipientInfo of version {version}")
+    found = KemRecipient(
+        rid=read_certificate_id(kem),
+        kem=AlgorithmIdentifier.read(kem),
+        ciphertext=kem.octets(),
+        derivation=AlgorithmIdentifier.read(kem),
+        kek_size=kem.integer(),
+        ukm=kem.enter(0xA0).octets() if kem.peek == 0xA0 else None,
+        wrap=AlgorithmIdentifier.read(kem),
+        encrypted_key=kem.octets(),
+    )
+    kem.finish()
+    return found
+
+
+# --- for people, and written ---------------------------------------------------------------
+
+
 def algorithm_name(recipient: RecipientInfo) -> str:
     """How the key travels, for people."""
     match recipient:
@@ -210,7 +362,18 @@ def algorithm_name(recipient: RecipientInfo) -> str:
             names = {RSA_ENCRYPTION: "rsa-pkcs1", RSAES_OAEP: "rsa-oaep"}
             return names.get(algorithm.oid, algorithm.oid)
         case KeyAgreeRecipient(algorithm=algorithm):
-            return f"key agreement {algorithm.oid}"
+            scheme = ECDH_SCHEMES.get(algorithm.oid)
+            return scheme.name if scheme else f"key agreement {algorithm.oid}"
+        case KekRecipient(algorithm=algorithm):
+            wrap = KEY_WRAPS.get(algorithm.oid)
+            return f"shared key, {wrap.name if wrap else algorithm.oid}"
+        case PasswordRecipientInfo():
+            return "password"
+        case KemRecipient(kem=algorithm):
+            kem = KEMS.get(algorithm.oid)
+            if kem is None:
+                return f"KEM {algorithm.oid}"
+            return kem.name if kem.supported else f"{kem.name} (not supported)"
         case UnknownRecipient(kind=kind):
             return kind
 

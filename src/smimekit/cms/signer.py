@@ -66,7 +66,8 @@ class Check:
 
 _CONFUSABLE_BYTES: Final = 16 << 20
 """As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
-_EDDSA_BYTES: Final = 1 << 26
+_EDDSA_BYTES: Final = 1 << 22
+"""Content without signed attributes: each EdDSA signer costs two passes over it."""
 
 
 def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:

@@ -2,13 +2,16 @@
 
 from smimekit.keys.credential import Credential
 from smimekit.keys.protocols import CertificateRecipient, Decryptor, Recipient
+from smimekit.keys.shared import PasswordRecipient, SharedKeyRecipient
 from smimekit.keys.software import SoftwareKey, load_private_key
 
 __all__ = [
     "CertificateRecipient",
     "Credential",
     "Decryptor",
+    "PasswordRecipient",
     "Recipient",
+    "SharedKeyRecipient",
     "SoftwareKey",
     "load_private_key",
 ]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
-from smimekit.algorithms import RsaPadding
+from smimekit.algorithms import RsaKem, RsaPadding
 from smimekit.certificate import Certificate
+from smimekit.cms.agreement import Agreement
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import wrap_for
 
@@ -44,10 +45,13 @@ class Recipient(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class CertificateRecipient:
-    """The holder of a certificate: RSA with this padding, or elliptic-curve key agreement."""
+    """The holder of a certificate, by RSA, key agreement or ML-KEM as the key in it has it."""
 
     certificate: Certificate
-    padding: RsaPadding
+    padding: RsaPadding | RsaKem
+    """For RSA keys: how the content-encryption key is padded, or RSA-KEM (RFC 9690)."""
+    agreement: Agreement | None = None
+    """For keys on elliptic curves: what is not to be as it goes well with the curve."""
 
     def wrap(self, key: ContentKey) -> RecipientInfo:
-        return wrap_for(self.certificate, key, self.padding)
+        return wrap_for(self.certificate, key, self.padding, self.agreement)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, rsa, x448, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -44,7 +44,8 @@ class SoftwareKey:
     """A private key of the `cryptography` package as a `PrivateKey`.
 
     Signs with RSA, ECDSA, EdDSA and ML-DSA; decrypts with RSA; agrees with EC, X25519 and X448
-    keys. Safe to use from several threads; cannot be pickled.
+    keys; decapsulates with ML-KEM and RSA keys. Safe to use from several threads; cannot be
+    pickled.
     """
 
     __slots__ = ("_key", "_public")
@@ -102,7 +103,14 @@ class SoftwareKey:
             raise DecryptionError
         return secret
 
-    def decapsulate(self, ciphertext: bytes) -> bytes:  # noqa: ARG002 - the protocol's
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        match self._key:
+            case mlkem.MLKEM768PrivateKey() | mlkem.MLKEM1024PrivateKey() as key:
+                with suppress(ValueError):  # a ciphertext of another length
+                    return key.decapsulate(ciphertext)
+                raise DecryptionError
+            case rsa.RSAPrivateKey() as key:
+                return primitives.rsa_decapsulate(key, ciphertext)
         raise self._not_for("decapsulate")
 
     def _not_for(self, operation: str) -> UsageError:

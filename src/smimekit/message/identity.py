@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, MimeError
-from smimekit.mime.address import parse_mailboxes, same_address
+from smimekit.mime.address import address_key, parse_mailboxes
 from smimekit.mime.fields import HeaderBlock
 
 __all__ = ["Claim", "Identity", "claim_of", "identity_of", "signer_addresses"]
@@ -76,9 +76,8 @@ def identity_of(certificate: Certificate | None, claims: tuple[Claim, ...]) -> I
         return Identity.UNCLAIMED
     if not all(claimed):
         return Identity.NO_SENDER
-    mine = signer_addresses(certificate)
+    mine = {address_key(address) for address in signer_addresses(certificate)}
     if not mine:
         return Identity.NO_ADDRESS
-    if all(any(same_address(one, other) for other in mine) for claim in claimed for one in claim):
-        return Identity.MATCH
-    return Identity.MISMATCH
+    theirs = {address_key(address) for claim in claimed for address in claim}
+    return Identity.MATCH if None not in theirs and theirs <= mine else Identity.MISMATCH

@@ -15,8 +15,9 @@ from smimekit.certificate import Certificate
 from smimekit.cms import content as types
 from smimekit.cms.ber import BerReader
 from smimekit.cms.compressed import read_compressed_data
-from smimekit.cms.content import content_type_name, enter_content
+from smimekit.cms.content import enter_content
 from smimekit.cms.enveloped import EnvelopedReader
+from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
@@ -32,7 +33,7 @@ from smimekit.errors import (
 from smimekit.keys import Decryptor
 from smimekit.message.evidence import load_bag
 from smimekit.message.identity import Claim, claim_of
-from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureForm, Signed
+from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
     ClearSigned,
@@ -98,13 +99,14 @@ def open_message(
             judge=Judge(trust, policy, at),
             closing=closing,
             content=None if content is None else _span(content, policy, closing),
+            may_inflate=policy.limits.inflated_bytes,
         )
         layers, payload, claims = job.run(_span(source, policy, closing))
         if expect is not None:
             claims = ((expect,),)
         return Opened(
             envelope=tuple(_identified(layer, claims) for layer in layers),
-            errant=() if payload is None else find_errant(payload, limits=policy.limits),
+            errant=_errant(payload, job.unread, policy),
             content=payload,
             closing=closing.pop_all(),
         )
@@ -116,6 +118,12 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
         if all(isinstance(each, Decryptor) for each in found):
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
+
+
+def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
+    if unread is not None:
+        return (Errant("cms", unread),)
+    return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
 def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
@@ -176,6 +184,10 @@ class _Opening:
     judge: Judge
     closing: ExitStack
     content: Span | None
+    unread: Span | None = None
+    """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    may_inflate: int = 0
+    """Bytes that all compressed layers together may still grow to."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -188,6 +200,9 @@ class _Opening:
             if len(layers) == self.judge.policy.limits.layers:
                 raise LimitExceeded("A message has too many layers.", code="limit.layers")
             layer = self._open(found)
+            if layer is None:
+                self.unread = payload
+                break
             layers.append(layer)
             payload = layer.content
             if payload is None or _ends(layer):
@@ -248,7 +263,8 @@ class _Opening:
     def _spool(self) -> Spool:
         return self.closing.enter_context(_new_spool(self.judge.policy))
 
-    def _open(self, found: ClearSigned | Opaque) -> Layer:
+    def _open(self, found: ClearSigned | Opaque) -> Layer | None:
+        """One layer; None for CMS of a type that is none."""
         if isinstance(found, ClearSigned):
             return self._clear_signed(found)
         reader, content_type = self._begin(found)
@@ -260,10 +276,7 @@ class _Opening:
                 return self._encrypted(found)
             case types.COMPRESSED_DATA:
                 return self._compressed(reader)
-        raise CmsError(
-            f"CMS content of type {content_type_name(content_type)} is not supported.",
-            code="cms.content-type-unsupported",
-        )
+        return None
 
     def _begin(self, found: ClearSigned | Opaque) -> tuple[BerReader, str]:
         reader = BerReader(found.cms(), limits=self.judge.policy.limits)
@@ -297,7 +310,9 @@ class _Opening:
 
     def _compressed(self, reader: BerReader) -> Compressed:
         spool = self._spool()
-        read_compressed_data(reader, spool, limits=self.judge.policy.limits)
+        limits = replace(self.judge.policy.limits, inflated_bytes=self.may_inflate)
+        read_compressed_data(reader, spool, limits=limits)
+        self.may_inflate -= spool.size
         _end(reader)
         return Compressed(algorithm="zlib", content=spool.span())
 
@@ -309,17 +324,25 @@ class _Opening:
         envelope = self._enveloped(found)[1]
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)
-        opened: tuple[Spool, Decryptor] | None = None
-        certificate = None
+        opened: Spool | None = None
+        certificate: Certificate | None = None
         for key in self.keys:
+            try:
+                content_key = self._unwrap(key, envelope)
+            except NoMatchingKey:
+                continue
+            except DecryptionError:
+                failure = DecryptionError()  # the one that was raised still knows the cause
+                continue
+            except (PolicyError, LimitExceeded) as error:  # too much password hashing, perhaps
+                failure = error
+                continue
             spool = Spool(self.judge.policy.limits.spool_memory)
             try:
-                certificate = self._decrypt(found, key, spool)
-            except NoMatchingKey:
-                spool.close()
+                self._decrypt(found, content_key, spool)
             except DecryptionError:
                 spool.close()
-                failure = DecryptionError()  # the one that was raised still knows the cause
+                failure = DecryptionError()
             except PolicyError as error:
                 spool.close()
                 failure = error
@@ -327,27 +350,27 @@ class _Opening:
                 spool.close()
                 raise
             else:
-                opened = (self.closing.enter_context(spool), key)
+                opened = self.closing.enter_context(spool)
+                certificate = content_key.certificate
                 break
         return Encrypted(
             cipher=cipher,
             algorithm=cipher.name if cipher else envelope.algorithm.oid,
             authenticated=cipher is not None and cipher.authenticated,
             recipients=envelope.recipients,
-            opened_with=certificate if opened else None,
-            failure=None if opened else failure,
-            content=opened[0].span() if opened else None,
+            opened_with=certificate,
+            failure=failure if opened is None else None,
+            content=None if opened is None else opened.span(),
         )
 
-    def _decrypt(self, found: Opaque, key: Decryptor, spool: Spool) -> Certificate | None:
-        policy = self.judge.policy
+    def _unwrap(self, key: Decryptor, envelope: EnvelopedReader) -> ContentKey:
+        attempts = self.judge.policy.limits.unwrap_attempts
+        return key.unwrap(envelope.recipients, size=envelope.key_size, attempts=attempts)
+
+    def _decrypt(self, found: Opaque, key: ContentKey, spool: Spool) -> None:
         reader, envelope = self._enveloped(found)
-        content_key = key.unwrap(
-            envelope.recipients, size=envelope.key_size, attempts=policy.limits.unwrap_attempts
-        )
-        envelope.decrypt(content_key, policy, spool)
+        envelope.decrypt(key, self.judge.policy, spool)
         _end(reader)
-        return content_key.certificate
 
 
 def _no_key(keys: Sequence[Decryptor]) -> NoMatchingKey:

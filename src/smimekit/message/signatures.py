@@ -48,10 +48,7 @@ def check_opaque(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> tuple[SignatureResult, ...]:
     """The signatures over content that the SignedData held itself."""
-    return tuple(
-        _result(signer, check, certificate, data, bag, judge)
-        for signer, certificate, check in _checked(data, digests, bag, judge)
-    )
+    return _results(_checked(data, digests, bag, judge), data, bag, judge)
 
 
 def check_detached(
@@ -75,12 +72,8 @@ def check_detached(
             content = spool.span()
     lf_match = _may_match_otherwise(checked) and _matches_with_lf(data, content, bag, judge)
     results = tuple(
-        replace(
-            _result(signer, check, certificate, data, bag, judge),
-            line_ends_converted=converted,
-            lf_match=lf_match,
-        )
-        for signer, certificate, check in checked
+        replace(result, line_ends_converted=converted, lf_match=lf_match)
+        for result in _results(checked, data, bag, judge)
     )
     return content, results
 
@@ -149,31 +142,91 @@ def _from_store(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
         yield from trust.store.find(ByKeyId(sid.value))
 
 
+@final
+class _Judgements:
+    """What the caller's trust says of the certificates that come up in one layer.
+
+    Each is judged once, however many signatures it is said to have made.
+    """
+
+    def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
+        evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
+        self._crls = [each for each in data.crls if each in evidence]
+        self._ocsps = [each for each in data.ocsp_responses if each in evidence]
+        self._found: dict[Certificate | None, Judgement | None] = {None: None}
+        self.bag = bag
+        self.judge = judge
+
+    def of(self, certificate: Certificate | None) -> Judgement | None:
+        """The judgement; None where there is no certificate."""
+        if certificate is not None and certificate not in self._found:
+            self._found[certificate] = self.judge.trust.judge(
+                certificate,
+                Purpose.VERIFY,
+                at=self.judge.at,
+                extra_certificates=self.bag,
+                crls=self._crls,
+                ocsps=self._ocsps,
+            )
+        return self._found[certificate]
+
+
+def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
+    """As much of the evidence as may be looked at; without the rest, less is known."""
+    found = set()
+    for each in evidence:
+        most -= len(each)
+        if most >= 0:
+            found.add(each)
+    return frozenset(found)
+
+
+def _results(
+    checked: Iterable[_Checked], data: SignedData, bag: Sequence[Certificate], judge: Judge
+) -> tuple[SignatureResult, ...]:
+    judgements = _Judgements(data, bag, judge)
+    most = judge.policy.limits.countersignatures
+    return tuple(
+        _result(signer, check, certificate, judgements, iter(range(most)))
+        for signer, certificate, check in checked
+    )
+
+
 def _result(
     signer: SignerInfo,
     check: Check,
     certificate: Certificate | None,
-    data: SignedData,
-    bag: Sequence[Certificate],
-    judge: Judge,
+    judgements: _Judgements,
+    left: Iterator[int],
 ) -> SignatureResult:
-    limits = judge.policy.limits
-    left = iter(range(limits.countersignatures))
-    return replace(
-        _facts(signer, check, certificate, data, bag, judge),
-        countersignatures=tuple(_countersigned(signer, data, bag, judge, left)),
-        timestamps=check_timestamps(signer, bag, judge.policy),
+    """All about one signature; as many countersignatures as are `left` are looked at."""
+    policy = judgements.judge.policy
+    judgement = judgements.of(certificate)
+    assessment = assess(check, certificate, policy)
+    scheme = check.scheme
+    return SignatureResult(
+        signer=str(signer.sid),
+        certificate=certificate,
+        algorithm=scheme.name if scheme else signer.signature_algorithm.oid,
+        digest=scheme.digest.name if scheme else signer.digest_algorithm.oid,
+        integrity=check.integrity,
+        identity=identity_of(certificate, ()),
+        judgement=judgement,
+        assessment=assessment,
+        signing_time=_signing_time(signer),
+        reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
+        attributes=signer.signed_attributes,
+        unsigned_attributes=signer.unsigned_attributes,
+        countersignatures=tuple(_countersigned(signer, judgements, left)),
+        timestamps=check_timestamps(signer, judgements.bag, policy),
     )
 
 
 def _countersigned(
-    signer: SignerInfo,
-    data: SignedData,
-    bag: Sequence[Certificate],
-    judge: Judge,
-    left: Iterator[int],
+    signer: SignerInfo, judgements: _Judgements, left: Iterator[int]
 ) -> Iterator[SignatureResult]:
-    """The signatures of this signature, and theirs; no more than are `left`."""
+    """The signatures of this signature, each with theirs; LimitExceeded for more than `left`."""
+    judge, digests = judgements.judge, Digests((), lambda: (signer.signature,))
     for raw in countersignatures(signer):
         if next(left, None) is None:
             raise LimitExceeded(
@@ -184,13 +237,8 @@ def _countersigned(
         except CmsError as error:
             yield _unreadable(str(error))
             continue
-        digests = Digests((), lambda: (signer.signature,))
-        certificate, check = _check_signer(found, None, digests, bag, judge.trust)
-        yield replace(
-            _facts(found, check, certificate, data, bag, judge),
-            countersignatures=tuple(_countersigned(found, data, bag, judge, left)),
-            timestamps=check_timestamps(found, bag, judge.policy),
-        )
+        certificate, check = _check_signer(found, None, digests, judgements.bag, judge.trust)
+        yield _result(found, check, certificate, judgements, left)
 
 
 def _unreadable(reason: str) -> SignatureResult:
@@ -207,38 +255,6 @@ def _unreadable(reason: str) -> SignatureResult:
         signing_time=None,
         reasons=(reason,),
         attributes=None,
-    )
-
-
-def _facts(
-    signer: SignerInfo,
-    check: Check,
-    certificate: Certificate | None,
-    data: SignedData,
-    bag: Sequence[Certificate],
-    judge: Judge,
-) -> SignatureResult:
-    """All about one signature, but for what was added to it."""
-    judgement = None
-    if certificate is not None:
-        judgement = judge.trust.judge(
-            certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
-        )
-    assessment = assess(check, certificate, judge.policy)
-    scheme = check.scheme
-    return SignatureResult(
-        signer=str(signer.sid),
-        certificate=certificate,
-        algorithm=scheme.name if scheme else signer.signature_algorithm.oid,
-        digest=scheme.digest.name if scheme else signer.digest_algorithm.oid,
-        integrity=check.integrity,
-        identity=identity_of(certificate, ()),
-        judgement=judgement,
-        assessment=assessment,
-        signing_time=_signing_time(signer),
-        reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
-        attributes=signer.signed_attributes,
-        unsigned_attributes=signer.unsigned_attributes,
     )
 
 

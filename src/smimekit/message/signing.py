@@ -240,7 +240,7 @@ def _bag(signer: Credential, chain: Chain) -> Iterator[bytes]:
         return
     for each in signer.all:
         for above in each.chain:
-            if chain is Chain.WITH_ROOT or not above.is_self_issued:
+            if chain is Chain.WITH_ROOT or not above.is_self_signed:
                 yield above.der
 
 

@@ -12,7 +12,7 @@ from smimekit.mime.charset import decode_header
 from smimekit.mime.lexer import ATOM, Cursor
 from smimekit.mime.words import decode_words
 
-__all__ = ["Mailbox", "parse_mailboxes", "same_address"]
+__all__ = ["Mailbox", "address_key", "parse_mailboxes", "same_address"]
 
 _MAX_LABEL: Final = 63
 """Characters of a domain label (RFC 5890, 2.3.2.1): punycode is not linear in its length."""
@@ -206,11 +206,16 @@ def same_address(a: str, b: str) -> bool:
     do write addresses in either. Local parts with UTF-8 are compared exactly (RFC 9598, 5).
     What is no address equals nothing.
     """
-    one = _comparable(a)
-    return one is not None and one == _comparable(b)
+    one = address_key(a)
+    return one is not None and one == address_key(b)
 
 
-def _comparable(address: str) -> tuple[str, str] | None:
+def address_key(address: str) -> tuple[str, str] | None:
+    """What all addresses of one mailbox share (see `same_address`), None for what is no address.
+
+    Certificates and From fields can hold thousands of addresses: to find common ones, compare
+    sets of these.
+    """
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
         return None

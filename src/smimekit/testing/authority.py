@@ -106,8 +106,9 @@ class FakeCA:
         """Somebody with these mail addresses, and a key for signing and for encryption.
 
         `key` is "p256" (fast), "p384", "p521", "brainpoolp256r1" (or 384, 512), "ed25519",
-        "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87" (these sign only), "x25519" (encrypts
-        only), "rsa-2048", "rsa-3072" or "rsa-4096"; `profile` changes the certificate.
+        "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87" (these sign only), "x25519", "x448",
+        "ml-kem-768", "ml-kem-1024" (these encrypt only), "rsa-2048", "rsa-3072" or
+        "rsa-4096"; `profile` changes the certificate.
         """
         private, subject = new_key(key), _subject(addresses, name)
         leaf = self._issue(subject, addresses, private, profile)

@@ -11,7 +11,16 @@ from typing import Final, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import (
+    ec,
+    ed448,
+    ed25519,
+    mldsa,
+    mlkem,
+    rsa,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     CertificatePublicKeyTypes,
@@ -63,7 +72,10 @@ _GENERATORS: Final[Mapping[str, Callable[[], PrivateKeyTypes]]] = {
     "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
     "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
     "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
+    "ml-kem-768": mlkem.MLKEM768PrivateKey.generate,
+    "ml-kem-1024": mlkem.MLKEM1024PrivateKey.generate,
     "x25519": x25519.X25519PrivateKey.generate,
+    "x448": x448.X448PrivateKey.generate,
 }
 
 _PURE: Final = (
@@ -74,6 +86,15 @@ _PURE: Final = (
     mldsa.MLDSA87PrivateKey,
 )
 _ISSUERS: Final = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, *_PURE)
+
+_AGREEING: Final = (ec.EllipticCurvePublicKey, x25519.X25519PublicKey, x448.X448PublicKey)
+_ENCIPHERED: Final = (rsa.RSAPublicKey, mlkem.MLKEM768PublicKey, mlkem.MLKEM1024PublicKey)
+_NEVER_SIGN: Final = (
+    x25519.X25519PublicKey,
+    x448.X448PublicKey,
+    mlkem.MLKEM768PublicKey,
+    mlkem.MLKEM1024PublicKey,
+)
 
 
 @final
@@ -112,12 +133,12 @@ def _key_usage(purpose: str, key: CertificatePublicKeyTypes) -> x509.KeyUsage:
     if purpose == AUTHORITY:
         return _usage("key_cert_sign", "crl_sign")
     bits = []
-    if purpose in {SIGN, BOTH} and not isinstance(key, x25519.X25519PublicKey):
+    if purpose in {SIGN, BOTH} and not isinstance(key, _NEVER_SIGN):
         bits.append("digital_signature")
     if purpose in {ENCRYPT, BOTH}:
-        if isinstance(key, rsa.RSAPublicKey):
+        if isinstance(key, _ENCIPHERED):
             bits.append("key_encipherment")
-        elif isinstance(key, ec.EllipticCurvePublicKey | x25519.X25519PublicKey):
+        elif isinstance(key, _AGREEING):
             bits.append("key_agreement")
     if not bits:
         raise UsageError(f"A key of this kind cannot {purpose}.", code="usage.key-kind")

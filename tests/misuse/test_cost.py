@@ -1,0 +1,77 @@
+"""Messages that are cheap to send must be cheap to judge (DESIGN, rule 10): linear time.
+
+Counted, not timed: how often the dear operations are done.
+"""
+
+import time
+from typing import Any
+
+import pytest
+
+import smimekit
+from smimekit import Protection, Trust
+from smimekit.cms.signer import check_signer
+from smimekit.message.identity import Identity
+from smimekit.testing import FakeCA
+from tests.message.people import ALICE, NOW, alice, bare_signed, draft, entity, signer_info, trust
+
+
+class CountingTrust:
+    """A `Trust` that counts its judgements."""
+
+    def __init__(self) -> None:
+        self.trust = trust()
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.trust, name)
+
+    def judge(self, *arguments: Any, **options: Any) -> Any:
+        self.count += 1
+        return self.trust.judge(*arguments, **options)
+
+
+def test_a_certificate_is_judged_once_for_all_its_signatures() -> None:
+    """Fifty signers may share one certificate, and a bag hold megabytes of CRLs to read."""
+    counting: Any = CountingTrust()
+    source = bare_signed(entity(), alice(), infos=[signer_info(entity(), alice())] * 50)
+    with smimekit.open(source, trust=counting) as opened:
+        assert len(opened.signatures) == 50
+        assert opened.protection & Protection.VERIFIED
+    assert counting.count == 1
+
+
+def test_thousands_of_addresses_on_both_sides() -> None:
+    """A self-made certificate names thousands, and so does From: not one against each other."""
+    mine = [f"a{number}@example.org" for number in range(2000)]
+    signer = FakeCA("Many", now=NOW).person(*mine)
+    mail = smimekit.sign(draft(), signer)
+    started = time.process_time()
+    for theirs, wanted in ((mine[::-1], Identity.MATCH), ([*mine, ALICE], Identity.MISMATCH)):
+        many = ",\r\n ".join(theirs).encode()
+        with smimekit.open(mail.replace(ALICE.encode(), many, 1), trust=Trust()) as opened:
+            assert opened.signatures[0].identity is wanted
+            smimekit.harvest(opened)
+    assert time.process_time() - started < 5  # 4 000 000 comparisons took 12 seconds
+
+
+def test_namesakes_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can fill a bag with certificates of one key identifier."""
+    tried: list[object] = []
+    real = check_signer
+
+    def counted(*arguments: Any) -> Any:
+        tried.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr("smimekit.message.signatures.check_signer", counted)
+    bag = [namesake(number) for number in range(50)]
+    info = signer_info(entity("other"), alice())
+    with smimekit.open(bare_signed(entity(), alice(), infos=[info], bag=bag), trust=trust()):
+        assert 1 <= len(tried) <= 4
+
+
+def namesake(number: int) -> smimekit.Certificate:
+    """A certificate of Alice's issuer and serial number, and other signature octets."""
+    good = alice().certificate.der
+    return smimekit.Certificate(good[:-1] + bytes((number,)))
