@@ -1051,4 +1051,4 @@ def test_oaep_that_nobody_computes(digest: Any) -> None:
         (made,) = for_people(alice("rsa-2048"), padding=PADDINGS[2])
         assert isinstance(made, KeyTransRecipient)
         with pytest.raises(DecryptionError):
-            open_transport(replace(made, algorithm=padding.identifier), alice("rsa-2048").key)
+            open_transport(replace(made, algorithm=wanted.identifier), alice("rsa-2048").key)
