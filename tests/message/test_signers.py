@@ -36,7 +36,15 @@ from smimekit.message.signing import Signer
 from smimekit.policy import Grade, Policy
 from smimekit.trust import Status
 from tests.cms.signing import read
-from tests.cms.stamping import POLICY, TIME, authority, openssl_token, token, tst_info
+from tests.cms.stamping import (
+    POLICY,
+    TIME,
+    authority,
+    openssl_token,
+    token,
+    token_that_names_nobody,
+    tst_info,
+)
 from tests.message.people import (
     ALICE,
     MALLORY,
@@ -395,6 +403,13 @@ def test_an_authority_is_for_timestamps_only(usages: tuple[str, ...]) -> None:
     stamped = stamps(lambda value: token(value, authority(*usages)))
     assert (stamped.integrity, stamped.imprint_matches) == (Integrity.MALFORMED, True)
     assert "not for time-stamps" in stamped.reasons[0]
+
+
+def test_a_timestamp_names_the_certificate_of_its_authority() -> None:
+    """RFC 3161, 2.4.2: the ESSCertID MUST be included as a signed attribute."""
+    stamped = stamps(token_that_names_nobody)
+    assert (stamped.integrity, stamped.imprint_matches) == (Integrity.MALFORMED, True)
+    assert "does not name" in stamped.reasons[0]
 
 
 def test_somebody_else_stamps_nothing() -> None:
