@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asn1crypto import cms as asn1
+from asn1crypto import tsp
 
 import smimekit
 from smimekit import Credential, PolicyError, Trust, UsageError, der, primitives
@@ -371,7 +372,8 @@ def test_a_timestamp_by_openssl(require_program: Callable[[str], str], tmp_path:
     parsed = asn1.ContentInfo.load(part.get_payload(decode=True), strict=True)
     (found,) = parsed["content"]["signer_infos"][0]["unsigned_attrs"]
     assert found["type"].native == "signature_time_stamp_token"
-    info = found["values"][0]["content"]["encap_content_info"]["content"].parsed
+    content = found["values"][0]["content"]["encap_content_info"]["content"]
+    info = tsp.TSTInfo.load(content.contents)
     assert info["serial_number"].native == 2
 
 
