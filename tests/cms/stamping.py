@@ -14,8 +14,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from smimekit import Certificate, Credential, der, primitives
 from smimekit.algorithms import ECDSA_SHA256, SHA256
+from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, attribute
 from smimekit.cms.content import TST_INFO
-from smimekit.cms.signed import signed_data
+from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.cms.signed import signed_data, signer_info
 from smimekit.cms.signer import sign_content
 from smimekit.keys.software import SoftwareKey
 
@@ -109,4 +111,25 @@ def token(
     )
     return signed_data(
         content, [SHA256.identifier], [who.certificate.der], [signer], content_type=content_type
+    )
+
+
+def token_that_names_nobody(stamped: bytes) -> bytes:
+    """A token whose signed attributes lack the authority's certificate (RFC 3161, 2.4.2)."""
+    who, content = authority(), tst_info(stamped)
+    attributes = der.set_of(
+        [
+            attribute(CONTENT_TYPE, der.oid(TST_INFO)),
+            attribute(MESSAGE_DIGEST, der.octet_string(primitives.digest(SHA256, content))),
+        ]
+    )
+    signer = signer_info(
+        IssuerAndSerialNumber.of(who.certificate),
+        SHA256.identifier,
+        attributes,
+        ECDSA_SHA256.identifier,
+        who.key.sign(attributes, ECDSA_SHA256),
+    )
+    return signed_data(
+        content, [SHA256.identifier], [who.certificate.der], [signer], content_type=TST_INFO
     )

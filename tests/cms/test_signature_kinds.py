@@ -39,6 +39,7 @@ from smimekit.algorithms import (
     digest_row,
     signature_scheme,
 )
+from smimekit.cms.attributes import AlgorithmProtection
 from smimekit.cms.content import DATA
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.errors import CmsError, UsageError
@@ -318,6 +319,16 @@ def test_digest_without_its_length_is_no_good_signature() -> None:
     found = check_signer(signer, who.certificate, DATA, of(CONTENT))
     assert found.integrity is Integrity.MALFORMED
     assert "how long" in (found.reason or "")
+
+
+def test_algorithm_protection_has_one_of_signature_and_mac() -> None:
+    """RFC 6211, 2: exactly one of signatureAlgorithm and macAlgorithm."""
+    signature = ED25519.identifier.encode()
+    inside = der.Reader(signature).read(der.SEQUENCE)
+    parts = (SHA512.identifier.encode(), der.constructed(1, inside))
+    assert AlgorithmProtection.read(der.sequence(*parts)).signature == ED25519.identifier
+    with pytest.raises(CmsError):
+        AlgorithmProtection.read(der.sequence(*parts, der.constructed(2, inside)))
 
 
 # --- what we only read ---------------------------------------------------------------------

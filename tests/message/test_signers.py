@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asn1crypto import cms as asn1
+from asn1crypto import tsp
 
 import smimekit
 from smimekit import Credential, PolicyError, Trust, UsageError, der, primitives
@@ -36,7 +37,15 @@ from smimekit.message.signing import Signer
 from smimekit.policy import Grade, Policy
 from smimekit.trust import Status
 from tests.cms.signing import read
-from tests.cms.stamping import POLICY, TIME, authority, openssl_token, token, tst_info
+from tests.cms.stamping import (
+    POLICY,
+    TIME,
+    authority,
+    openssl_token,
+    token,
+    token_that_names_nobody,
+    tst_info,
+)
 from tests.message.people import (
     ALICE,
     MALLORY,
@@ -363,7 +372,8 @@ def test_a_timestamp_by_openssl(require_program: Callable[[str], str], tmp_path:
     parsed = asn1.ContentInfo.load(part.get_payload(decode=True), strict=True)
     (found,) = parsed["content"]["signer_infos"][0]["unsigned_attrs"]
     assert found["type"].native == "signature_time_stamp_token"
-    info = found["values"][0]["content"]["encap_content_info"]["content"].parsed
+    content = found["values"][0]["content"]["encap_content_info"]["content"]
+    info = tsp.TSTInfo.load(content.contents)
     assert info["serial_number"].native == 2
 
 
@@ -395,6 +405,13 @@ def test_an_authority_is_for_timestamps_only(usages: tuple[str, ...]) -> None:
     stamped = stamps(lambda value: token(value, authority(*usages)))
     assert (stamped.integrity, stamped.imprint_matches) == (Integrity.MALFORMED, True)
     assert "not for time-stamps" in stamped.reasons[0]
+
+
+def test_a_timestamp_names_the_certificate_of_its_authority() -> None:
+    """RFC 3161, 2.4.2: the ESSCertID MUST be included as a signed attribute."""
+    stamped = stamps(token_that_names_nobody)
+    assert (stamped.integrity, stamped.imprint_matches) == (Integrity.MALFORMED, True)
+    assert "does not name" in stamped.reasons[0]
 
 
 def test_somebody_else_stamps_nothing() -> None:
