@@ -9,10 +9,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from smimekit import der
-from smimekit.algorithms import AlgorithmIdentifier
 from smimekit.errors import CmsError, LimitExceeded
-from smimekit.keys.failures import malformed, unsupported
+from smimekit.keys.failures import malformed
+from smimekit.keys.seeded import private_key_info, seed_and_expanded
 
 __all__ = ["MlDsaPrivateKey", "load_ml_dsa"]
 
@@ -32,13 +31,10 @@ def load_ml_dsa(data: bytes) -> MlDsaPrivateKey | None:
     Raises KeyFileError: `key.malformed` also where seed and expanded key do not belong
     together (RFC 9881, 8.2), `key.unsupported` for an expanded key without its seed.
     """
-    try:
-        outer = der.Reader(data).enter(der.SEQUENCE)
-        outer.integer()
-        algorithm = AlgorithmIdentifier.read(outer)
-        private = outer.read(der.OCTET_STRING)
-    except (CmsError, LimitExceeded):
-        return None  # no PKCS #8: whoever asked knows other forms
+    found = private_key_info(data)
+    if found is None:
+        return None
+    algorithm, private = found
     if algorithm.oid not in _KINDS:
         return None
     if algorithm.parameters is not None:
@@ -50,16 +46,7 @@ def load_ml_dsa(data: bytes) -> MlDsaPrivateKey | None:
 
 
 def _load(kind: type[MlDsaPrivateKey], dimensions: bytes, private: bytes) -> MlDsaPrivateKey:
-    reader = der.Reader(private)
-    if reader.peek == der.OCTET_STRING:
-        raise unsupported("it holds an ML-DSA key in expanded form only; ask for one with its seed")
-    if reader.peek == der.SEQUENCE:
-        both = reader.enter(der.SEQUENCE)
-        seed, expanded = both.read(der.OCTET_STRING), both.read(der.OCTET_STRING)
-        both.finish()
-    else:
-        seed, expanded = reader.read(0x80), None
-    reader.finish()
+    seed, expanded = seed_and_expanded(private, "ML-DSA")
     key = kind.from_seed_bytes(seed)
     if expanded is not None and not _belongs(expanded, seed, dimensions, key):
         raise malformed("its seed and its expanded key do not belong together")

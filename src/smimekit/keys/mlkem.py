@@ -9,10 +9,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import mlkem
 
-from smimekit import der
-from smimekit.algorithms import KEMS, ML_KEM_768, ML_KEM_1024, RSA_KEM, AlgorithmIdentifier
+from smimekit.algorithms import KEMS, ML_KEM_768, ML_KEM_1024, RSA_KEM
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.keys.failures import malformed, unsupported
+from smimekit.keys.seeded import private_key_info, seed_and_expanded
 
 __all__ = ["MlKemPrivateKey", "load_ml_kem"]
 
@@ -32,13 +32,10 @@ def load_ml_kem(data: bytes) -> MlKemPrivateKey | None:
     together (RFC 9935, 8), `key.unsupported` for an expanded key without its seed and for
     ML-KEM-512.
     """
-    try:
-        outer = der.Reader(data).enter(der.SEQUENCE)
-        outer.integer()
-        algorithm = AlgorithmIdentifier.read(outer)
-        private = outer.read(der.OCTET_STRING)
-    except (CmsError, LimitExceeded):
-        return None  # no PKCS #8: whoever asked knows other forms
+    found = private_key_info(data)
+    if found is None:
+        return None
+    algorithm, private = found
     kem = KEMS.get(algorithm.oid)
     if kem is None or kem is RSA_KEM:
         return None
@@ -53,16 +50,7 @@ def load_ml_kem(data: bytes) -> MlKemPrivateKey | None:
 
 
 def _load(kind: type[MlKemPrivateKey], k: int, private: bytes) -> MlKemPrivateKey:
-    reader = der.Reader(private)
-    if reader.peek == der.OCTET_STRING:
-        raise unsupported("it holds an ML-KEM key in expanded form only; ask for one with its seed")
-    if reader.peek == der.SEQUENCE:
-        both = reader.enter(der.SEQUENCE)
-        seed, expanded = both.read(der.OCTET_STRING), both.read(der.OCTET_STRING)
-        both.finish()
-    else:
-        seed, expanded = reader.read(0x80), None
-    reader.finish()
+    seed, expanded = seed_and_expanded(private, "ML-KEM")
     key = kind.from_seed_bytes(seed)
     if expanded is not None and not _belongs(expanded, seed, k, key):
         raise malformed("its seed and its expanded key do not belong together")
