@@ -112,6 +112,11 @@ class Certificate:
         """Do subject and issuer bear the same name?"""
         return self.subject == self.issuer
 
+    @cached_property
+    def is_self_signed(self) -> bool:
+        """Is it self-issued, and signed by its own key? As roots are, and no others above."""
+        return self.is_self_issued and self.signed_by(self)
+
     # --- extensions -----------------------------------------------------------------------
 
     @cached_property

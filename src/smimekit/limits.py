@@ -33,6 +33,8 @@ class Limits:
     """Certificates in one message."""
     crls: int = 100
     """CRLs and other revocation evidence in one message."""
+    evidence_bytes: int = 4 << 20
+    """CRLs of one message that are looked at: searching them costs about a second per MiB."""
     signers: int = 50
     """SignerInfos in one SignedData: each costs a public-key operation."""
     recipients: int = 20_000
@@ -50,7 +52,7 @@ class Limits:
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
     inflated_bytes: int = 1 << 32
-    """Output of one CompressedData."""
+    """Output of all CompressedData of one message."""
     inflate_ratio: int = 1_100
     """Output over input of one CompressedData: zlib itself ends at 1 032."""
     spool_memory: int = 8 << 20

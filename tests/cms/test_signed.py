@@ -29,7 +29,7 @@ from tests.cms import forge
 from tests.cms.forge import LIMITS, Forgery, indefinite, join, loosen, read_signed
 
 KINDS = {"rsa-pkcs1": "rsa-2048", "rsa-pss": "rsa-2048", "ecdsa": "p256"}
-"""The key of a kind of signature, where it has another name."""
+"""The kind of key for a kind of signature, where they have different names."""
 
 
 def code_of(call: Callable[[], object]) -> str:

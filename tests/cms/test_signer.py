@@ -33,7 +33,7 @@ from tests.cms import forge
 from tests.cms.forge import LIMITS, Forgery, digest_of, indefinite, read_signed
 
 KINDS = {"rsa-pkcs1": "rsa-2048", "rsa-pss": "rsa-2048", "ecdsa": "p256"}
-"""The key of a kind of signature, where it has another name."""
+"""The kind of key for a kind of signature, where they have different names."""
 
 
 def bob() -> Any:
@@ -52,7 +52,7 @@ def test_good(scheme: Any, attributes: Any) -> None:
             who=who, scheme=scheme, no_attributes=not attributes, econtent=econtent
         ).check()
         assert found.integrity is Integrity.GOOD, found
-        assert found.scheme == scheme
+        assert found.scheme == (scheme if attributes else scheme.bare)
         assert found.reason is None
         assert not found.reencoded
 
@@ -420,6 +420,12 @@ def test_attributes_verify_as_der() -> None:
     assert found.reencoded
 
 
+def test_attributes_in_disorder_need_a_signature_too() -> None:
+    made = shuffled()
+    made.signs = b"something else"
+    assert made.check().integrity is Integrity.BAD_SIGNATURE
+
+
 def test_attributes_of_indefinite_length() -> None:
     inside = [indefinite(0x30, *parts) for parts in _taken_apart(Forgery().signed_attributes())]
     sent = indefinite(0x31, *inside)
@@ -464,8 +470,8 @@ def test_what_is_sent_is_what_is_judged() -> None:
     [
         {"digest": AlgorithmIdentifier("1.2.3")},
         {"algorithm": AlgorithmIdentifier("1.2.3")},
-        {"algorithm": AlgorithmIdentifier("2.16.840.1.101.3.4.3.17")},
-        {"digest": AlgorithmIdentifier("2.16.840.1.101.3.4.2.12"), "who": "ed25519"},
+        {"algorithm": AlgorithmIdentifier("2.16.840.1.101.3.4.3.20")},
+        {"digest": AlgorithmIdentifier("2.16.840.1.101.3.4.2.17"), "who": "ed25519"},
     ],
 )
 def test_unknown_algorithms(parts: Any) -> None:

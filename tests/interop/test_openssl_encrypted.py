@@ -16,7 +16,8 @@ import pytest
 import smimekit
 from smimekit import CertificateRecipient, Policy, Protection, Trust
 from smimekit import algorithms as rows
-from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient, UnknownRecipient
+from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
+from smimekit.keys import PasswordRecipient, SharedKeyRecipient
 from smimekit.message.layers import Encrypted
 from smimekit.testing import FakeCA
 from tests.interop.messages import body_of, with_body
@@ -233,21 +234,29 @@ SECRET = "000102030405060708090A0B0C0D0E0F"  # noqa: S105 - of this test
 
 
 @pytest.mark.parametrize(
-    ("options", "kind"),
+    ("options", "key"),
     [
-        (("-pwri_password", "for this test"), "password"),
-        (("-secretkey", SECRET, "-secretkeyid", "C0FFEE"), "kek"),
+        (("-pwri_password", "for this test"), PasswordRecipient("for this test")),
+        (
+            ("-secretkey", SECRET, "-secretkeyid", "C0FFEE"),
+            SharedKeyRecipient(bytes.fromhex("C0FFEE"), bytes.fromhex(SECRET)),
+        ),
     ],
     ids=["password", "shared key"],
 )
-def test_recipient_of_another_kind(
-    openssl: OpenSsl, people: People, options: tuple[str, ...], kind: str
+def test_recipient_without_certificate(
+    openssl: OpenSsl,
+    people: People,
+    options: tuple[str, ...],
+    key: PasswordRecipient | SharedKeyRecipient,
 ) -> None:
-    """Reported, and no hindrance to the recipients with certificates."""
+    """Each key opens what is for it, beside the other one or alone."""
     bob = people("bob")
-    message = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", *options)
-    assert UnknownRecipient(kind) in layer_of(message, bob).recipients
+    both = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", *options)
+    assert smimekit.decrypt(both, [bob]).bytes() == ENTITY
+    assert smimekit.decrypt(both, [key]).bytes() == ENTITY
     alone = openssl.encrypt(ENTITY, [], "-aes-128-cbc", *options)
+    assert smimekit.decrypt(alone, [key]).bytes() == ENTITY
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(alone, [bob])
 

@@ -6,7 +6,7 @@ good (`cms.signer` does) nor whether a signer is trusted.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from cryptography.hazmat.primitives import hashes
 
@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 
+_OCSP_RESPONSE: Final = "1.3.6.1.5.5.7.16.2"
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class SignerInfo:
@@ -73,6 +76,11 @@ class SignedData:
     other_revocation: tuple[tuple[str, bytes], ...]
     """Revocation information of other formats: OID and value (RFC 5940: OCSP)."""
     signers: tuple[SignerInfo, ...]
+
+    @property
+    def ocsp_responses(self) -> tuple[bytes, ...]:
+        """The OCSPResponses among the revocation information (RFC 5940, 2.1)."""
+        return tuple(value for oid, value in self.other_revocation if oid == _OCSP_RESPONSE)
 
 
 @final

@@ -99,6 +99,7 @@ def open_message(
             judge=Judge(trust, policy, at),
             closing=closing,
             content=None if content is None else _span(content, policy, closing),
+            may_inflate=policy.limits.inflated_bytes,
         )
         layers, payload, claims = job.run(_span(source, policy, closing))
         if expect is not None:
@@ -185,6 +186,8 @@ class _Opening:
     content: Span | None
     unread: Span | None = None
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    may_inflate: int = 0
+    """Bytes that all compressed layers together may still grow to."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -307,7 +310,9 @@ class _Opening:
 
     def _compressed(self, reader: BerReader) -> Compressed:
         spool = self._spool()
-        read_compressed_data(reader, spool, limits=self.judge.policy.limits)
+        limits = replace(self.judge.policy.limits, inflated_bytes=self.may_inflate)
+        read_compressed_data(reader, spool, limits=limits)
+        self.may_inflate -= spool.size
         _end(reader)
         return Compressed(algorithm="zlib", content=spool.span())
 

@@ -279,7 +279,7 @@ def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[byte
             certificates += (
                 above
                 for above in each.chain
-                if chain is Chain.WITH_ROOT or not above.is_self_issued
+                if chain is Chain.WITH_ROOT or not above.is_self_signed
             )
     return tuple(dict.fromkeys(each.der for each in certificates))
 

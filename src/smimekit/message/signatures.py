@@ -155,15 +155,31 @@ def _results(
 ) -> tuple[SignatureResult, ...]:
     # Each certificate is judged once, however many signatures it is said to have made.
     judgements: dict[Certificate | None, Judgement | None] = {None: None}
+    evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
     results = []
     for signer, certificate, check in checked:
         if certificate is not None and certificate not in judgements:
             judgements[certificate] = judge.trust.judge(
-                certificate, Purpose.VERIFY, at=judge.at, extra_certificates=bag, crls=data.crls
+                certificate,
+                Purpose.VERIFY,
+                at=judge.at,
+                extra_certificates=bag,
+                crls=[each for each in data.crls if each in evidence],
+                ocsps=[each for each in data.ocsp_responses if each in evidence],
             )
         judgement = judgements[certificate]
         results.append(_result(signer, check, certificate, judgement, judge.policy))
     return tuple(results)
+
+
+def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
+    """As much of the evidence as may be looked at; without the rest, less is known."""
+    found = set()
+    for each in evidence:
+        most -= len(each)
+        if most >= 0:
+            found.add(each)
+    return frozenset(found)
 
 
 def _result(
