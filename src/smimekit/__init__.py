@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from smimekit.message.layers import Protection
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
-    from smimekit.message.send import Chain, encrypt, sign
+    from smimekit.message.send import encrypt, sign
+    from smimekit.message.signing import Chain
     from smimekit.message.verbs import decrypt, verify
     from smimekit.policy import Policy
     from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
@@ -96,7 +97,7 @@ _HOMES = {
     "Certificate": ("smimekit.certificate", "Certificate"),
     "CertificateError": ("smimekit.errors", "CertificateError"),
     "CertificateRecipient": ("smimekit.keys", "CertificateRecipient"),
-    "Chain": ("smimekit.message.send", "Chain"),
+    "Chain": ("smimekit.message.signing", "Chain"),
     "CmsError": ("smimekit.errors", "CmsError"),
     "ContentChanged": ("smimekit.errors", "ContentChanged"),
     "Credential": ("smimekit.keys", "Credential"),

@@ -39,6 +39,10 @@ class Limits:
     """SignerInfos in one SignedData: each costs a public-key operation."""
     recipients: int = 20_000
     """Recipients of one message: large lists are real, and skipping one is cheap."""
+    countersignatures: int = 20
+    """Countersignatures of one signer, and of each other: each costs a public-key operation."""
+    timestamps: int = 10
+    """Time-stamp tokens of one signer: each costs a public-key operation and a path."""
     attributes: int = 200
     """Attributes of one signer, and values of one attribute."""
     digest_algorithms: int = 32

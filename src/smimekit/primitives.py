@@ -31,6 +31,7 @@ from smimekit.algorithms import (
     RSA_ENCRYPTION,
     RSA_KEM_SPKI,
     RSAES_OAEP,
+    RSASSA_PSS,
     AlgorithmIdentifier,
     Digest,
     RsaPadding,
@@ -80,9 +81,10 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 
 
-_ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI})
+_ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
 """Restrict an RSA key to one use (RFC 4055, 1.2; RFC 9690, 2.3); the key is an RSA key all
-the same, which the primitives library does not know."""
+the same, which the primitives library does not know, or for a few parameters only. What it
+may be used for, `algorithms.key_allows` says."""
 
 
 def load_public_key(spki: bytes) -> PublicKey:

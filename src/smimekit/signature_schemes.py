@@ -97,6 +97,11 @@ _PURE: Final = frozenset(
 )
 
 
+_RSA: Final = frozenset(
+    {SignatureKind.RSA_PKCS1, SignatureKind.RSA_PSS, SignatureKind.RSA_PSS_SHAKE}
+)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class SignatureScheme:
@@ -306,7 +311,7 @@ def _read_specified(identifier: AlgorithmIdentifier) -> SignatureScheme | None:
     return None if found is None else _ecdsa(found, identifier.oid)
 
 
-# --- keys that are restricted to RSASSA-PSS: RFC 4055, 1.2 and 3.1 -------------------------
+# --- RSA keys with one use: RFC 4055, 1.2 and 3.1; RFC 9690, 2.3 --------------------------
 
 
 def key_scheme(algorithm: AlgorithmIdentifier) -> SignatureScheme | None:
@@ -322,11 +327,12 @@ def key_scheme(algorithm: AlgorithmIdentifier) -> SignatureScheme | None:
 def key_allows(algorithm: AlgorithmIdentifier, scheme: SignatureScheme) -> bool:
     """May a key with this algorithm in its SubjectPublicKeyInfo be used for `scheme`?
 
-    A key for RSASSA-PSS is for nothing else; where it has parameters, the digests are those
-    and the salt is at least as long. CmsError where they are malformed.
+    An RSA key for OAEP or RSA-KEM signs nothing; one for RSASSA-PSS is for nothing else, and
+    where it has parameters, the digests are those and the salt is at least as long. CmsError
+    where they are malformed.
     """
     if algorithm.oid != RSASSA_PSS:
-        return True
+        return algorithm.oid == RSA_ENCRYPTION or scheme.kind not in _RSA
     if scheme.kind is not SignatureKind.RSA_PSS:
         return scheme.kind is SignatureKind.RSA_PSS_SHAKE and algorithm.parameters is None
     if algorithm.parameters is None:

@@ -1044,12 +1044,11 @@ def test_every_oaep(digest: Any, mgf: Any) -> None:
 
 @pytest.mark.parametrize("digest", [row for row in DIGESTS if row not in OAEP_DIGESTS])
 def test_oaep_that_nobody_computes(digest: Any) -> None:
-    for padding_ in (RsaPadding(digest, SHA256), RsaPadding(SHA256, digest)):
+    for wanted in (RsaPadding(digest, SHA256), RsaPadding(SHA256, digest)):
         assert (
-            code_of(partial(for_people, alice("rsa-2048"), padding=padding_))
-            == "usage.recipient-key"
+            code_of(partial(for_people, alice("rsa-2048"), padding=wanted)) == "usage.recipient-key"
         )
         (made,) = for_people(alice("rsa-2048"), padding=PADDINGS[2])
         assert isinstance(made, KeyTransRecipient)
         with pytest.raises(DecryptionError):
-            open_transport(replace(made, algorithm=padding_.identifier), alice("rsa-2048").key)
+            open_transport(replace(made, algorithm=wanted.identifier), alice("rsa-2048").key)

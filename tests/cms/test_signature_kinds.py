@@ -39,12 +39,14 @@ from smimekit.algorithms import (
     digest_row,
     signature_scheme,
 )
+from smimekit.cms.attributes import AlgorithmProtection
 from smimekit.cms.content import DATA
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.errors import CmsError, UsageError
 from smimekit.policy import Grade, Policy
 from smimekit.pss_shake import encoding_matches, shake_mask, verify_pss_shake
 from smimekit.testing import FakeCA
+from smimekit.trust.paths import signature_matches
 from tests.cms.signing import CONTENT, bare, check, info, message, of, person, read, read_message
 
 PURE = {
@@ -240,6 +242,52 @@ def test_certificates_of_such_authorities(key: str) -> None:
     assert not someone.signed_by(person().certificate)
 
 
+def with_key_algorithm(certificate: Certificate, algorithm: AlgorithmIdentifier) -> Certificate:
+    """The same certificate, but for what it says of its key (its signature is broken by that)."""
+    key = der.Reader(certificate.spki).enter(der.SEQUENCE)
+    key.raw()
+    spki = der.sequence(algorithm.encode(), key.raw())
+    outer = der.Reader(certificate.der).enter(der.SEQUENCE)
+    outer.raw()
+    inside = der.Reader(certificate.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    parts = []
+    while inside.more:
+        part = inside.raw()
+        parts.append(spki if part == certificate.spki else part)
+    assert spki in parts
+    return Certificate(der.sequence(der.sequence(*parts), outer.raw(), outer.raw()))
+
+
+def test_an_authority_with_a_key_for_pss_issues_with_nothing_else() -> None:
+    """RFC 4055, 1.2: such a key is limited to RSASSA-PSS, in certificates, too."""
+    issuer = FakeCA("RSA CA", key="rsa-2048")
+    leaf = issuer.person("bob@example.org").certificate
+    assert leaf.signature_algorithm == "1.2.840.113549.1.1.11"
+    restricted = with_key_algorithm(issuer.certificate, AlgorithmIdentifier(RSASSA_PSS))
+    assert restricted.public_key == issuer.certificate.public_key
+    for verified in (Certificate.signed_by, signature_matches):
+        assert verified(leaf, issuer.certificate)
+        assert not verified(leaf, restricted)
+
+
+@pytest.mark.parametrize(
+    "oid", ["1.2.840.113549.1.1.7", "1.2.840.113549.1.9.16.3.14"], ids=["oaep", "rsa-kem"]
+)
+def test_a_key_for_key_transport_signs_nothing(oid: str) -> None:
+    """RFC 4055, 1.2; RFC 9690, 2.3: such a key is limited to that use."""
+    who = person("rsa-2048")
+    restricted = with_key_algorithm(who.certificate, AlgorithmIdentifier(oid))
+    assert restricted.public_key == who.certificate.public_key
+    for signer in (bare(who), bare(replace(who, key=ForeignKey(who)))):
+        found = check_signer(read(signer), who.certificate, DATA, of(CONTENT))
+        assert found.integrity is Integrity.GOOD
+        found = check_signer(read(signer), restricted, DATA, of(CONTENT))
+        assert found.integrity is Integrity.BAD_SIGNATURE
+        assert "restricted" in (found.reason or "")
+    with pytest.raises(UsageError):
+        _ = Credential(who.key, restricted).signing
+
+
 # --- digests -------------------------------------------------------------------------------
 
 
@@ -271,6 +319,16 @@ def test_digest_without_its_length_is_no_good_signature() -> None:
     found = check_signer(signer, who.certificate, DATA, of(CONTENT))
     assert found.integrity is Integrity.MALFORMED
     assert "how long" in (found.reason or "")
+
+
+def test_algorithm_protection_has_one_of_signature_and_mac() -> None:
+    """RFC 6211, 2: exactly one of signatureAlgorithm and macAlgorithm."""
+    signature = ED25519.identifier.encode()
+    inside = der.Reader(signature).read(der.SEQUENCE)
+    parts = (SHA512.identifier.encode(), der.constructed(1, inside))
+    assert AlgorithmProtection.read(der.sequence(*parts)).signature == ED25519.identifier
+    with pytest.raises(CmsError):
+        AlgorithmProtection.read(der.sequence(*parts, der.constructed(2, inside)))
 
 
 # --- what we only read ---------------------------------------------------------------------

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from smimekit import der
 from smimekit.algorithms import (
-    DIGEST_BY_OID,
     HMAC_SHA256,
     HMACS,
     SHA256,
     AlgorithmIdentifier,
     Digest,
+    digest_row,
 )
 from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, Attributes, attribute
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
@@ -133,7 +133,7 @@ def _mac_digest(identifier: AlgorithmIdentifier) -> Digest:
 
 
 def _digest_row(identifier: AlgorithmIdentifier) -> Digest:
-    row = DIGEST_BY_OID.get(identifier.oid)
+    row = digest_row(identifier)
     if row is None:
         raise CmsError(f"The digest {identifier.oid} is not supported.", code="cms.digest")
     return row

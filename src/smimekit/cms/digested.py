@@ -9,7 +9,7 @@ from hmac import compare_digest
 from typing import final
 
 from smimekit import der
-from smimekit.algorithms import DIGEST_BY_OID, SHA256, AlgorithmIdentifier, Digest
+from smimekit.algorithms import SHA256, AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
 from smimekit.cms.content import (
     DATA,
@@ -46,7 +46,7 @@ def read_digested_data(reader: BerReader, into: Sink) -> DigestedData:
     reader.enter(der.SEQUENCE)
     reader.value(der.INTEGER)
     algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
-    digest = DIGEST_BY_OID.get(algorithm.oid)
+    digest = digest_row(algorithm)
     if digest is None:
         raise CmsError(f"The digest {algorithm.oid} is not supported.", code="cms.digest")
     running = digester(digest)

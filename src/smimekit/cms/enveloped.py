@@ -12,7 +12,7 @@ from smimekit.cms.aead import AeadEncryption
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.cms.cbc import cbc_encrypt
-from smimekit.cms.cipher import ContentAlgorithm, aead_encryption, decryption, new_iv
+from smimekit.cms.cipher import ContentAlgorithm, aead_encryption, new_iv
 from smimekit.cms.content import (
     AUTH_ENVELOPED_DATA,
     DATA,
@@ -20,6 +20,7 @@ from smimekit.cms.content import (
     Sink,
     content_info,
 )
+from smimekit.cms.encrypted import EncryptedContent
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.originators import read_envelope_recipients
 from smimekit.cms.recipients import (
@@ -53,15 +54,17 @@ class EnvelopedReader:
         reader.enter(der.SEQUENCE)
         reader.value(der.INTEGER)
         self.recipients = read_envelope_recipients(reader, limits=limits)
-        reader.enter(der.SEQUENCE)
-        self.inner_type = der.Reader(reader.value(der.OID)).oid()
-        named = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
-        self._content = ContentAlgorithm.read(named)
+        self._content = EncryptedContent(reader)
+
+    @property
+    def inner_type(self) -> str:
+        """The OID of the content's type."""
+        return self._content.inner_type
 
     @property
     def algorithm(self) -> AlgorithmIdentifier:
         """The identifier of the content cipher."""
-        return self._content.identifier
+        return self._content.algorithm
 
     @property
     def cipher(self) -> ContentCipher | None:
@@ -80,24 +83,12 @@ class EnvelopedReader:
         that the policy refuses, DecryptionError, CmsError and LimitExceeded.
         """
         cipher = self.cipher
-        if cipher is None:
+        if cipher is not None and cipher.authenticated is not self._with_tag:
+            # RFC 5083, 2.1, and the downgrade of RFC 9709: an attacker renames a message.
             raise CmsError(
-                f"The content cipher {self.algorithm.oid} is not supported.", code="cms.cipher"
+                "AuthEnvelopedData, and nothing else, has a cipher with a tag.", code="cms.cipher"
             )
-        if cipher.authenticated and not self._with_tag:
-            raise CmsError(
-                "The content cipher has a tag, but EnvelopedData has no place for one.",
-                code="cms.cipher",
-            )
-        if self._with_tag and not cipher.authenticated:
-            # RFC 5083, 2.1 and the downgrade of RFC 9709: an attacker renames a CBC message.
-            raise CmsError("AuthEnvelopedData needs an authenticated cipher.", code="cms.cipher")
-        policy.require(policy.content(cipher), "Refused to decrypt")
-        running = decryption(cipher, self.algorithm, self._content.key(key.octets))
-        if self._reader.peek() not in {0x80, 0xA0}:
-            raise CmsError("The encrypted content is not in the message.", code="cms.no-content")
-        running.run(self._reader.octets(0x80), into)
-        self._reader.leave()
+        running = self._content.run(key, policy, into)
         tag, aad = self._finish()
         running.finish(tag, aad, into)
 

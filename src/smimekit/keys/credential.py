@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from smimekit.algorithms import RSA_ENCRYPTION, RSASSA_PSS
 from smimekit.certificate import Certificate, load_certificates
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import unwrap
@@ -40,6 +41,8 @@ __all__ = ["Credential"]
 
 _LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
+_SIGNING_RSA: Final = frozenset({RSA_ENCRYPTION, RSASSA_PSS})
+"""What an RSA key is said to be for that may sign: not OAEP, nor RSA-KEM (RFC 4055, 1.2)."""
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
 
@@ -198,13 +201,17 @@ def may_sign(certificate: Certificate) -> bool:
         | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
         | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
     )  # fmt: skip
-    usage = certificate.key_usage
-    return isinstance(certificate.public_key, kinds) and (usage is None or bool(usage & _SIGNS))
+    usage, key = certificate.key_usage, certificate.public_key
+    if isinstance(key, rsa.RSAPublicKey) and certificate.key_algorithm not in _SIGNING_RSA:
+        return False
+    return isinstance(key, kinds) and (usage is None or bool(usage & _SIGNS))
 
 
 def may_encrypt(certificate: Certificate) -> bool:
     """May somebody encrypt to it: keyEncipherment for RSA and ML-KEM, keyAgreement for (EC)DH?"""
     match certificate.public_key:
+        case rsa.RSAPublicKey() if certificate.key_algorithm == RSASSA_PSS:
+            return False  # RFC 4055, 1.2: for signatures only
         case rsa.RSAPublicKey() | mlkem.MLKEM768PublicKey() | mlkem.MLKEM1024PublicKey():
             needed = "keyEncipherment"
         case ec.EllipticCurvePublicKey() | x25519.X25519PublicKey() | x448.X448PublicKey():

@@ -31,6 +31,7 @@ __all__ = [
     "SignatureForm",
     "SignatureResult",
     "Signed",
+    "TimestampResult",
     "innermost_signatures",
     "protection_of",
 ]
@@ -59,6 +60,43 @@ class SignatureForm(StrEnum):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampResult:
+    """A time-stamp token on a signature (RFC 3161): what it says, and whether it says so.
+
+    Whether to believe the authority is for the caller to judge: `trust` is about mail.
+    """
+
+    integrity: Integrity
+    """Does the authority's signature match the token?"""
+    imprint_matches: bool
+    """Is it this signature that was stamped?"""
+    time: datetime | None
+    """When the signature was there already, says the authority; None where it is unreadable."""
+    policy: str | None
+    """The OID of the policy of the authority."""
+    serial: int | None
+    certificate: Certificate | None
+    """The authority's, where it is at hand."""
+    assessment: Assessment
+    """What the caller's policy says of the authority's algorithms."""
+    reasons: tuple[str, ...]
+    """Why anything is not as one would wish, in words."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A time-stamp has no truth value: ask for the fact that you mean.")
+
+    @property
+    def intact(self) -> bool:
+        """The token is about this signature, and its own signature matches."""
+        return (
+            self.integrity is Integrity.GOOD
+            and self.imprint_matches
+            and self.assessment.grade is not Grade.REFUSED
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureResult:
     """One signature: integrity, identity, trust and time, each a fact of its own."""
 
@@ -78,6 +116,12 @@ class SignatureResult:
     reasons: tuple[str, ...]
     """Why anything is not as one would wish, in words."""
     attributes: Attributes | None
+    """What the signer signed besides the content."""
+    unsigned_attributes: Attributes | None = None
+    """What anybody may have added."""
+    countersignatures: tuple["SignatureResult", ...] = ()
+    """Signatures of this signature (RFC 5652, 11.4): they say nothing about a sender."""
+    timestamps: tuple[TimestampResult, ...] = ()
     line_ends_converted: bool = False
     """Did the signature match only with CRLF in place of the bare LF that arrived?"""
     senders: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
+from smimekit.message.evidence import load_bag
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -46,7 +47,6 @@ from smimekit.message.signatures import (
     Judge,
     check_detached,
     check_opaque,
-    load_bag,
     with_identity,
 )
 from smimekit.message.spool import Spool

@@ -1,41 +1,31 @@
 """A draft is signed, then encrypted (RFC 8551, 3; RFC 9787, 5.2: in this order, always).
 
-Knows the order of things and what a signer says about itself. May not know what a
+Knows the order of things. May not know how a signature is made (`signing` does), what a
 recipient's key is, nor what the draft is about.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeGuard, final
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeGuard
 
 from smimekit import der
 from smimekit.algorithms import (
-    AES128_CBC,
-    AES128_GCM,
-    AES256_CBC,
-    AES256_GCM,
     CEK_HKDF_SHA256,
-    CHACHA20_POLY1305,
     AlgorithmIdentifier,
     ContentCipher,
-    Digest,
     SignatureScheme,
 )
 from smimekit.certificate import Certificate
-from smimekit.cms import attributes as attrs
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import RecipientInfo
-from smimekit.cms.signed import signed_data
-from smimekit.cms.signer import sign_content
 from smimekit.errors import CertificateError, CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import CertificateRecipient, Credential, Recipient
+from smimekit.message.signing import Chain, Signers, Signing
 from smimekit.mime.fields import Field
 from smimekit.mime.prepare import prepare
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Grade, Policy
-from smimekit.primitives import digest, random_bytes
+from smimekit.primitives import random_bytes
 
 __all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
 
@@ -46,23 +36,13 @@ Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
 """A message before it is protected: its bytes, a binary file, or composed with `email`."""
 
 
-class Chain(StrEnum):
-    """Which certificates go out with a signature."""
-
-    LEAF = "leaf"
-    """The signer's only."""
-    WITHOUT_ROOT = "without-root"
-    """And those above it, but for the root, which receivers must have anyway."""
-    WITH_ROOT = "with-root"
-
-
 Addressee: TypeAlias = Certificate | Credential | Recipient
 """Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
 
 
 def sign(
     draft: Draft,
-    signer: Credential,
+    signer: Signers,
     *,
     opaque: bool = False,
     chain: Chain = Chain.WITHOUT_ROOT,
@@ -74,12 +54,14 @@ def sign(
 
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
-    without it) becomes the signingTime. Raises UsageError where the credential may not
-    sign, PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
+    without it) becomes the signingTime. Several signers come as a list, each for a signature
+    of its own; a `smimekit.message.signing.Signer` is a credential with a scheme, attributes
+    or a time-stamp of its own. Raises UsageError where a credential may not sign,
+    PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
     """
     prepared = prepare(_octets(draft), limits=policy.limits)
-    signing = _Signing.of(signer, scheme, policy, chain, at)
+    signing = Signing.of(signer, scheme, policy, chain, at)
     if opaque:
         cms = signing.opaque(prepared.entity)
         return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type="signed-data"))
@@ -90,7 +72,7 @@ def encrypt(
     draft: Draft,
     to: Iterable[Addressee],
     *,
-    signer: Credential | None = None,
+    signer: Signers | None = None,
     cipher: ContentCipher | None = None,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -108,7 +90,7 @@ def encrypt(
     prepared = prepare(_octets(draft), limits=policy.limits)
     entity = prepared.entity
     if signer is not None:
-        signing = _Signing.of(signer, None, policy, Chain.WITHOUT_ROOT, at)
+        signing = Signing.of(signer, None, policy, Chain.WITHOUT_ROOT, at)
         entity = _clear_signed((), entity, signing)
     key = new_content_key(cipher)
     people = _recipients(to, policy)
@@ -200,121 +182,13 @@ def _derives(recipient: Recipient) -> bool:
     return False
 
 
-# --- signing -------------------------------------------------------------------------------
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Signing:
-    """A signer, ready to sign."""
-
-    credential: Credential
-    scheme: SignatureScheme
-    certificates: tuple[bytes, ...]
-    extra: tuple[bytes, ...]
-
-    @classmethod
-    def of(
-        cls,
-        signer: Credential,
-        scheme: SignatureScheme | None,
-        policy: Policy,
-        chain: Chain,
-        at: datetime | None,
-    ) -> "_Signing":
-        credential = signer.signing
-        scheme = _scheme(credential, scheme, policy)
-        moment = at or datetime.now(UTC)
-        if moment.tzinfo is None:
-            raise UsageError("A signing time needs a time zone.")
-        return cls(
-            credential,
-            scheme,
-            _bag(signer, credential, chain),
-            _own_attributes(signer, moment),
-        )
-
-    def info(self, content: bytes) -> bytes:
-        """The SignerInfo over content."""
-
-        def digest_of(row: Digest) -> bytes:
-            return digest(row, content)
-
-        return sign_content(
-            self.credential.certificate, self.credential.key, self.scheme, digest_of, self.extra
-        )
-
-    def detached(self, content: bytes) -> bytes:
-        """A detached SignedData."""
-        digest = self.scheme.digest.identifier
-        return signed_data(None, (digest,), self.certificates, (self.info(content),))
-
-    def opaque(self, content: bytes) -> bytes:
-        """A SignedData that holds the content."""
-        digest = self.scheme.digest.identifier
-        return signed_data(content, (digest,), self.certificates, (self.info(content),))
-
-
-def _scheme(
-    credential: Credential, scheme: SignatureScheme | None, policy: Policy
-) -> SignatureScheme:
-    """The scheme that the caller or the policy names; PolicyError for a weak one."""
-    key = credential.certificate.public_key
-    default = policy.scheme_for(key)
-    if scheme is None:
-        return default
-    assessment = policy.signature(scheme, key)
-    if assessment.grade is not Grade.GOOD:
-        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
-    return scheme
-
-
-def _bag(signer: Credential, credential: Credential, chain: Chain) -> tuple[bytes, ...]:
-    """The certificates that go out: the signer's, the one to encrypt to, and the chain."""
-    certificates = [credential.certificate]
-    if signer.encryption_certificate is not None:
-        certificates.append(signer.encryption_certificate)
-    if chain is not Chain.LEAF:
-        for each in signer.all:
-            certificates += (
-                above
-                for above in each.chain
-                if chain is Chain.WITH_ROOT or not above.is_self_signed
-            )
-    return tuple(dict.fromkeys(each.der for each in certificates))
-
-
-def _own_attributes(signer: Credential, moment: datetime) -> tuple[bytes, ...]:
-    """What the signer says about itself (RFC 8551, 2.5)."""
-    found = [
-        attrs.attribute(attrs.SIGNING_TIME, der.time(moment)),
-        attrs.attribute(attrs.SMIME_CAPABILITIES, _CAPABILITIES),
-    ]
-    preferred = signer.encryption_certificate
-    if preferred is not None:
-        found.append(attrs.encryption_key_preference(preferred.issuer, preferred.serial_bytes))
-    return tuple(found)
-
-
-# RFC 8551, 2.5.2: what we read, the preferred first; parameters absent.
-_CAPABILITIES: Final = der.sequence(
-    *(
-        der.sequence(der.oid(oid))
-        for oid in (
-            *(AES256_GCM.oid, AES128_GCM.oid, CHACHA20_POLY1305.oid),
-            *(AES256_CBC.oid, AES128_CBC.oid, CEK_HKDF_SHA256),
-        )
-    )
-)
-
-
-def _clear_signed(outer: Iterable[Field], entity: bytes, signing: _Signing) -> bytes:
+def _clear_signed(outer: Iterable[Field], entity: bytes, signing: Signing) -> bytes:
     signature = signing.detached(entity)
     chunks = multipart_signed(
         outer,
         (entity,),
         signature,
-        micalg=signing.scheme.digest.micalg,
+        micalg=signing.micalg,
         boundary=new_boundary(random_bytes),
     )
     return b"".join(chunks)

@@ -11,19 +11,22 @@ from itertools import chain, islice
 from typing import Final, final
 
 from smimekit.certificate import Certificate
+from smimekit.cms.countersignature import countersignatures
 from smimekit.cms.identifiers import IssuerAndSerialNumber
-from smimekit.cms.signed import Digests, SignedData, SignerInfo
+from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
-from smimekit.errors import CertificateError, CmsError
+from smimekit.errors import CmsError, LimitExceeded
+from smimekit.message.evidence import assess
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
+from smimekit.message.timestamps import check_timestamps
 from smimekit.mime.canonical import to_crlf, to_lf
 from smimekit.policy import Assessment, Grade, Policy
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
-__all__ = ["Judge", "check_detached", "check_opaque", "load_bag", "with_identity"]
+__all__ = ["Judge", "check_detached", "check_opaque", "with_identity"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
@@ -39,17 +42,6 @@ class Judge:
     trust: Trust
     policy: Policy
     at: datetime | None
-
-
-def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
-    """The certificates of a bag; those that are malformed are left out."""
-    found: dict[bytes, Certificate] = {}
-    for each in raw:
-        try:
-            found.setdefault(each, Certificate(each))
-        except CertificateError:
-            continue
-    return tuple(found.values())
 
 
 def check_opaque(
@@ -113,12 +105,12 @@ def _checked(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> Iterator[_Checked]:
     for signer in data.signers:
-        yield signer, *_check_signer(signer, data, digests, bag, judge.trust)
+        yield signer, *_check_signer(signer, data.content_type, digests, bag, judge.trust)
 
 
 def _check_signer(
     signer: SignerInfo,
-    data: SignedData,
+    content_type: str | None,
     digests: Digests,
     bag: Sequence[Certificate],
     trust: Trust,
@@ -126,7 +118,7 @@ def _check_signer(
     """The certificate that the signature matches, else the first one that it names."""
     first: tuple[Certificate, Check] | None = None
     for certificate in islice(_named(signer, bag, trust), _NAMESAKES):
-        check = check_signer(signer, certificate, data.content_type, digests)
+        check = check_signer(signer, certificate, content_type, digests)
         if check.integrity is Integrity.GOOD:
             return certificate, check
         first = first or (certificate, check)
@@ -150,26 +142,33 @@ def _from_store(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
         yield from trust.store.find(ByKeyId(sid.value))
 
 
-def _results(
-    checked: Iterable[_Checked], data: SignedData, bag: Sequence[Certificate], judge: Judge
-) -> tuple[SignatureResult, ...]:
-    # Each certificate is judged once, however many signatures it is said to have made.
-    judgements: dict[Certificate | None, Judgement | None] = {None: None}
-    evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
-    results = []
-    for signer, certificate, check in checked:
-        if certificate is not None and certificate not in judgements:
-            judgements[certificate] = judge.trust.judge(
+@final
+class _Judgements:
+    """What the caller's trust says of the certificates that come up in one layer.
+
+    Each is judged once, however many signatures it is said to have made.
+    """
+
+    def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
+        evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
+        self._crls = [each for each in data.crls if each in evidence]
+        self._ocsps = [each for each in data.ocsp_responses if each in evidence]
+        self._found: dict[Certificate | None, Judgement | None] = {None: None}
+        self.bag = bag
+        self.judge = judge
+
+    def of(self, certificate: Certificate | None) -> Judgement | None:
+        """The judgement; None where there is no certificate."""
+        if certificate is not None and certificate not in self._found:
+            self._found[certificate] = self.judge.trust.judge(
                 certificate,
                 Purpose.VERIFY,
-                at=judge.at,
-                extra_certificates=bag,
-                crls=[each for each in data.crls if each in evidence],
-                ocsps=[each for each in data.ocsp_responses if each in evidence],
+                at=self.judge.at,
+                extra_certificates=self.bag,
+                crls=self._crls,
+                ocsps=self._ocsps,
             )
-        judgement = judgements[certificate]
-        results.append(_result(signer, check, certificate, judgement, judge.policy))
-    return tuple(results)
+        return self._found[certificate]
 
 
 def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
@@ -182,14 +181,28 @@ def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
     return frozenset(found)
 
 
+def _results(
+    checked: Iterable[_Checked], data: SignedData, bag: Sequence[Certificate], judge: Judge
+) -> tuple[SignatureResult, ...]:
+    judgements = _Judgements(data, bag, judge)
+    most = judge.policy.limits.countersignatures
+    return tuple(
+        _result(signer, check, certificate, judgements, iter(range(most)))
+        for signer, certificate, check in checked
+    )
+
+
 def _result(
     signer: SignerInfo,
     check: Check,
     certificate: Certificate | None,
-    judgement: Judgement | None,
-    policy: Policy,
+    judgements: _Judgements,
+    left: Iterator[int],
 ) -> SignatureResult:
-    assessment = _assess(check, certificate, policy)
+    """All about one signature; as many countersignatures as are `left` are looked at."""
+    policy = judgements.judge.policy
+    judgement = judgements.of(certificate)
+    assessment = assess(check, certificate, policy)
     scheme = check.scheme
     return SignatureResult(
         signer=str(signer.sid),
@@ -203,16 +216,46 @@ def _result(
         signing_time=_signing_time(signer),
         reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
         attributes=signer.signed_attributes,
+        unsigned_attributes=signer.unsigned_attributes,
+        countersignatures=tuple(_countersigned(signer, judgements, left)),
+        timestamps=check_timestamps(signer, judgements.bag, policy),
     )
 
 
-def _assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:
-    if check.scheme is None or certificate is None:
-        return Assessment(Grade.REFUSED, "the algorithm or the key is not known")
-    try:
-        return policy.signature(check.scheme, certificate.public_key)
-    except CertificateError as error:
-        return Assessment(Grade.REFUSED, str(error))
+def _countersigned(
+    signer: SignerInfo, judgements: _Judgements, left: Iterator[int]
+) -> Iterator[SignatureResult]:
+    """The signatures of this signature, each with theirs; LimitExceeded for more than `left`."""
+    judge, digests = judgements.judge, Digests((), lambda: (signer.signature,))
+    for raw in countersignatures(signer):
+        if next(left, None) is None:
+            raise LimitExceeded(
+                "A signature has too many countersignatures.", code="limit.countersignatures"
+            )
+        try:
+            found = read_signer_info(raw, limits=judge.policy.limits)
+        except CmsError as error:
+            yield _unreadable(str(error))
+            continue
+        certificate, check = _check_signer(found, None, digests, judgements.bag, judge.trust)
+        yield _result(found, check, certificate, judgements, left)
+
+
+def _unreadable(reason: str) -> SignatureResult:
+    """A countersignature that is none. It does not harm what it stands on: anybody can add it."""
+    return SignatureResult(
+        signer="unknown",
+        certificate=None,
+        algorithm="unknown",
+        digest="unknown",
+        integrity=Integrity.MALFORMED,
+        identity=identity_of(None, ()),
+        judgement=None,
+        assessment=Assessment(Grade.REFUSED, "it cannot be read"),
+        signing_time=None,
+        reasons=(reason,),
+        attributes=None,
+    )
 
 
 def _signing_time(signer: SignerInfo) -> datetime | None:

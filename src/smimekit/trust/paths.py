@@ -10,58 +10,23 @@ so loops, bombs and meshes of cross-certificates all end.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, TypeAlias, final
+from typing import Final, TypeAlias, final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
-from smimekit.trust.usage import may_issue, structure_reason, unreadable
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from smimekit.trust.usage import may_issue, structure_reason
 
 __all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
 
 Path: TypeAlias = tuple[Certificate, ...]
 """Certificates from the anchor (or where the search ended) down to the one in question."""
 
-_RSASSA_PSS: Final = "1.2.840.113549.1.1.10"
 _MAX_RSA_BITS: Final = 16384
 """One check with a longer key takes seconds, and the key came from anybody."""
-
-
-def _rsa_padding(view: "x509.Certificate") -> PSS | PKCS1v15:
-    # cryptography names no parameters where the digest is SHA-1: that is for policy to refuse.
-    named = view.signature_algorithm_parameters
-    if isinstance(named, PSS):
-        return named
-    if view.signature_algorithm_oid.dotted_string == _RSASSA_PSS:
-        raise InvalidSignature
-    return PKCS1v15()
-
-
-def _verify(certificate: Certificate, issuer: Certificate) -> None:
-    key, view = issuer.public_key, certificate.x509
-    signature, data = view.signature, view.tbs_certificate_bytes
-    if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-        key.verify(signature, data)
-        return
-    digest = view.signature_hash_algorithm
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size > _MAX_RSA_BITS:
-        raise InvalidSignature
-    if isinstance(key, rsa.RSAPublicKey) and digest:
-        key.verify(signature, data, _rsa_padding(view), digest)
-    elif isinstance(key, ec.EllipticCurvePublicKey) and digest:
-        key.verify(signature, data, ec.ECDSA(digest))
-    elif isinstance(key, dsa.DSAPublicKey) and digest:
-        key.verify(signature, data, digest)
-    else:
-        view.verify_directly_issued_by(issuer.x509)
 
 
 def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
@@ -70,10 +35,12 @@ def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
     False also for what cannot be checked: a DSA key that inherits its parameters, for one.
     """
     try:
-        _verify(certificate, issuer)
-    except unreadable():
+        key = issuer.public_key
+    except CertificateError:
         return False
-    return True
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size > _MAX_RSA_BITS:
+        return False
+    return certificate.signed_by(issuer)
 
 
 @final

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x448, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, x448, x25519
 
 from smimekit import der
+from smimekit.algorithms import RSASSA_PSS
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.policy import Grade, Policy
@@ -178,8 +179,11 @@ def _encryption_usage(certificate: Certificate) -> str | None:
     key = certificate.public_key
     if isinstance(key, (ec.EllipticCurvePublicKey, x25519.X25519PublicKey, x448.X448PublicKey)):
         return "keyAgreement"  # RFC 5480, 3; RFC 8410, 5
-    signing = (dsa.DSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
-    if isinstance(key, signing) or type(key).__name__.startswith("MLDSA"):
+    signing = (
+        *(dsa.DSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey),
+        *(mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey),
+    )
+    if isinstance(key, signing) or certificate.key_algorithm == RSASSA_PSS:
         return None
     return "keyEncipherment"  # RSA; ML-KEM (RFC 9935, 5)
 

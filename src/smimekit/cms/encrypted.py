@@ -1,0 +1,126 @@
+"""EncryptedContentInfo (RFC 5652, 6.1), and EncryptedData (8) around it: content under a key
+that both sides have already.
+
+Knows where ciphertext stands and how it is opened. May not know recipients.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import final
+
+from smimekit import der
+from smimekit.algorithms import AlgorithmIdentifier, ContentCipher
+from smimekit.cms.attributes import Attributes
+from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
+from smimekit.cms.cbc import cbc_encrypt
+from smimekit.cms.cipher import ContentAlgorithm, Decryption, decryption, new_iv
+from smimekit.cms.content import DATA, ENCRYPTED_DATA, Sink, content_info
+from smimekit.cms.recipients import ContentKey
+from smimekit.errors import CmsError, UsageError
+from smimekit.limits import Limits
+from smimekit.policy import Policy
+
+__all__ = ["EncryptedContent", "encrypted_data", "encrypted_data_stream", "read_encrypted_data"]
+
+
+@final
+class EncryptedContent:
+    """An EncryptedContentInfo, read as far as the ciphertext. Raises CmsError."""
+
+    def __init__(self, reader: BerReader) -> None:
+        self._reader = reader
+        reader.enter(der.SEQUENCE)
+        self.inner_type = der.Reader(reader.value(der.OID)).oid()
+        named = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
+        self._algorithm = ContentAlgorithm.read(named)
+
+    @property
+    def algorithm(self) -> AlgorithmIdentifier:
+        """The identifier of the content cipher."""
+        return self._algorithm.identifier
+
+    @property
+    def cipher(self) -> ContentCipher | None:
+        """The content cipher, None where it is not known."""
+        return self._algorithm.cipher
+
+    @property
+    def key_size(self) -> int | None:
+        """Bytes of a content-encryption key for the cipher; None where it takes any."""
+        return self._algorithm.key_size
+
+    def run(self, key: ContentKey, policy: Policy, into: Sink) -> Decryption:
+        """Decrypt into the sink, to the end of the EncryptedContentInfo.
+
+        The result still has to `finish`: nothing in the sink may be used before. Raises
+        PolicyError, DecryptionError and CmsError.
+        """
+        cipher = self.cipher
+        if cipher is None:
+            raise CmsError(
+                f"The content cipher {self.algorithm.oid} is not supported.", code="cms.cipher"
+            )
+        policy.require(policy.content(cipher), "Refused to decrypt")
+        running = decryption(cipher, self.algorithm, self._algorithm.key(key.octets))
+        if self._reader.peek() not in {0x80, 0xA0}:
+            raise CmsError("The encrypted content is not in the message.", code="cms.no-content")
+        running.run(self._reader.octets(0x80), into)
+        self._reader.leave()
+        return running
+
+
+def read_encrypted_data(
+    reader: BerReader, key: ContentKey, policy: Policy, into: Sink, *, limits: Limits
+) -> str:
+    """Decrypt an EncryptedData, to its end; the type of its content.
+
+    `reader` stands inside the ContentInfo's explicit tag. Nothing in the sink may be used
+    unless this returns. It says nothing about changes on the way: there is no tag. Raises
+    PolicyError, DecryptionError, CmsError and LimitExceeded.
+    """
+    reader.enter(der.SEQUENCE)
+    reader.value(der.INTEGER)
+    content = EncryptedContent(reader)
+    if content.cipher is not None and content.cipher.authenticated:
+        raise _no_place_for_a_tag()
+    running = content.run(key, policy, into)
+    if reader.peek() == 0xA1:  # unprotectedAttrs
+        Attributes.read(reader.value(0xA1), limits=limits)
+    reader.leave()
+    running.finish(None, None, into)
+    return content.inner_type
+
+
+def _no_place_for_a_tag() -> CmsError:
+    return CmsError(
+        "The content cipher has a tag, but EncryptedData has no place for one.", code="cms.cipher"
+    )
+
+
+def _begin(cipher: ContentCipher, iv: bytes) -> bytes:
+    if cipher.authenticated or not cipher.emitted:
+        raise UsageError(
+            f"EncryptedData is not written with {cipher.name}; take AES in CBC mode.",
+            code="usage.cipher",
+        )
+    return der.oid(DATA) + cipher.identifier(iv).encode()
+
+
+def encrypted_data(content: bytes, cipher: ContentCipher, key: ContentKey) -> bytes:
+    """A ContentInfo with EncryptedData, in DER. UsageError for a cipher with a tag."""
+    iv = new_iv(cipher)
+    begin = _begin(cipher, iv)
+    ciphertext = b"".join(cbc_encrypt(cipher, key.octets, iv, (content,)))
+    inner = der.sequence(begin, der.implicit(0, ciphertext))
+    return content_info(ENCRYPTED_DATA, der.sequence(der.integer(0), inner))
+
+
+def encrypted_data_stream(
+    content: Iterable[bytes], cipher: ContentCipher, key: ContentKey
+) -> Iterator[bytes]:
+    """The same in BER, for content of any length."""
+    iv = new_iv(cipher)
+    begin = _begin(cipher, iv)
+    yield indefinite(der.SEQUENCE) + der.oid(ENCRYPTED_DATA) + indefinite(0xA0)
+    yield indefinite(der.SEQUENCE) + der.integer(0) + indefinite(der.SEQUENCE) + begin
+    yield from constructed_octets(cbc_encrypt(cipher, key.octets, iv, content), 0xA0)
+    yield END_OF_CONTENTS * 4

@@ -1,0 +1,267 @@
+"""Who signs, with what, and what each signer says about itself (RFC 8551, 2.5).
+
+Knows credentials and the attributes of a signature. May not know MIME, nor encryption.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypeAlias, final
+
+from smimekit import der
+from smimekit.algorithms import (
+    AES128_CBC,
+    AES128_GCM,
+    AES256_CBC,
+    AES256_GCM,
+    CEK_HKDF_SHA256,
+    CHACHA20_POLY1305,
+    Digest,
+    SignatureScheme,
+    key_allows,
+    key_scheme,
+)
+from smimekit.cms import attributes as attrs
+from smimekit.cms.signed import add_unsigned, read_signer_info, signed_data
+from smimekit.cms.signer import sign_content
+from smimekit.cms.timestamp import timestamp_attribute
+from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
+from smimekit.keys import Credential
+from smimekit.limits import Limits
+from smimekit.policy import Grade, Policy
+from smimekit.primitives import digest
+
+__all__ = ["Chain", "Signer", "Signers", "Signing"]
+
+
+class Chain(StrEnum):
+    """Which certificates go out with a signature."""
+
+    LEAF = "leaf"
+    """The signer's only."""
+    WITHOUT_ROOT = "without-root"
+    """And those above it, but for the root, which receivers must have anyway."""
+    WITH_ROOT = "with-root"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A credential, and how it signs where that is not the usual way.
+
+    `signed` and `unsigned` are attributes of one's own: OID and the DER of the value.
+    Raises UsageError for those that are made here, or that must not stand where they are
+    (RFC 5652, 11), and for what is not DER.
+    """
+
+    credential: Credential
+    scheme: SignatureScheme | None = None
+    signed: tuple[tuple[str, bytes], ...] = ()
+    unsigned: tuple[tuple[str, bytes], ...] = ()
+    timestamp: Callable[[bytes], bytes] | None = None
+    """Asks a time-stamping authority: the signature value in, its token out (RFC 3161)."""
+
+    def __post_init__(self) -> None:
+        _check_attributes(self.signed, _NOT_SIGNED)
+        _check_attributes(self.unsigned, _NOT_UNSIGNED)
+
+
+Signers: TypeAlias = Credential | Signer | Sequence[Credential | Signer]
+"""Who signs: one, or several side by side, each under its own signature."""
+
+_NOT_SIGNED: Final = frozenset(
+    {
+        *(attrs.CONTENT_TYPE, attrs.MESSAGE_DIGEST, attrs.SIGNING_TIME),
+        *(attrs.SIGNING_CERTIFICATE_V2, attrs.ALGORITHM_PROTECTION, attrs.SMIME_CAPABILITIES),
+        *(attrs.ENCRYPTION_KEY_PREFERENCE, attrs.COUNTERSIGNATURE, attrs.SIGNATURE_TIMESTAMP),
+    }
+)
+_NOT_UNSIGNED: Final = frozenset(
+    {
+        *(attrs.CONTENT_TYPE, attrs.MESSAGE_DIGEST, attrs.SIGNING_TIME),
+        *(attrs.SIGNING_CERTIFICATE, attrs.SIGNING_CERTIFICATE_V2, attrs.ALGORITHM_PROTECTION),
+    }
+)
+
+
+def _check_attributes(found: Iterable[tuple[str, bytes]], refused: frozenset[str]) -> None:
+    seen: set[str] = set()
+    for oid, value in found:
+        if oid in refused or oid in seen:
+            raise UsageError(
+                f"The attribute {oid} cannot be added here: it is made by smimekit, belongs "
+                "elsewhere, or is given twice.",
+                code="usage.attribute",
+            )
+        seen.add(oid)
+        if not _is_attribute(oid, value):
+            raise UsageError(
+                f"The attribute {oid} is an object identifier and one value in DER.",
+                code="usage.attribute",
+            )
+
+
+def _is_attribute(oid: str, value: bytes) -> bool:
+    try:
+        return der.Reader(der.oid(oid)).oid() == oid and der.to_der(value) == value
+    except (CmsError, LimitExceeded, ValueError):
+        return False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """One signer, ready to sign."""
+
+    signer: Signer
+    credential: Credential
+    scheme: SignatureScheme
+    attributes: tuple[bytes, ...]
+
+    def info(self, content: bytes) -> bytes:
+        """The SignerInfo over content."""
+
+        def digest_of(row: Digest) -> bytes:
+            return digest(row, content)
+
+        key, certificate = self.credential.key, self.credential.certificate
+        info = sign_content(certificate, key, self.scheme, digest_of, self.attributes)
+        return add_unsigned(info, *self._unsigned(info))
+
+    def _unsigned(self, info: bytes) -> Iterator[bytes]:
+        for oid, value in self.signer.unsigned:
+            yield attrs.attribute(oid, value)
+        if self.signer.timestamp is not None:
+            signature = read_signer_info(info, limits=Limits()).signature
+            yield timestamp_attribute(self.signer.timestamp(signature))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """All who sign one message, ready to sign, and the certificates that go out."""
+
+    ready: tuple[_Ready, ...]
+    certificates: tuple[bytes, ...]
+
+    @classmethod
+    def of(
+        cls,
+        signers: Signers,
+        scheme: SignatureScheme | None,
+        policy: Policy,
+        chain: Chain,
+        at: datetime | None,
+    ) -> "Signing":
+        """Raises UsageError for who may not sign, PolicyError for what is too weak."""
+        moment = at or datetime.now(UTC)
+        if moment.tzinfo is None:
+            raise UsageError("A signing time needs a time zone.")
+        found = _signers(signers, scheme)
+        ready = tuple(_ready(each, policy, moment) for each in found)
+        bag = (data for each in found for data in _bag(each.credential, chain))
+        return cls(ready, tuple(dict.fromkeys(bag)))
+
+    @property
+    def micalg(self) -> str:
+        """The digests for the micalg parameter, each once (RFC 8551, 3.5.3.2)."""
+        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.ready))
+
+    def detached(self, content: bytes) -> bytes:
+        """A detached SignedData."""
+        return self._signed(content, None)
+
+    def opaque(self, content: bytes) -> bytes:
+        """A SignedData that holds the content."""
+        return self._signed(content, content)
+
+    def _signed(self, content: bytes, inside: bytes | None) -> bytes:
+        infos = [each.info(content) for each in self.ready]
+        digests = [each.scheme.digest.identifier for each in self.ready]
+        return signed_data(inside, digests, self.certificates, infos)
+
+
+def _signers(signers: Signers, scheme: SignatureScheme | None) -> tuple[Signer, ...]:
+    if isinstance(signers, Credential | Signer):
+        signers = (signers,)
+    if isinstance(signers, str | bytes) or not isinstance(signers, Sequence):
+        raise UsageError("A signer is a Credential, or several come as a list: [alice, bob].")
+    found = []
+    for each in signers:
+        if not isinstance(each, Credential | Signer):
+            raise UsageError(f"A signer is a Credential, not {type(each).__name__}.")
+        found.append(each if isinstance(each, Signer) else Signer(each))
+    if not found:
+        raise UsageError("A message is signed by at least one signer.")
+    if scheme is None:
+        return tuple(found)
+    if len(found) > 1 or found[0].scheme is not None:
+        raise UsageError("Several signers name the scheme of each: Signer(alice, scheme=...).")
+    only = found[0]
+    return (Signer(only.credential, scheme, only.signed, only.unsigned, only.timestamp),)
+
+
+def _ready(signer: Signer, policy: Policy, moment: datetime) -> _Ready:
+    credential = signer.credential.signing
+    own = tuple(attrs.attribute(oid, value) for oid, value in signer.signed)
+    return _Ready(
+        signer,
+        credential,
+        _scheme(credential, signer.scheme, policy),
+        (*_about_itself(signer.credential, moment), *own),
+    )
+
+
+def _scheme(
+    credential: Credential, scheme: SignatureScheme | None, policy: Policy
+) -> SignatureScheme:
+    """The scheme that the caller, the key or the policy names; PolicyError for a weak one."""
+    key = credential.certificate.public_key
+    restriction = credential.certificate.key_identifier
+    default = policy.scheme_for(key)
+    chosen = scheme or key_scheme(restriction) or default
+    assessment = policy.signature(chosen, key)
+    if assessment.grade is not Grade.GOOD:
+        raise PolicyError(f"Refused to sign: {assessment.reason}.", code="policy.weak")
+    if not key_allows(restriction, chosen):
+        raise UsageError(
+            f"The certificate of {credential.certificate.subject_text} restricts its key to "
+            "another signature scheme (RFC 4055).",
+            code="usage.scheme",
+        )
+    return chosen
+
+
+def _bag(signer: Credential, chain: Chain) -> Iterator[bytes]:
+    """The certificates that go out: the signer's, the one to encrypt to, and the chain."""
+    yield signer.signing.certificate.der
+    if signer.encryption_certificate is not None:
+        yield signer.encryption_certificate.der
+    if chain is Chain.LEAF:
+        return
+    for each in signer.all:
+        for above in each.chain:
+            if chain is Chain.WITH_ROOT or not above.is_self_signed:
+                yield above.der
+
+
+def _about_itself(signer: Credential, moment: datetime) -> Iterator[bytes]:
+    """What the signer says about itself (RFC 8551, 2.5)."""
+    yield attrs.attribute(attrs.SIGNING_TIME, der.time(moment))
+    yield attrs.attribute(attrs.SMIME_CAPABILITIES, _CAPABILITIES)
+    preferred = signer.encryption_certificate
+    if preferred is not None:
+        yield attrs.encryption_key_preference(preferred.issuer, preferred.serial_bytes)
+
+
+# RFC 8551, 2.5.2: what we read, the preferred first; parameters absent.
+_CAPABILITIES: Final = der.sequence(
+    *(
+        der.sequence(der.oid(oid))
+        for oid in (
+            *(AES256_GCM.oid, AES128_GCM.oid, CHACHA20_POLY1305.oid),
+            *(AES256_CBC.oid, AES128_CBC.oid, CEK_HKDF_SHA256),
+        )
+    )
+)

@@ -1,0 +1,135 @@
+"""A time-stamping authority for tests: OpenSSL's, and one of our own that can be wrong."""
+
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from smimekit import Certificate, Credential, der, primitives
+from smimekit.algorithms import ECDSA_SHA256, SHA256
+from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, attribute
+from smimekit.cms.content import TST_INFO
+from smimekit.cms.identifiers import IssuerAndSerialNumber
+from smimekit.cms.signed import signed_data, signer_info
+from smimekit.cms.signer import sign_content
+from smimekit.keys.software import SoftwareKey
+
+TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
+POLICY = "1.2.3.4.1"
+CONFIG = """
+[ tsa ]
+default_tsa = tsa1
+[ tsa1 ]
+serial = {folder}/serial
+crypto_device = builtin
+signer_cert = {folder}/tsa.pem
+signer_key = {folder}/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256, sha384, sha512
+ess_cert_id_alg = sha256
+"""
+
+
+@cache
+def authority(*usages: str) -> Credential:
+    """A self-signed authority; without `usages` for time-stamps only (RFC 3161, 2.3)."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Stamp Authority")]),
+    )
+    now = datetime.now(UTC)
+    wanted = [x509.ObjectIdentifier(each) for each in usages] or [ExtendedKeyUsageOID.TIME_STAMPING]
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), 4711, now - timedelta(1), now + timedelta(1)
+        )
+        .add_extension(x509.ExtendedKeyUsage(wanted), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Credential(SoftwareKey(key), Certificate(certificate.public_bytes(Encoding.DER)))
+
+
+def openssl_token(openssl: str, folder: Path, stamped: bytes, digest: str = "sha256") -> bytes:
+    """A token by `openssl ts`, with the authority's certificate inside."""
+    who = authority()
+    pem = who.key._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[attr-defined]  # a SoftwareKey's own
+    folder.joinpath("tsa.key").write_bytes(pem)
+    folder.joinpath("tsa.pem").write_bytes(who.certificate.pem())
+    folder.joinpath("serial").write_text("01\n")
+    folder.joinpath("config").write_text(CONFIG.format(folder=folder))
+    folder.joinpath("stamped").write_bytes(stamped)
+
+    def run(*words: str) -> None:
+        subprocess.run([openssl, "ts", *words], cwd=folder, check=True, capture_output=True)
+
+    run("-query", "-data", "stamped", f"-{digest}", "-cert", "-out", "query")
+    run("-reply", "-config", "config", "-queryfile", "query", "-token_out", "-out", "token")
+    return folder.joinpath("token").read_bytes()
+
+
+def tst_info(stamped: bytes, **parts: bytes) -> bytes:
+    """A TSTInfo; any part can be replaced by name, or removed with b""."""
+    usual = {
+        "version": der.integer(1),
+        "policy": der.oid(POLICY),
+        "imprint": der.sequence(
+            SHA256.identifier.encode(), der.octet_string(primitives.digest(SHA256, stamped))
+        ),
+        "serial": der.integer(99),
+        "time": der.tlv(der.GENERALIZED_TIME, b"20260301120000Z"),
+    }
+    assert set(parts) <= {*usual, "more"}
+    return der.sequence(*{**usual, **parts}.values())
+
+
+def token(
+    stamped: bytes,
+    who: Credential | None = None,
+    *,
+    info: bytes | None = None,
+    content_type: str = TST_INFO,
+    signs: Callable[[bytes], bytes] = lambda content: content,
+) -> bytes:
+    """A token of our own; `signs` changes the content behind the signer's back."""
+    who = who or authority()
+    content = tst_info(stamped) if info is None else info
+    signer = sign_content(
+        who.certificate,
+        who.key,
+        ECDSA_SHA256,
+        lambda row: primitives.digest(row, signs(content)),
+        (),
+        content_type=content_type,
+    )
+    return signed_data(
+        content, [SHA256.identifier], [who.certificate.der], [signer], content_type=content_type
+    )
+
+
+def token_that_names_nobody(stamped: bytes) -> bytes:
+    """A token whose signed attributes lack the authority's certificate (RFC 3161, 2.4.2)."""
+    who, content = authority(), tst_info(stamped)
+    attributes = der.set_of(
+        [
+            attribute(CONTENT_TYPE, der.oid(TST_INFO)),
+            attribute(MESSAGE_DIGEST, der.octet_string(primitives.digest(SHA256, content))),
+        ]
+    )
+    signer = signer_info(
+        IssuerAndSerialNumber.of(who.certificate),
+        SHA256.identifier,
+        attributes,
+        ECDSA_SHA256.identifier,
+        who.key.sign(attributes, ECDSA_SHA256),
+    )
+    return signed_data(
+        content, [SHA256.identifier], [who.certificate.der], [signer], content_type=TST_INFO
+    )
