@@ -12,16 +12,24 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 
 from smimekit.algorithms import (
+    CEK_HKDF_SHA256,
     CONTENT_CIPHERS,
     CURVES,
     DIGESTS,
     ECDH_SCHEMES,
+    KEMS,
     KEY_WRAPS,
+    PWRI_KEK,
     READ_ONLY_SCHEMES,
     RSA_ENCRYPTION,
+    RSA_KEM,
     RSAES_OAEP,
+    SHA1,
     SIGNATURE_SCHEMES,
+    X448,
+    X25519,
     Digest,
+    KdfKind,
     Mode,
     SignatureKind,
     SignatureScheme,
@@ -49,6 +57,11 @@ SCHEME_RFCS: Final[Mapping[SignatureKind, str]] = MappingProxyType(
         SignatureKind.ML_DSA_65: "9882",
         SignatureKind.ML_DSA_87: "9882",
     }
+)
+
+
+CIPHER_RFCS: Final[Mapping[Mode, str]] = MappingProxyType(
+    {Mode.CBC: "3565", Mode.GCM: "5084", Mode.CCM: "5084", Mode.CHACHA20: "8103"}
 )
 
 
@@ -138,8 +151,8 @@ def scheme_rows() -> Iterator[tuple[str, ...]]:
 def cipher_rows() -> Iterator[tuple[str, ...]]:
     """Content ciphers."""
     for row in CONTENT_CIPHERS.values():
-        use = "read" if row.weak else "read, write"
-        rfc = "5084" if row.mode is Mode.GCM else "3565" if row.name.startswith("aes") else "3370"
+        use = "read, write" if row.emitted else "read"
+        rfc = "3370" if row.weak else CIPHER_RFCS[row.mode]
         authenticated = "yes" if row.authenticated else "no"
 
         def assess(policy: Policy, row: object = row) -> Assessment:
@@ -151,21 +164,29 @@ def cipher_rows() -> Iterator[tuple[str, ...]]:
 def transport_rows() -> Iterator[tuple[str, ...]]:
     """How a content-encryption key reaches its recipient."""
     yield "rsa-pkcs1", f"`{RSA_ENCRYPTION}`", "3370", "read, write"
-    yield "rsa-oaep, SHA-2", f"`{RSAES_OAEP}`", "3560", "read, write"
-    yield "rsa-oaep, any other digest above", f"`{RSAES_OAEP}`", "3560", "read"
-    written = {curve.agreement.oid for curve in CURVES.values()}
+    oaep = "rsa-oaep: SHA-1 or SHA-2, any mask of these, any label"
+    yield oaep, f"`{RSAES_OAEP}`", "3560, 4055", "read, write"
     for row in ECDH_SCHEMES.values():
-        use = "read, write" if row.oid in written else "read"
-        yield row.name, f"`{row.oid}`", "5753", use
+        rfc = "8418" if row.kdf is KdfKind.HKDF else "5753"
+        yield row.name, f"`{row.oid}`", rfc, "read" if row.digest is SHA1 else "read, write"
+    for kem in KEMS.values():
+        rfc = "9690" if kem is RSA_KEM else "9936"
+        yield kem.name, f"`{kem.oid}`", rfc, "read, write" if kem.supported else "named only"
+    yield "password (PBKDF2, PWRI-KEK)", f"`{PWRI_KEK}`", "3211", "read, write"
     for wrap in KEY_WRAPS.values():
         yield wrap.name, f"`{wrap.oid}`", "3565", "read, write"
+    yield "cek-hkdf-sha256", f"`{CEK_HKDF_SHA256}`", "9709", "read, write"
 
 
 def curve_rows() -> Iterator[tuple[str, ...]]:
     """Curves, each with what is chosen for it on writing."""
     for row in CURVES.values():
         chosen = (row.digest.name, row.agreement.name, row.wrap.name)
-        yield row.name, f"`{row.oid}`", "5480, 5753", *chosen
+        rfc = "5639, 5753" if row.name.startswith("brainpool") else "5480, 5753"
+        yield row.name, f"`{row.oid}`", rfc, *chosen
+    for curve in (X25519, X448):
+        chosen = ("none", curve.agreement.name, curve.wrap.name)
+        yield curve.name, f"`{curve.oid}`", "8410, 8418", *chosen
 
 
 def key_rows() -> Iterator[tuple[str, ...]]:

@@ -349,6 +349,28 @@ def test_a_point_on_another_curve() -> None:
         opened(replace(found, originator=originator), "p256")
 
 
+class AnyCurve:
+    """A private key that does not compare curves: its secret would tell about itself."""
+
+    public_key = person("p256").key.public_key
+
+    def exchange(self, _: object) -> bytes:
+        return bytes(range(32))
+
+
+def test_a_static_key_on_another_curve_reaches_no_private_key() -> None:
+    alice = person("p384")
+    info = shared_info(AES256_WRAP.oid, 256, None)
+    kek = x963("sha256", bytes(range(32)), info, 32)
+    named = IssuerAndSerialNumber.of(alice.certificate)
+    encrypted = aes_key_wrap(kek, KEY.octets)
+    key: Any = AnyCurve()
+    good = replace(wrapped("p256"), originator=named, sender=person("p256").certificate)
+    assert open_agreement(good, encrypted, key) == KEY.octets
+    with pytest.raises(DecryptionError):
+        open_agreement(replace(good, sender=alice.certificate), encrypted, key)
+
+
 class ZeroKey:
     """A private key, on a token perhaps, that does not look at the secret (RFC 8418, 2)."""
 

@@ -385,6 +385,25 @@ def test_rsa_kem_parameters() -> None:
             open_kem(each, alice.key)
 
 
+def test_sizes_that_contradict_the_wrap() -> None:
+    """RFC 9629, 3 and RFC 9690, A.1: they are confirmed, though all else would fit."""
+    alice, found = person("rsa-2048"), wrapped("rsa-2048")
+    integer = alice.key.decapsulate(found.ciphertext)
+
+    def sent(secret: int, kek: int) -> KemRecipient:
+        shared = kdf3("sha256", integer, b"", secret)
+        key = kdf3("sha256", shared, other_info(found.wrap.oid, kek), kek)
+        parameters = der.sequence(KDF3_SHA256.identifier.encode(), der.integer(secret))
+        kem = AlgorithmIdentifier(RSA_KEM.oid, parameters)
+        encrypted = aes_key_wrap(key, KEY.octets)
+        return replace(found, kem=kem, kek_size=kek, encrypted_key=encrypted)
+
+    assert open_kem(sent(16, 16), alice.key) == KEY.octets
+    for secret, kek in ((32, 16), (16, 32), (32, 32)):
+        with pytest.raises(DecryptionError):
+            open_kem(sent(secret, kek), alice.key)
+
+
 @pytest.mark.parametrize("bits", [2048, 2050])
 def test_rsa_decapsulation(bits: int) -> None:
     key = rsa_key() if bits == 2048 else rsa.generate_private_key(65537, bits)

@@ -21,6 +21,7 @@ from smimekit.algorithms import (
     AES192_CBC,
     AES256_CBC,
     AES256_GCM,
+    AES256_WRAP,
     DES_EDE3_CBC,
     PBKDF2,
     PWRI_KEK,
@@ -124,6 +125,7 @@ def test_the_wrong_shared_key() -> None:
         (replace(found, encrypted_key=found.encrypted_key[:-1]), bytes(16)),
         (replace(found, encrypted_key=b""), bytes(16)),
         (replace(found, algorithm=AlgorithmIdentifier("1.2.3")), bytes(16)),
+        (replace(found, algorithm=AlgorithmIdentifier(AES256_WRAP.oid)), bytes(16)),
     ):
         with pytest.raises(DecryptionError):
             open_shared(each, key)

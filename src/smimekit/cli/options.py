@@ -118,7 +118,7 @@ CIPHER: Final = click.option(
     "--cipher",
     callback=_row_of("cipher", _CIPHERS),
     metavar="NAME",
-    help=f"{', '.join(name for name, row in _CIPHERS.items() if not row.weak)}; the policy's own.",
+    help=f"{', '.join(name for name, row in _CIPHERS.items() if row.emitted)}; the policy's own.",
 )
 SCHEME: Final = click.option(
     "--scheme",

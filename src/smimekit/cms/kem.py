@@ -91,10 +91,10 @@ def _demanded(
     kem = AlgorithmIdentifier.read(inside)
     try:
         wrap = read_wrap(AlgorithmIdentifier.read(inside).encode())
-        found, size = _rsa_parameters(kem, wrap.key_size)
+        found, _ = _rsa_parameters(kem, wrap.key_size)
     except DecryptionError:
-        found, size = None, 0
-    if found is None or kem.oid != RSA_KEM.oid or size != wrap.key_size:
+        found = None
+    if found is None or kem.oid != RSA_KEM.oid:
         raise UsageError(
             f"The certificate of {certificate.subject_text} wants RSA-KEM with algorithms that "
             "are not known.",

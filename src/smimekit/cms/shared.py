@@ -111,7 +111,7 @@ def double_decrypt(cipher: BlockCipherAlgorithm, iv: bytes, wrapped: bytes) -> b
     inner = _decrypt(cipher, last, wrapped[:-block]) + last
     plain = _decrypt(cipher, iv, inner)
     key = plain[4 : 4 + plain[0]]
-    if len(key) != plain[0] or len(key) < 3:
+    if len(key) != plain[0]:
         raise DecryptionError
     if not hmac.compare_digest(_complement(key), plain[1:4]):
         raise DecryptionError
