@@ -16,8 +16,7 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("errors", "limits", "span", "der", "algorithms"),
-            *("digests", "signature_schemes", "key_schemes", "pss_shake"),
-            *("primitives", "private_key", "rc2", "policy"),
+            *("primitives", "pss_shake", "private_key", "rc2", "policy"),
         }
     ),
     frozenset({"certificate"}),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, final
 
 from smimekit import der
-from smimekit.digests import (
+from smimekit.algorithms.digests import (
     SHA1,
     SHA224,
     SHA256,
@@ -24,7 +24,7 @@ from smimekit.digests import (
     read_hash,
     read_mgf1,
 )
-from smimekit.signature_schemes import RSA_ENCRYPTION
+from smimekit.algorithms.signatures import RSA_ENCRYPTION
 
 __all__ = [
     "AES128_WRAP",

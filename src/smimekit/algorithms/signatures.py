@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, final
 
 from smimekit import der
-from smimekit.digests import (
+from smimekit.algorithms.digests import (
     MD5,
     SHA1,
     SHA3_224,

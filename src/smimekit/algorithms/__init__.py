@@ -1,7 +1,7 @@
 """The algorithms as tables: a row says what an identifier means and what we do with it.
 
 The one place to import rows from. Those for content are made here, the others in `digests`,
-`signature_schemes` and `key_schemes`; nowhere else are there algorithm OIDs. Knows identifiers,
+`signatures` and `key_management`; nowhere else are there algorithm OIDs. Knows identifiers,
 parameters and sizes; may not know keys, messages or which algorithm anybody prefers
 (`policy` does), nor compute anything.
 """
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, final
 
 from smimekit import der
-from smimekit.digests import (
+from smimekit.algorithms.digests import (
     DIGEST_BY_OID,
     DIGESTS,
     MD5,
@@ -34,7 +34,7 @@ from smimekit.digests import (
     Digest,
     digest_row,
 )
-from smimekit.key_schemes import (
+from smimekit.algorithms.key_management import (
     AES128_WRAP,
     AES192_WRAP,
     AES256_WRAP,
@@ -70,7 +70,7 @@ from smimekit.key_schemes import (
     key_derivation,
     rsa_padding,
 )
-from smimekit.signature_schemes import (
+from smimekit.algorithms.signatures import (
     EC_PUBLIC_KEY,
     ECDSA_SHA256,
     ECDSA_SHA384,
