@@ -131,6 +131,10 @@ def test_closed_standard_streams(spawn: Run) -> None:
     assert spawn("verify", "--anchor", "ca.pem", "signed.eml", preexec_fn=closed(1, 2)).status == 0
 
 
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_is_no_traceback(here: Path) -> None:
     command = [sys.executable, "-m", "smimekit", "open", "-"]
     with subprocess.Popen(
@@ -139,6 +143,8 @@ def test_an_interrupt_is_no_traceback(here: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Whoever started the tests may ignore the signal, and a new program inherits that.
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - the tests have one thread
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
@@ -146,7 +152,7 @@ def test_an_interrupt_is_no_traceback(here: Path) -> None:
         process.stdin.write(DRAFT + bytes(1 << 18))
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        assert process.wait() == Exit.INTERRUPTED
+        assert process.wait(timeout=60) == Exit.INTERRUPTED
         assert process.stderr.read() == b"smimekit: Interrupted.\n"
 
 
