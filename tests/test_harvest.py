@@ -77,7 +77,11 @@ def name(common: str, address: str | None = None) -> x509.Name:
 
 @pytest.mark.parametrize("opaque", [False, True])
 def test_a_good_signature_teaches(opaque: bool) -> None:
-    found = harvest(smimekit.sign(draft(), alice(), opaque=opaque, at=NOW, chain=Chain.WITH_ROOT))
+    found = harvest(
+        smimekit.sign(
+            draft(), smimekit.Signer(alice(), chain=Chain.WITH_ROOT), opaque=opaque, at=NOW
+        )
+    )
     assert found.sender == ALICE
     assert found.reasons == ()
     leaf, *authorities = found.found
@@ -119,7 +123,7 @@ def test_the_certificate_to_encrypt_to_may_be_another_one() -> None:
 def test_an_untrusted_signer_has_capabilities_for_nobody_else() -> None:
     """Anybody can put the victim's certificate beside one that they made themselves."""
     forged = ca().self_signed(ALICE)
-    info = smimekit.sign(draft(), forged, at=NOW, chain=Chain.LEAF)
+    info = smimekit.sign(draft(), smimekit.Signer(forged, chain=Chain.LEAF), at=NOW)
     with smimekit.open(info, trust=trust()) as opened:
         [signature] = opened.signatures
     assert signature.attributes is not None

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
     from smimekit.message.send import encrypt, sign
-    from smimekit.message.signing import Chain
+    from smimekit.message.signing import Chain, Signer
     from smimekit.message.verbs import decrypt, verify
+    from smimekit.mime.transfer import Transfer
     from smimekit.policy import Policy
     from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
 
@@ -73,9 +74,11 @@ __all__ = [
     "Protection",
     "Purpose",
     "SharedKeyRecipient",
+    "Signer",
     "SmimeError",
     "Status",
     "StoreError",
+    "Transfer",
     "Trust",
     "UntrustedSigner",
     "UsageError",
@@ -120,9 +123,11 @@ _HOMES = {
     "Protection": ("smimekit.message.layers", "Protection"),
     "Purpose": ("smimekit.trust", "Purpose"),
     "SharedKeyRecipient": ("smimekit.keys", "SharedKeyRecipient"),
+    "Signer": ("smimekit.message.signing", "Signer"),
     "SmimeError": ("smimekit.errors", "SmimeError"),
     "Status": ("smimekit.trust", "Status"),
     "StoreError": ("smimekit.errors", "StoreError"),
+    "Transfer": ("smimekit.mime.transfer", "Transfer"),
     "Trust": ("smimekit.trust", "Trust"),
     "UntrustedSigner": ("smimekit.errors", "UntrustedSigner"),
     "UsageError": ("smimekit.errors", "UsageError"),

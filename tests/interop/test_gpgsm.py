@@ -51,9 +51,9 @@ def test_gpgsm_verifies(
     gpgsm: Gpgsm, people: People, key: str, scheme: rows.SignatureScheme
 ) -> None:
     alice = people(f"alice {key}")
-    entity, signature = split_signed(smimekit.sign(MAIL, alice, scheme=scheme))
+    entity, signature = split_signed(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme)))
     assert gpgsm.verify(signature, content=entity) == ENTITY
-    opaque = smimekit.sign(MAIL, alice, scheme=scheme, opaque=True)
+    opaque = smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True)
     assert gpgsm.verify(body_of(opaque)) == ENTITY
 
 

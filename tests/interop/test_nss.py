@@ -54,13 +54,15 @@ def test_nss_verifies(nss: Nss, people: People, key: str, opaque: bool) -> None:
     ids=lambda scheme: scheme.name,
 )
 def test_nss_verifies_rsa(nss: Nss, people: People, scheme: rows.SignatureScheme) -> None:
-    message = smimekit.sign(MAIL, people("alice rsa-2048"), scheme=scheme, opaque=True)
+    message = smimekit.sign(
+        MAIL, smimekit.Signer(people("alice rsa-2048"), scheme=scheme), opaque=True
+    )
     assert nss.decode(body_of(message)) == ENTITY
 
 
 def test_nss_builds_our_chain(nss: Nss, ca: FakeCA) -> None:
     alice = ca.intermediate("Sub CA for NSS").person("alice@example.org")
-    without = smimekit.sign(MAIL, alice, opaque=True, chain=Chain.LEAF)
+    without = smimekit.sign(MAIL, smimekit.Signer(alice, chain=Chain.LEAF), opaque=True)
     with pytest.raises(Refused):
         nss.decode(body_of(without))
     message = smimekit.sign(MAIL, alice, opaque=True)

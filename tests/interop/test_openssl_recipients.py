@@ -13,7 +13,7 @@ from smimekit.cms.enveloped import enveloped_data
 from smimekit.cms.recipients import ContentKey, KekRecipient, PasswordRecipientInfo
 from smimekit.keys import Decryptor, PasswordRecipient, SharedKeyRecipient
 from smimekit.message.layers import Encrypted
-from smimekit.message.send import Addressee
+from smimekit.message.sealing import Addressee
 from tests.interop.peers import OpenSsl, People, Refused, folder
 
 ENTITY = b"Content-Type: text/plain\r\n\r\nOne line,\r\nand another.\r\n"

@@ -114,12 +114,16 @@ def test_openssl_verifies(
     scheme: rows.SignatureScheme,
     opaque: bool,
 ) -> None:
-    message = smimekit.sign(MAIL, people(f"alice {key}"), scheme=scheme, opaque=opaque)
+    message = smimekit.sign(
+        MAIL, smimekit.Signer(people(f"alice {key}"), scheme=scheme), opaque=opaque
+    )
     assert openssl.verify(message, ca.certificate) == ENTITY
 
 
 def test_openssl_reads_the_algorithms_that_we_name(openssl: OpenSsl, people: People) -> None:
-    message = smimekit.sign(MAIL, people("alice rsa-2048"), scheme=rows.RSA_PSS_SHA384, opaque=True)
+    message = smimekit.sign(
+        MAIL, smimekit.Signer(people("alice rsa-2048"), scheme=rows.RSA_PSS_SHA384), opaque=True
+    )
     shown = openssl.print(message)
     for name in (
         "rsassaPss (1.2.840.113549.1.1.10)",
@@ -251,7 +255,7 @@ def test_openssl_finds_our_chain(
     openssl: OpenSsl, ca: FakeCA, tmp_path: Path, chain: Chain, count: int
 ) -> None:
     alice = ca.intermediate().person("alice@example.org")
-    message = smimekit.sign(MAIL, alice, chain=chain)
+    message = smimekit.sign(MAIL, smimekit.Signer(alice, chain=chain))
     bag = tmp_path / "certs.pem"
     options = ["-certsout", str(bag)]
     if chain is Chain.LEAF:  # then the intermediate is missing

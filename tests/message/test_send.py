@@ -110,7 +110,7 @@ def attributes(mail: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
 def test_each_scheme_signs_and_verifies(scheme: SignatureScheme, opaque: bool) -> None:
     signer = person(ALICE, key=SCHEMES[scheme])
-    mail = smimekit.sign(draft(), signer, scheme=scheme, opaque=opaque, at=NOW)
+    mail = smimekit.sign(draft(), smimekit.Signer(signer, scheme=scheme), opaque=opaque, at=NOW)
     with smimekit.open(mail, trust=trust()) as opened:
         [signature] = opened.signatures
         assert signature.algorithm == scheme.name
@@ -148,7 +148,11 @@ def test_openssl_verifies(
     mail = tmp_path / "mail.eml"
     anchor = tmp_path / "root.pem"
     mail.write_bytes(
-        smimekit.sign(draft(), person(ALICE, key=SCHEMES[scheme]), scheme=scheme, opaque=opaque)
+        smimekit.sign(
+            draft(),
+            smimekit.Signer(person(ALICE, key=SCHEMES[scheme]), scheme=scheme),
+            opaque=opaque,
+        )
     )
     anchor.write_bytes(root().certificate.pem())
     when = str(int(NOW.timestamp()))
@@ -163,7 +167,7 @@ def test_openssl_verifies(
 
 def test_a_scheme_of_another_kind_of_key_is_the_callers_mistake() -> None:
     with pytest.raises(UsageError) as error:
-        smimekit.sign(draft(), alice(), scheme=RSA_PKCS1_SHA256)
+        smimekit.sign(draft(), smimekit.Signer(alice(), scheme=RSA_PKCS1_SHA256))
     assert error.value.code == "usage.scheme"
 
 
@@ -171,7 +175,7 @@ def test_nothing_is_signed_with_a_broken_digest() -> None:
     """RFC 8551, 2.2: SHA-1 is for reading old mail; the policy never emits what it grades weak."""
     weak = SignatureScheme(SignatureKind.ECDSA, SHA1, "1.2.840.10045.4.1")
     with pytest.raises(PolicyError) as error:
-        smimekit.sign(draft(), alice(), scheme=weak, policy=Policy.LEGACY_READ)
+        smimekit.sign(draft(), smimekit.Signer(alice(), scheme=weak), policy=Policy.LEGACY_READ)
     assert error.value.code == "policy.weak"
 
 
@@ -199,7 +203,7 @@ def test_the_bag(opaque: bool) -> None:
         Chain.WITH_ROOT: [leaf, middle, top],
     }
     for chain, certificates in wanted.items():
-        mail = smimekit.sign(draft(), alice(), chain=chain, opaque=opaque)
+        mail = smimekit.sign(draft(), smimekit.Signer(alice(), chain=chain), opaque=opaque)
         assert sorted(bag(mail)) == sorted(certificates)
     default = smimekit.sign(draft(), alice(), opaque=opaque)
     assert sorted(bag(default)) == sorted(wanted[Chain.WITHOUT_ROOT])
@@ -209,7 +213,7 @@ def test_the_bag_of_two_key_pairs_holds_the_one_to_encrypt_to() -> None:
     """RFC 8551, 2.5.3: the certificate that is preferred for encryption goes along."""
     dual = ca().dual(ALICE)
     [encryption] = dual.siblings
-    mail = smimekit.sign(draft(), dual, chain=Chain.LEAF)
+    mail = smimekit.sign(draft(), smimekit.Signer(dual, chain=Chain.LEAF))
     assert sorted(bag(mail)) == sorted([dual.certificate.der, encryption.certificate.der])
     preferred = attributes(mail)["encrypt_key_pref"][0].chosen
     assert preferred["serial_number"].native == encryption.certificate.serial
@@ -218,7 +222,9 @@ def test_the_bag_of_two_key_pairs_holds_the_one_to_encrypt_to() -> None:
 def test_signers_without_a_chain_send_themselves() -> None:
     alone = ca().self_signed(ALICE)
     for chain in Chain:
-        assert bag(smimekit.sign(draft(), alone, chain=chain)) == [alone.certificate.der]
+        assert bag(smimekit.sign(draft(), smimekit.Signer(alone, chain=chain))) == [
+            alone.certificate.der
+        ]
 
 
 # --- the signed attributes -----------------------------------------------------------------
@@ -566,7 +572,7 @@ def test_composed_drafts() -> None:
     assert image.get_payload(decode=True) == bytes(range(256))
 
 
-@pytest.mark.parametrize("form", ["text", io.StringIO("text"), None, MIMEText("old"), [b"x"]])
+@pytest.mark.parametrize("form", ["text", io.StringIO("text"), None, MIMEText("old"), ["x"], 7])
 def test_what_is_no_draft(form: Any) -> None:
     with pytest.raises(UsageError):
         smimekit.sign(form, alice())
@@ -591,6 +597,8 @@ def test_ambiguous_drafts_are_refused(field: str) -> None:
 
 def test_a_signer_is_no_authority_by_itself() -> None:
     """The signature of a credential whose authority nobody knows verifies for nobody."""
-    mail = smimekit.sign(draft(), FakeCA("Other", now=NOW).person(ALICE), chain=Chain.WITH_ROOT)
+    mail = smimekit.sign(
+        draft(), smimekit.Signer(FakeCA("Other", now=NOW).person(ALICE), chain=Chain.WITH_ROOT)
+    )
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(mail, trust())

@@ -141,17 +141,15 @@ def test_inside_encryption() -> None:
 def test_signers_are_credentials(wrong: Any) -> None:
     with pytest.raises(UsageError):
         smimekit.sign(draft(), wrong)
+    with pytest.raises(UsageError):
+        Signer(wrong)
 
 
 def test_each_names_its_own_scheme() -> None:
     rsa = person(ALICE, key="rsa-2048")
     mail = smimekit.sign(draft(), [Signer(rsa, RSA_PSS_SHA384), Signer(alice(), ECDSA_SHA512)])
     assert {each.algorithm for each in signatures(mail)} == {"rsa-pss-sha384", "ecdsa-sha512"}
-    with pytest.raises(UsageError):
-        smimekit.sign(draft(), [rsa, alice()], scheme=RSA_PSS_SHA256)
-    with pytest.raises(UsageError):
-        smimekit.sign(draft(), Signer(rsa, RSA_PSS_SHA256), scheme=RSA_PSS_SHA384)
-    only = one(smimekit.sign(draft(), Signer(rsa, signed=(SECRET,)), scheme=RSA_PSS_SHA384))
+    only = one(smimekit.sign(draft(), Signer(rsa, RSA_PSS_SHA384, signed=(SECRET,))))
     assert only.algorithm == "rsa-pss-sha384"
     assert only.attributes is not None
     assert only.attributes.one(SECRET[0]) == SECRET[1]
@@ -501,10 +499,13 @@ def test_a_key_for_pss_is_for_nothing_else(parameters: Any, scheme: Any, good: b
         is Integrity.GOOD
     )
     if good:
-        assert one(smimekit.sign(draft(), who, scheme=scheme)).integrity is Integrity.GOOD
+        assert (
+            one(smimekit.sign(draft(), smimekit.Signer(who, scheme=scheme))).integrity
+            is Integrity.GOOD
+        )
     else:
         with pytest.raises(UsageError):
-            smimekit.sign(draft(), who, scheme=scheme)
+            smimekit.sign(draft(), smimekit.Signer(who, scheme=scheme))
 
 
 def test_a_restricted_key_signs_as_it_may() -> None:

@@ -67,7 +67,7 @@ def test_rfc_4134(vectors: Path) -> None:
 
 def test_payloads_become_drafts_again(vectors: Path) -> None:
     for path in files(vectors / "rfc9788", "*unwrapped.expected", "no-crypto*.eml"):
-        draft = prepare(path.read_bytes(), limits=LIMITS)
+        draft = prepare(Span.of(path.read_bytes()), limits=LIMITS)
         assert is_transport_safe(draft.entity), path.name
         # What is prepared is ready.
-        assert prepare(draft.entity, limits=LIMITS).entity == draft.entity, path.name
+        assert prepare(Span.of(draft.entity), limits=LIMITS).entity == draft.entity, path.name

@@ -35,7 +35,7 @@ def signed(
     boundary: bytes = b"=_b",
 ) -> bytes:
     signature = b"\x30\x80" * 100
-    return b"".join(multipart_signed(outer, entity, signature, micalg=micalg, boundary=boundary))
+    return b"".join(multipart_signed(outer, entity, [signature], micalg=micalg, boundary=boundary))
 
 
 def test_multipart_signed() -> None:
@@ -109,7 +109,7 @@ def test_mime_version_is_written_once() -> None:
 )
 def test_an_entity_with_the_boundary_is_refused(chunks: list[bytes]) -> None:
     given_out: list[bytes] = []
-    message = multipart_signed((), chunks, b"", micalg="sha-256", boundary=b"=_b")
+    message = multipart_signed((), chunks, [], micalg="sha-256", boundary=b"=_b")
     with pytest.raises(MimeError) as caught:
         given_out.extend(message)
     assert caught.value.code == "mime.boundary-in-content"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smimekit.errors import LimitExceeded, MimeError, SmimeError
 from smimekit.limits import Limits
 from smimekit.mime.content_type import content_type, transfer_encoding
-from smimekit.mime.prepare import Draft, prepare
+from smimekit.mime.prepare import Prepared, prepare
 from smimekit.mime.safety import is_transport_safe
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import decode
@@ -21,8 +21,8 @@ from smimekit.span import Span
 LIMITS = Limits()
 
 
-def ready(draft: bytes) -> Draft:
-    result = prepare(draft, limits=LIMITS)
+def ready(draft: bytes) -> Prepared:
+    result = prepare(Span.of(draft), limits=LIMITS)
     assert is_transport_safe(result.entity)
     return result
 
@@ -204,7 +204,7 @@ def test_what_is_signed_is_not_encoded() -> None:
     signed = b"--s\n\n8bit \xc3\xa9 \nFrom me\n--s\n\nsig\n--s--\n"
     inner = b"Content-Type: multipart/signed; boundary=s\n\n" + signed
     draft = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" + inner + b"\n--b--"
-    entity = prepare(draft, limits=LIMITS).entity
+    entity = prepare(Span.of(draft), limits=LIMITS).entity
     assert children(entity) == [inner.replace(b"\n", b"\r\n")]
 
 
@@ -253,7 +253,7 @@ def test_reports_are_7bit() -> None:
     report = b"Content-Type: message/delivery-status\n\nReporting-MTA: x \n"
     assert leaf(ready(report).entity)[1:] == ("7bit", b"Reporting-MTA: x\r\n")
     with pytest.raises(MimeError) as caught:
-        prepare(report + b"\xff", limits=LIMITS)
+        prepare(Span.of(report + b"\xff"), limits=LIMITS)
     assert caught.value.code == "mime.unsafe-message"
 
 
@@ -277,7 +277,7 @@ def test_fields_are_made_safe(field: str, written: bytes) -> None:
 
 def test_a_field_that_cannot_be_made_safe() -> None:
     with pytest.raises(MimeError) as caught:
-        prepare(b"Content-ID: x\0y\n\n", limits=LIMITS)
+        prepare(Span.of(b"Content-ID: x\0y\n\n"), limits=LIMITS)
     assert caught.value.code == "mime.unsafe-field"
 
 
@@ -304,7 +304,7 @@ def test_a_field_that_cannot_be_made_safe() -> None:
 )
 def test_refused(draft: bytes, code: str) -> None:
     with pytest.raises(MimeError) as caught:
-        prepare(draft, limits=LIMITS)
+        prepare(Span.of(draft), limits=LIMITS)
     assert caught.value.code == code
 
 
@@ -315,14 +315,14 @@ def test_depth_is_bounded() -> None:
     draft += b"\nx\n" + b"".join(b"--b%d--\n" % at for at in reversed(range(12)))
     assert ready(draft)
     with pytest.raises(LimitExceeded) as caught:
-        prepare(draft, limits=replace(LIMITS, mime_depth=11))
+        prepare(Span.of(draft), limits=replace(LIMITS, mime_depth=11))
     assert caught.value.code == "limit.mime-depth"
 
 
 def test_forwards_within_forwards_are_bounded() -> None:
     draft = b"Content-Type: message/rfc822\n\n" * 200 + b"\nx \n"
     with pytest.raises(LimitExceeded):
-        prepare(draft, limits=LIMITS)
+        prepare(Span.of(draft), limits=LIMITS)
 
 
 _PIECES = st.sampled_from(
@@ -344,11 +344,11 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=30).map(b"".join))
 def test_any_draft_is_made_safe_once_or_refused(draft: bytes) -> None:
     try:
-        result = prepare(draft, limits=LIMITS)
+        result = prepare(Span.of(draft), limits=LIMITS)
     except SmimeError:
         return
     assert is_transport_safe(result.entity)
-    again = prepare(result.entity, limits=LIMITS)
+    again = prepare(Span.of(result.entity), limits=LIMITS)
     assert again.outer == ()
     assert again.entity == result.entity
 
@@ -357,7 +357,7 @@ def test_any_draft_is_made_safe_once_or_refused(draft: bytes) -> None:
 def test_any_bytes_give_a_draft_or_an_error(data: bytes) -> None:
     for draft in (data, b"\n" + data, b"A: " + data, b"Content-Type: image/x\n\n" + data):
         with suppress(SmimeError):
-            assert is_transport_safe(prepare(draft, limits=LIMITS).entity)
+            assert is_transport_safe(prepare(Span.of(draft), limits=LIMITS).entity)
 
 
 def test_the_standard_library_reads_the_same() -> None:

@@ -8,7 +8,7 @@ from typing import final
 import click
 
 import smimekit
-from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Trust, UsageError
+from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Signer, Trust, UsageError
 from smimekit.algorithms import ContentCipher, SignatureScheme
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import write_out, writes_stdout
@@ -81,14 +81,12 @@ def sign(
 ) -> None:
     """Sign a mail, as multipart/signed; the chain goes along, without its root."""
     require_room_for_json(as_json=as_json and writes_stdout(output))
-    chain = form.chain
     signer = keys.load_one()
     if signer is None:
         raise UsageError("Signing needs a --key.")
+    by = Signer(signer, form.scheme, form.chain)
     with reading(message) as draft:
-        signed = smimekit.sign(
-            draft, signer, opaque=form.opaque, chain=chain, scheme=form.scheme, policy=policy
-        )
+        signed = smimekit.sign(draft, by, opaque=form.opaque, policy=policy)
     write_out(output, (signed,))
     facts: Json = {
         "output": output,

@@ -1,43 +1,25 @@
 """A draft is signed, then encrypted (RFC 8551, 3; RFC 9787, 5.2: in this order, always).
 
 Knows the order of things. May not know how a signature is made (`signing` does), what a
-recipient's key is, nor what the draft is about.
+recipient's key is (`sealing` does), nor what the draft is about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeGuard
 
-from smimekit import der
-from smimekit.algorithms import (
-    CEK_HKDF_SHA256,
-    AlgorithmIdentifier,
-    ContentCipher,
-    SignatureScheme,
-)
-from smimekit.certificate import Certificate
-from smimekit.cms.enveloped import enveloped_data, new_content_key
-from smimekit.cms.recipients import RecipientInfo
-from smimekit.errors import CertificateError, CmsError, LimitExceeded, PolicyError, UsageError
-from smimekit.keys import CertificateRecipient, Credential, Recipient
-from smimekit.message.signing import Chain, Signers, Signing
+from smimekit.algorithms import ContentCipher
+from smimekit.message.drafts import Draft, draft_span
+from smimekit.message.sealing import Addressee, Sealing
+from smimekit.message.signing import Signers, Signing
 from smimekit.mime.fields import Field
-from smimekit.mime.prepare import prepare
+from smimekit.mime.prepare import Prepared, prepare
+from smimekit.mime.transfer import Transfer
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
-from smimekit.policy import Grade, Policy
+from smimekit.policy import Policy
 from smimekit.primitives import random_bytes
 
-__all__ = ["Addressee", "Chain", "Draft", "encrypt", "sign"]
-
-if TYPE_CHECKING:
-    from email.message import EmailMessage
-
-Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage"
-"""A message before it is protected: its bytes, a binary file, or composed with `email`."""
-
-
-Addressee: TypeAlias = Certificate | Credential | Recipient
-"""Whom a message can be encrypted to; for a Credential, by its certificate for encryption."""
+__all__ = ["encrypt", "encrypt_stream", "sign", "sign_stream"]
 
 
 def sign(
@@ -45,27 +27,51 @@ def sign(
     signer: Signers,
     *,
     opaque: bool = False,
-    chain: Chain = Chain.WITHOUT_ROOT,
-    scheme: SignatureScheme | None = None,
+    transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
 ) -> bytes:
     """Sign a draft: multipart/signed, which every mail program shows, or opaque on request.
 
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
-    and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
+    and is safe for `transfer`, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Several signers come as a list, each for a signature
-    of its own; a `smimekit.message.signing.Signer` is a credential with a scheme, attributes
-    or a time-stamp of its own. Raises UsageError where a credential may not sign,
-    PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
-    ambiguous.
+    of its own; a `Signer` is a credential with a scheme, a chain, attributes or a time-stamp
+    of its own. Raises UsageError where a credential may not sign, PolicyError for a key or
+    scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
-    prepared = prepare(_octets(draft), limits=policy.limits)
-    signing = Signing.of(signer, scheme, policy, chain, at)
-    if opaque:
-        cms = signing.opaque(prepared.entity)
-        return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type="signed-data"))
-    return _clear_signed(prepared.outer, prepared.entity, signing)
+    with ExitStack() as closing:
+        prepared = _prepared(draft, transfer, policy, closing)
+        signing = Signing.of(signer, policy, at)
+        if not opaque:
+            signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
+            return b"".join(signed)
+        return b"".join(_opaque(prepared, (signing.opaque(prepared.entity),), transfer))
+
+
+def sign_stream(
+    draft: Draft,
+    signer: Signers,
+    *,
+    opaque: bool = False,
+    transfer: Transfer = Transfer.MAIL,
+    policy: Policy = Policy.INTEROP,
+    at: datetime | None = None,
+) -> Iterator[bytes]:
+    """`sign`, for a draft of any length: the message in chunks, of which none is kept.
+
+    The draft is examined before this returns: what is wrong with it, or with a signer, is
+    raised here. What goes wrong later, in reading it again, is raised by the iterator, and
+    what was written by then does not verify.
+    """
+    with ExitStack() as closing:
+        prepared = _prepared(draft, transfer, policy, closing)
+        signing = Signing.of(signer, policy, at)
+        if not opaque:
+            signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
+        else:
+            signed = _opaque(prepared, signing.opaque_stream(prepared.chunks()), transfer)
+        return _closing(signed, closing.pop_all())
 
 
 def encrypt(
@@ -74,6 +80,7 @@ def encrypt(
     *,
     signer: Signers | None = None,
     cipher: ContentCipher | None = None,
+    transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
 ) -> bytes:
@@ -84,111 +91,87 @@ def encrypt(
     secret belongs into the body. Raises UsageError without recipients or for a key that
     cannot be encrypted to, PolicyError for one that is too weak.
     """
-    cipher = policy.cipher if cipher is None else cipher
-    if cipher.weak:
-        raise PolicyError(f"Nothing is encrypted with {cipher.name} any more.", code="policy.weak")
-    prepared = prepare(_octets(draft), limits=policy.limits)
-    entity = prepared.entity
-    if signer is not None:
-        signing = Signing.of(signer, None, policy, Chain.WITHOUT_ROOT, at)
-        entity = _clear_signed((), entity, signing)
-    key = new_content_key(cipher)
-    people = _recipients(to, policy)
-    recipients: list[RecipientInfo] = [each.wrap(key) for each in people]
-    derived = policy.derive_content_keys or all(map(_derives, people))
-    cms = enveloped_data(entity, cipher, key, recipients, derived=derived)
-    smime_type = "authEnveloped-data" if cipher.authenticated else "enveloped-data"
-    return b"".join(pkcs7_mime(prepared.outer, (cms,), smime_type=smime_type))
+    with ExitStack() as closing:
+        prepared = _prepared(draft, transfer, policy, closing)
+        content = b"".join(_content(prepared, signer, transfer, policy, at))
+        sealing = Sealing.of(to, cipher, policy)
+        return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
 
 
-def _octets(draft: Draft) -> bytes:
-    match draft:
-        case bytes():
-            return draft
-        case bytearray() | memoryview():
-            return bytes(draft)
-        case _ if _is_composed(draft):
-            return draft.as_bytes()
-        case _ if hasattr(draft, "read"):
-            data = draft.read()
-            if isinstance(data, bytes):
-                return data
-            raise UsageError("Open the draft in binary mode.")
-        case _:
-            raise UsageError(
-                f"A draft is bytes, a binary file or an EmailMessage, not {type(draft).__name__}."
-            )
+def encrypt_stream(
+    draft: Draft,
+    to: Iterable[Addressee],
+    *,
+    signer: Signers | None = None,
+    cipher: ContentCipher | None = None,
+    transfer: Transfer = Transfer.MAIL,
+    policy: Policy = Policy.INTEROP,
+    at: datetime | None = None,
+) -> Iterator[bytes]:
+    """`encrypt`, for a draft of any length: the message in chunks, of which none is kept.
+
+    Errors are raised as `sign_stream` raises them; what was written before one does not
+    decrypt.
+    """
+    with ExitStack() as closing:
+        prepared = _prepared(draft, transfer, policy, closing)
+        content = _content(prepared, signer, transfer, policy, at)
+        sealing = Sealing.of(to, cipher, policy)
+        enveloped = sealing.enveloped_stream(content)
+        return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
 
 
-def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
-    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
-
-    return isinstance(draft, EmailMessage)
-
-
-def _recipients(to: Iterable[Addressee], policy: Policy) -> Sequence[Recipient]:
-    if isinstance(to, str | Certificate | Credential | Recipient):
-        raise UsageError("Recipients come as a list: to=[bob].")
-    found = [_recipient(each, policy) for each in to]
-    if not found:
-        raise UsageError("A message is encrypted to at least one recipient.")
-    return found
+def _prepared(draft: Draft, transfer: Transfer, policy: Policy, closing: ExitStack) -> Prepared:
+    span = draft_span(draft, policy, closing)
+    return prepare(span, limits=policy.limits, transfer=transfer)
 
 
-def _recipient(each: Addressee, policy: Policy) -> Recipient:
-    if isinstance(each, Credential):
-        certificate = each.encryption_certificate
-        if certificate is None:
-            raise UsageError(
-                f"The certificate of {each.certificate.subject_text} is not for encryption.",
-                code="usage.not-for-encryption",
-            )
-        each = certificate
-    if isinstance(each, Certificate):
-        each = CertificateRecipient(each, policy.rsa_padding)
-    if isinstance(each, CertificateRecipient):
-        _check_recipient(each.certificate, policy)
-    elif not isinstance(each, Recipient):
-        raise UsageError(f"A recipient is a Certificate, not {type(each).__name__}.")
-    return each
+def _content(
+    prepared: Prepared,
+    signer: Signers | None,
+    transfer: Transfer,
+    policy: Policy,
+    at: datetime | None,
+) -> Iterator[bytes]:
+    """What is encrypted: the entity, signed where there is a signer."""
+    if signer is None:
+        return prepared.chunks()
+    return _clear_signed((), prepared.chunks(), Signing.of(signer, policy, at), transfer)
 
 
-def _check_recipient(certificate: Certificate, policy: Policy) -> None:
-    assessment = policy.key(certificate.public_key)
-    if assessment.grade is not Grade.GOOD:
-        raise PolicyError(
-            f"Refused to encrypt to {certificate.subject_text}: {assessment.reason}.",
-            code="policy.weak",
-        )
-    usage = certificate.key_usage
-    if usage is not None and not usage & {"keyEncipherment", "keyAgreement"}:
-        raise UsageError(
-            f"The certificate of {certificate.subject_text} is not for encryption.",
-            code="usage.not-for-encryption",
-        )
+def _clear_signed(
+    outer: Iterable[Field], entity: Iterable[bytes], signing: Signing, transfer: Transfer
+) -> Iterator[bytes]:
+    digests = signing.digests()
 
+    def passing() -> Iterator[bytes]:
+        for chunk in entity:
+            digests.update(chunk)
+            yield chunk
 
-def _derives(recipient: Recipient) -> bool:
-    """Does the certificate announce CEK-HKDF (RFC 4262; RFC 9709, 4)?"""
-    if not isinstance(recipient, CertificateRecipient):
-        return False
-    try:
-        listed = der.Reader(recipient.certificate.capabilities or b"").enter(der.SEQUENCE)
-        while listed.more:
-            if AlgorithmIdentifier.read(listed).oid == CEK_HKDF_SHA256:
-                return True
-    except (CertificateError, CmsError, LimitExceeded):
-        return False
-    return False
+    def signature() -> Iterator[bytes]:
+        yield signing.detached(digests)
 
-
-def _clear_signed(outer: Iterable[Field], entity: bytes, signing: Signing) -> bytes:
-    signature = signing.detached(entity)
-    chunks = multipart_signed(
+    return multipart_signed(
         outer,
-        (entity,),
-        signature,
+        passing(),
+        signature(),
         micalg=signing.micalg,
         boundary=new_boundary(random_bytes),
+        transfer=transfer,
     )
-    return b"".join(chunks)
+
+
+def _opaque(prepared: Prepared, cms: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
+    return pkcs7_mime(prepared.outer, cms, smime_type="signed-data", transfer=transfer)
+
+
+def _sealed(
+    prepared: Prepared, sealing: Sealing, cms: Iterable[bytes], transfer: Transfer
+) -> Iterator[bytes]:
+    return pkcs7_mime(prepared.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
+
+
+def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Iterator[bytes]:
+    with closing:
+        yield from chunks

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final, TypeAlias, final
 
 from smimekit import der
@@ -17,20 +18,25 @@ from smimekit.algorithms import (
     AES256_GCM,
     CEK_HKDF_SHA256,
     CHACHA20_POLY1305,
-    Digest,
+    AlgorithmIdentifier,
     SignatureScheme,
     key_allows,
     key_scheme,
 )
 from smimekit.cms import attributes as attrs
-from smimekit.cms.signed import add_unsigned, read_signer_info, signed_data
+from smimekit.cms.signed import (
+    Digests,
+    add_unsigned,
+    read_signer_info,
+    signed_data,
+    signed_data_stream,
+)
 from smimekit.cms.signer import sign_content
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import Credential
 from smimekit.limits import Limits
 from smimekit.policy import Grade, Policy
-from smimekit.primitives import digest
 
 __all__ = ["Chain", "Signer", "Signers", "Signing"]
 
@@ -50,19 +56,23 @@ class Chain(StrEnum):
 class Signer:
     """A credential, and how it signs where that is not the usual way.
 
-    `signed` and `unsigned` are attributes of one's own: OID and the DER of the value.
+    `scheme` instead of the one that the key or the policy names; `chain`: which certificates
+    go along. `signed` and `unsigned` are attributes of one's own: OID and the DER of the value.
     Raises UsageError for those that are made here, or that must not stand where they are
     (RFC 5652, 11), and for what is not DER.
     """
 
     credential: Credential
     scheme: SignatureScheme | None = None
+    chain: Chain = Chain.WITHOUT_ROOT
     signed: tuple[tuple[str, bytes], ...] = ()
     unsigned: tuple[tuple[str, bytes], ...] = ()
     timestamp: Callable[[bytes], bytes] | None = None
     """Asks a time-stamping authority: the signature value in, its token out (RFC 3161)."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.credential, Credential):
+            raise UsageError(f"A signer has a Credential, not {type(self.credential).__name__}.")
         _check_attributes(self.signed, _NOT_SIGNED)
         _check_attributes(self.unsigned, _NOT_UNSIGNED)
 
@@ -119,14 +129,10 @@ class _Ready:
     scheme: SignatureScheme
     attributes: tuple[bytes, ...]
 
-    def info(self, content: bytes) -> bytes:
-        """The SignerInfo over content."""
-
-        def digest_of(row: Digest) -> bytes:
-            return digest(row, content)
-
+    def info(self, digests: Digests) -> bytes:
+        """The SignerInfo over content of these digests."""
         key, certificate = self.credential.key, self.credential.certificate
-        info = sign_content(certificate, key, self.scheme, digest_of, self.attributes)
+        info = sign_content(certificate, key, self.scheme, digests.value, self.attributes)
         return add_unsigned(info, *self._unsigned(info))
 
     def _unsigned(self, info: bytes) -> Iterator[bytes]:
@@ -149,18 +155,16 @@ class Signing:
     def of(
         cls,
         signers: Signers,
-        scheme: SignatureScheme | None,
         policy: Policy,
-        chain: Chain,
         at: datetime | None,
     ) -> "Signing":
         """Raises UsageError for who may not sign, PolicyError for what is too weak."""
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
-        found = _signers(signers, scheme)
+        found = _signers(signers)
         ready = tuple(_ready(each, policy, moment) for each in found)
-        bag = (data for each in found for data in _bag(each.credential, chain))
+        bag = (data for each in found for data in _bag(each))
         return cls(ready, tuple(dict.fromkeys(bag)))
 
     @property
@@ -168,21 +172,41 @@ class Signing:
         """The digests for the micalg parameter, each once (RFC 8551, 3.5.3.2)."""
         return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.ready))
 
-    def detached(self, content: bytes) -> bytes:
-        """A detached SignedData."""
-        return self._signed(content, None)
+    def digests(self) -> Digests:
+        """What the content has to pass before it can be signed."""
+        return Digests(each.scheme.digest for each in self.ready)
+
+    def detached(self, digests: Digests) -> bytes:
+        """A detached SignedData over content of these digests."""
+        return signed_data(None, self._announced, self.certificates, self._infos(digests))
 
     def opaque(self, content: bytes) -> bytes:
-        """A SignedData that holds the content."""
-        return self._signed(content, content)
+        """A SignedData that holds the content, in DER."""
+        digests = self.digests()
+        digests.update(content)
+        return signed_data(content, self._announced, self.certificates, self._infos(digests))
 
-    def _signed(self, content: bytes, inside: bytes | None) -> bytes:
-        infos = [each.info(content) for each in self.ready]
-        digests = [each.scheme.digest.identifier for each in self.ready]
-        return signed_data(inside, digests, self.certificates, infos)
+    def opaque_stream(self, content: Iterable[bytes]) -> Iterator[bytes]:
+        """The same in BER, as the content comes."""
+        digests = self.digests()
+
+        def passing() -> Iterator[bytes]:
+            for chunk in content:
+                digests.update(chunk)
+                yield chunk
+
+        infos = partial(self._infos, digests)
+        return signed_data_stream(passing(), self._announced, self.certificates, infos)
+
+    @property
+    def _announced(self) -> list[AlgorithmIdentifier]:
+        return [each.scheme.digest.identifier for each in self.ready]
+
+    def _infos(self, digests: Digests) -> list[bytes]:
+        return [each.info(digests) for each in self.ready]
 
 
-def _signers(signers: Signers, scheme: SignatureScheme | None) -> tuple[Signer, ...]:
+def _signers(signers: Signers) -> tuple[Signer, ...]:
     if isinstance(signers, Credential | Signer):
         signers = (signers,)
     if isinstance(signers, str | bytes) or not isinstance(signers, Sequence):
@@ -194,12 +218,7 @@ def _signers(signers: Signers, scheme: SignatureScheme | None) -> tuple[Signer, 
         found.append(each if isinstance(each, Signer) else Signer(each))
     if not found:
         raise UsageError("A message is signed by at least one signer.")
-    if scheme is None:
-        return tuple(found)
-    if len(found) > 1 or found[0].scheme is not None:
-        raise UsageError("Several signers name the scheme of each: Signer(alice, scheme=...).")
-    only = found[0]
-    return (Signer(only.credential, scheme, only.signed, only.unsigned, only.timestamp),)
+    return tuple(found)
 
 
 def _ready(signer: Signer, policy: Policy, moment: datetime) -> _Ready:
@@ -233,16 +252,17 @@ def _scheme(
     return chosen
 
 
-def _bag(signer: Credential, chain: Chain) -> Iterator[bytes]:
+def _bag(signer: Signer) -> Iterator[bytes]:
     """The certificates that go out: the signer's, the one to encrypt to, and the chain."""
-    yield signer.signing.certificate.der
-    if signer.encryption_certificate is not None:
-        yield signer.encryption_certificate.der
-    if chain is Chain.LEAF:
+    credential = signer.credential
+    yield credential.signing.certificate.der
+    if credential.encryption_certificate is not None:
+        yield credential.encryption_certificate.der
+    if signer.chain is Chain.LEAF:
         return
-    for each in signer.all:
+    for each in credential.all:
         for above in each.chain:
-            if chain is Chain.WITH_ROOT or not above.is_self_signed:
+            if signer.chain is Chain.WITH_ROOT or not above.is_self_signed:
                 yield above.der
 
 

@@ -5,8 +5,10 @@ codecs too, slow or noisy on hostile input, so only the charsets of mail are let
 """
 
 import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterable
 
-__all__ = ["decode_charset", "decode_header"]
+__all__ = ["charset_of", "decode_charset", "decode_header"]
 
 _MAIL_CHARSET = re.compile(
     r"us-ascii|ascii|utf-?8|utf-16(?:le|be)?|iso-8859-(?:[1-9]|1[0-6])(?:-[ei])?|latin-?1"
@@ -33,3 +35,17 @@ def decode_header(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def charset_of(chunks: Iterable[bytes]) -> str:
+    """What to call the charset of text that came without a name for it."""
+    decoder = getincrementaldecoder("utf-8")()
+    ascii_only = True
+    try:
+        for chunk in chunks:
+            decoder.decode(chunk)
+            ascii_only = ascii_only and chunk.isascii()
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "unknown-8bit"
+    return "us-ascii" if ascii_only else "utf-8"

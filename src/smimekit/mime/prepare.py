@@ -5,12 +5,16 @@ happens to the result. It changes drafts only, before anybody signs them: parts 
 keep their bytes, and parts that are signed already are never re-encoded.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from itertools import chain
+from typing import Final, TypeAlias
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.canonical import to_crlf
+from smimekit.mime.charset import charset_of
 from smimekit.mime.content_type import (
     TEXT_PLAIN,
     ContentType,
@@ -18,13 +22,18 @@ from smimekit.mime.content_type import (
     transfer_encoding,
 )
 from smimekit.mime.fields import Field, HeaderBlock, read_header
-from smimekit.mime.safety import is_transport_safe, safe_field
+from smimekit.mime.safety import are_transport_safe, safe_field
 from smimekit.mime.scanner import boundary_of, read_entity, split
-from smimekit.mime.transfer import decode, encode_base64, encode_quoted_printable
+from smimekit.mime.transfer import (
+    Transfer,
+    decode,
+    encode_base64,
+    encode_quoted_printable,
+)
 from smimekit.mime.writer import field_bytes
 from smimekit.span import Span
 
-__all__ = ["Draft", "prepare"]
+__all__ = ["Prepared", "prepare"]
 
 _MESSAGE: Final = ContentType("message", "rfc822")
 _ASCII = bytes(range(128))
@@ -41,31 +50,48 @@ _UNIQUE_OUTSIDE = ("From", "Sender")
 # RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's.
 _NOT_SENT = frozenset({"bcc", "resent-bcc", "mime-version"})
 
+_Octets: TypeAlias = Callable[[], Iterable[bytes]]
+"""Octets that are made anew, in chunks, each time they are asked for: nobody holds them."""
+
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class Prepared:
     """A draft cut in two: the fields that stay outside, and the entity that is protected."""
 
     outer: tuple[Field, ...]
-    entity: bytes
+    fields: tuple[Field, ...]
+    """The header of the entity."""
+    body: _Octets
+
+    def chunks(self) -> Iterator[bytes]:
+        """The entity, as often as it is asked for."""
+        yield _header(self.fields) + b"\r\n"
+        yield from self.body()
+
+    @property
+    def entity(self) -> bytes:
+        """The entity, in memory."""
+        return b"".join(self.chunks())
 
 
-def prepare(draft: bytes, *, limits: Limits) -> Draft:
+def prepare(draft: Span, *, limits: Limits, transfer: Transfer = Transfer.MAIL) -> Prepared:
     """Make of a draft message what can be signed or encrypted (RFC 8551, 3.1).
 
     `outer` has every field but Content-*, MIME-Version, Bcc and Resent-Bcc, as written.
-    `entity` has the Content-* fields and the body: lines end with CRLF, and no relay has a
+    The entity has the Content-* fields and the body: lines end with CRLF, and no relay has a
     reason to change it. Where a part is not like that (8bit, NUL, bare CR, lines over 998,
     blanks at line ends, "From " at line starts), text becomes quoted-printable or base64,
     anything else base64 of its exact octets; other parts keep their bytes. Signed parts stay
     as they are but for line ends, even with 8bit content. A preamble or epilogue that is not
     safe is dropped: nobody sees it. A forwarded message that cannot be made safe from within
-    becomes message/global (RFC 6532, 3.7) in base64.
+    becomes message/global (RFC 6532, 3.7) in base64. With `Transfer.BINARY` no part is
+    encoded, and each says what it is.
 
-    Raises `MimeError` for what is malformed or ambiguous: duplicate fields, a multipart
-    without closing boundary; `LimitExceeded` over `limits`.
+    Reads the draft once or a few times, in chunks; the octets of the body are made when they
+    are taken. Raises `MimeError` for what is malformed or ambiguous: duplicate fields, a
+    multipart without closing boundary; `LimitExceeded` over `limits`.
     """
-    entity = read_entity(Span.of(draft), limits=limits)
+    entity = read_entity(draft, limits=limits)
     for name in _UNIQUE_OUTSIDE:
         entity.header.one(name)
     content = tuple(field for field in entity.header.fields if _is_content(field))
@@ -74,17 +100,18 @@ def prepare(draft: bytes, *, limits: Limits) -> Draft:
         for field in entity.header.fields
         if not _is_content(field) and field.name.lower() not in _NOT_SENT
     )
-    fields, body = _prepare(content, entity.body, TEXT_PLAIN, _Walk(limits))
+    fields, body = _prepare(content, entity.body, TEXT_PLAIN, _Walk(limits, transfer))
     if not _block(fields).all("Content-Type"):
-        fields = (_text_type(entity.body), *fields)
-    return Draft(outer, _header(fields) + b"\r\n" + body)
+        fields = (_text_type(entity.body.chunks), *fields)
+    return Prepared(outer, fields, body)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """How deep the walk through the parts is, and how deep it may go."""
+    """How deep the walk through the parts is, how deep it may go, and what for."""
 
     limits: Limits
+    transfer: Transfer
     depth: int = 0
 
     def deeper(self) -> "_Walk":
@@ -94,14 +121,24 @@ class _Walk:
                 "other; raise Limits.mime_depth if such mail is expected.",
                 code="limit.mime-depth",
             )
-        return _Walk(self.limits, self.depth + 1)
+        return _Walk(self.limits, self.transfer, self.depth + 1)
+
+    def may_stay(self, octets: _Octets) -> bool:
+        """Whether a part may go out as it is."""
+        return self.transfer is Transfer.BINARY or are_transport_safe(octets())
+
+    def encoding(self, octets: _Octets) -> str:
+        """What to call the encoding of a part that goes out as it is."""
+        if self.transfer is Transfer.MAIL or are_transport_safe(octets()):
+            return "7bit"
+        return "binary"
 
 
-_Prepared = tuple[tuple[Field, ...], bytes]
+_Entity: TypeAlias = tuple[tuple[Field, ...], _Octets]
 """The fields of an entity, and its body, ready to be signed."""
 
 
-def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: _Walk) -> _Prepared:
+def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: _Walk) -> _Entity:
     """One entity: the fields to write and its body."""
     block = _block(fields)
     for name in _UNIQUE:
@@ -111,53 +148,65 @@ def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: 
     if content.type == "multipart":
         return _prepare_multipart(fields, content, encoding, body, walk)
     if encoding not in _IDENTITY:
-        return _prepare_encoded(fields, content, encoding, body.bytes())
+        return _prepare_encoded(fields, content, encoding, body, walk)
     if content.media == "message/rfc822":
         return _prepare_message(fields, body, walk)
     if content.type == "message" and content.subtype != "global":
-        return _prepare_report(fields, body.bytes())
-    return _prepare_leaf(fields, content, body.bytes())
+        return _prepare_report(fields, body, walk)
+    return _prepare_leaf(fields, content, body, walk)
 
 
-def _prepare_leaf(fields: tuple[Field, ...], content: ContentType, body: bytes) -> _Prepared:
+def _prepare_leaf(
+    fields: tuple[Field, ...], content: ContentType, body: Span, walk: _Walk
+) -> _Entity:
     # Text with NUL is no text (UTF-16, perhaps): its LF are no line breaks.
-    text = content.type == "text" and b"\0" not in body
-    data = _crlf(body) if text else body
-    if is_transport_safe(data):
-        return _labelled(fields, "7bit"), data
+    text = content.type == "text" and not any(b"\0" in chunk for chunk in body.chunks())
+    octets = _crlf(body) if text else body.chunks
+    if walk.may_stay(octets):
+        return _labelled(fields, walk.encoding(octets)), octets
     if content.type == "text" and not _block(fields).all("Content-Type"):
-        fields = (*fields, _text_type(Span.of(body)))
-    return _encode(fields, data, text=text)
+        fields = (*fields, _text_type(body.chunks))
+    return _encode(fields, octets, text=text)
 
 
 def _prepare_encoded(
-    fields: tuple[Field, ...], content: ContentType, encoding: str, body: bytes
-) -> _Prepared:
+    fields: tuple[Field, ...], content: ContentType, encoding: str, body: Span, walk: _Walk
+) -> _Entity:
     """A part that is encoded already: again only if its encoding is not safe."""
-    text = _crlf(body)
-    if is_transport_safe(text):
-        return _labelled(fields, encoding), text
-    data = b"".join(decode([text], encoding))
-    return _encode(fields, data, text=content.type == "text" and encoding != "base64")
+    octets = _crlf(body)
+    if walk.may_stay(octets):
+        return _labelled(fields, encoding), octets
+    for _ in decode(octets(), encoding):
+        pass  # what cannot be decoded is refused now, before the first octet goes out
+    is_text = content.type == "text" and encoding != "base64"
+    return _encode(fields, lambda: decode(octets(), encoding), text=is_text)
 
 
-def _encode(fields: tuple[Field, ...], data: bytes, *, text: bool) -> _Prepared:
-    if text and not _prefers_base64(data):
-        return _labelled(fields, "quoted-printable"), encode_quoted_printable(data)
-    return _labelled(fields, "base64"), b"".join(encode_base64([data]))
+def _encode(fields: tuple[Field, ...], octets: _Octets, *, text: bool) -> _Entity:
+    if text and not _prefers_base64(octets):
+        fields = _labelled(fields, "quoted-printable")
+        return fields, lambda: encode_quoted_printable(octets())
+    return _labelled(fields, "base64"), lambda: encode_base64(octets())
 
 
-def _prefers_base64(data: bytes) -> bool:
+def _prefers_base64(octets: _Octets) -> bool:
     """Whether quoted-printable would hide more than half of the text anyway."""
-    return 2 * len(data.translate(None, _ASCII)) > len(data)
+    hidden = 0
+    for chunk in octets():
+        hidden += 2 * len(chunk.translate(None, _ASCII)) - len(chunk)
+    return hidden > 0
 
 
-def _prepare_report(fields: tuple[Field, ...], body: bytes) -> _Prepared:
+def _prepare_report(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
     """message/delivery-status and its like are 7bit by definition (RFC 2046, 5.2)."""
-    lines = _crlf(body).split(b"\r\n")
+    octets = _crlf(body)
+    if are_transport_safe(octets()):
+        return _labelled(fields, "7bit"), octets
+    # Rare and short, since it is the report of a machine.
+    lines = b"".join(octets()).split(b"\r\n")
     data = b"\r\n".join(line.rstrip(b" \t") for line in lines)
-    if is_transport_safe(data):
-        return _labelled(fields, "7bit"), data
+    if walk.may_stay(lambda: (data,)):
+        return _labelled(fields, walk.encoding(lambda: (data,))), lambda: (data,)
     raise MimeError(
         "A message/* part holds what its type forbids, such as 8bit characters; attach it as "
         "application/octet-stream instead.",
@@ -165,18 +214,18 @@ def _prepare_report(fields: tuple[Field, ...], body: bytes) -> _Prepared:
     )
 
 
-def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Prepared:
+def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
     """A forwarded message: it may not be encoded as a whole (RFC 2046, 5.2.1)."""
-    data = body.bytes()
-    if is_transport_safe(data):
-        return _labelled(fields, "7bit"), data
+    if walk.may_stay(body.chunks):
+        return _labelled(fields, walk.encoding(body.chunks)), body.chunks
     try:
         inner = _prepare_part(body, TEXT_PLAIN, walk.deeper())
     except MimeError:
         # Only its bytes are known for sure. RFC 6532, 3.7: message/global may be encoded.
         rest = tuple(field for field in fields if not field.named("Content-Type"))
-        data = data if b"\0" in data else _crlf(data)
-        return _encode((Field.of("Content-Type", b"message/global"), *rest), data, text=False)
+        binary = any(b"\0" in chunk for chunk in body.chunks())
+        octets = body.chunks if binary else _crlf(body)
+        return _encode((Field.of("Content-Type", b"message/global"), *rest), octets, text=False)
     return _labelled(fields, "7bit"), inner
 
 
@@ -186,20 +235,20 @@ def _prepare_multipart(
     encoding: str,
     body: Span,
     walk: _Walk,
-) -> _Prepared:
+) -> _Entity:
     if encoding not in _IDENTITY:
         raise MimeError(
             "A multipart must not be encoded as a whole (RFC 2045, 6.4); repair the draft.",
             code="mime.encoded-multipart",
         )
     if content.subtype == "signed":
-        return tuple(map(safe_field, fields)), _crlf(body.bytes())
+        return tuple(map(safe_field, fields)), _crlf(body)
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
-    data = _prepare_parts(body, boundary_of(content), default, walk.deeper())
-    return _labelled(fields, "7bit"), data
+    octets = _prepare_parts(body, boundary_of(content), default, walk.deeper())
+    return _labelled(fields, walk.encoding(octets)), octets
 
 
-def _prepare_parts(body: Span, boundary: bytes, default: ContentType, walk: _Walk) -> bytes:
+def _prepare_parts(body: Span, boundary: bytes, default: ContentType, walk: _Walk) -> _Octets:
     """The parts, each prepared, between the delimiters that were there.
 
     No delimiter can appear that was not there: base64 has no "-", quoted-printable of ours
@@ -218,32 +267,40 @@ def _prepare_parts(body: Span, boundary: bytes, default: ContentType, walk: _Wal
         pieces += (_delimiter(before, part), _prepare_part(part, default, walk))
         before = part
     pieces += (_delimiter(before, found.epilogue), _filler(found.epilogue))
-    return b"".join(pieces)
+    return partial(_joined, tuple(pieces))
 
 
-def _delimiter(before: Span, after: Span) -> bytes:
+def _joined(pieces: tuple[_Octets, ...]) -> Iterator[bytes]:
+    return chain.from_iterable(piece() for piece in pieces)
+
+
+def _delimiter(before: Span, after: Span) -> _Octets:
     """The delimiter between two spans, without the blanks that may pad it."""
     raw = Span(before.source, before.end, after.start).bytes()
     start = b"\r\n" if raw[:1] in {b"\r", b"\n"} else b""
     end = b"\r\n" if raw.endswith(b"\n") else b""
-    return start + raw.strip(b" \t\r\n") + end
+    line = start + raw.strip(b" \t\r\n") + end
+    return lambda: (line,)
 
 
-def _filler(span: Span) -> bytes:
+def _filler(span: Span) -> _Octets:
     """A preamble or epilogue, which is for nobody's eyes: as it is, or not at all."""
-    text = _crlf(span.bytes())
-    return text if is_transport_safe(text) else b""
+    octets = _crlf(span)
+    return octets if are_transport_safe(octets()) else tuple
 
 
-def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> bytes:
+def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> _Octets:
     """One part, or one forwarded message: header and body. An mbox line is dropped."""
     block = read_header(span, limits=walk.limits)
     body = span.slice(block.length, len(span))
-    fields, data = _prepare(block.fields, body, default, walk)
+    fields, octets = _prepare(block.fields, body, default, walk)
+    header = _header(fields)
     if fields == block.fields and not block.empty_line:
         # There is no header, or nothing but a header: no empty line was there.
-        return _header(fields).removesuffix(b"\r\n") + data
-    return _header(fields) + b"\r\n" + data
+        header = header.removesuffix(b"\r\n")
+    else:
+        header += b"\r\n"
+    return lambda: chain((header,), octets())
 
 
 def _header(fields: tuple[Field, ...]) -> bytes:
@@ -264,15 +321,9 @@ def _labelled(fields: tuple[Field, ...], encoding: str) -> tuple[Field, ...]:
     return tuple(new if field.named(new.name) else field for field in fields)
 
 
-def _text_type(body: Span) -> Field:
+def _text_type(octets: _Octets) -> Field:
     """The Content-Type of text that came without one."""
-    data = body.bytes()
-    try:
-        data.decode()
-        charset = b"us-ascii" if data.isascii() else b"utf-8"
-    except UnicodeDecodeError:
-        charset = b"unknown-8bit"
-    return Field.of("Content-Type", b"text/plain; charset=" + charset)
+    return Field.of("Content-Type", b"text/plain; charset=" + charset_of(octets()).encode())
 
 
 def _block(fields: tuple[Field, ...]) -> HeaderBlock:
@@ -283,5 +334,5 @@ def _is_content(field: Field) -> bool:
     return field.name.lower().startswith("content-")
 
 
-def _crlf(data: bytes) -> bytes:
-    return b"".join(to_crlf([data]))
+def _crlf(span: Span) -> _Octets:
+    return lambda: to_crlf(span.chunks())

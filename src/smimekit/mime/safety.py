@@ -17,7 +17,7 @@ from smimekit.mime.lexer import TOKEN
 from smimekit.mime.words import encode_words
 from smimekit.mime.writer import field_bytes
 
-__all__ = ["MAX_LINE", "is_transport_safe", "parameter_bytes", "safe_field"]
+__all__ = ["MAX_LINE", "are_transport_safe", "is_transport_safe", "parameter_bytes", "safe_field"]
 
 MAX_LINE: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
@@ -44,6 +44,18 @@ def is_transport_safe(data: bytes) -> bool:
         and not data.endswith((b" ", b"\t"))
         and _has_short_lines(data)
     )
+
+
+def are_transport_safe(chunks: Iterable[bytes]) -> bool:
+    """The same of all the chunks together, of which it holds but one."""
+    held = b""
+    for chunk in chunks:
+        data = held + chunk if held else chunk
+        end = data.rfind(b"\n") + 1
+        held = data[end:]
+        if len(held) > MAX_LINE + 1 or not is_transport_safe(data[:end]):
+            return False
+    return is_transport_safe(held)
 
 
 def _has_short_lines(data: bytes) -> bool:

@@ -7,17 +7,29 @@ would decode in two ways is a `MimeError`. The same output for any cut of the in
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from struct import Struct
 
 from smimekit.errors import MimeError
 
 __all__ = [
+    "Transfer",
     "decode",
     "decode_base64",
     "decode_quoted_printable",
     "encode_base64",
     "encode_quoted_printable",
 ]
+
+
+class Transfer(StrEnum):
+    """What a message is made for."""
+
+    MAIL = "mail"
+    """Relays: 7bit, short lines, base64 (RFC 8551, 3.1.2)."""
+    BINARY = "binary"
+    """A transport that changes nothing, such as HTTP: nothing is encoded."""
+
 
 _BLANKS = b" \t\r\n\v\f"
 _LINE = 76
@@ -30,6 +42,8 @@ _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _BLANK_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
 _ENDLESS = b" " * 999
 """Blanks that no line can hold (RFC 5322, 2.1.1): they would have to wait for what follows."""
+_ENDLESS_LINE = 1 << 16
+"""Octets of a line that is encoded before its end is known."""
 _UNSAFE = re.compile(rb"[^\t -<>-~]|[\t ]\Z")
 
 
@@ -172,22 +186,42 @@ def _bad_quoted_printable() -> MimeError:
     )
 
 
-def encode_quoted_printable(data: bytes) -> bytes:
+def encode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Encode text in quoted-printable: CRLF stays a line break, a bare CR or LF is encoded.
 
     Lines are at most 76 characters, end in no blank (RFC 2045, 6.7 (3)), and begin neither
     with "From " nor "." (RFC 2049, 3 (8)), which relays change, nor with "--": so no
     boundary whatever can occur in the output.
     """
-    return b"\r\n".join([_encode_line(line) for line in data.split(b"\r\n")])
+    held = b""
+    for chunk in chunks:
+        *lines, held = (held + chunk).split(b"\r\n")
+        begun, held = _begin_line(held)
+        yield b"\r\n".join([*map(_encode_line, lines), begun])
+    yield _encode_line(held)
+
+
+def _begin_line(line: bytes) -> tuple[bytes, bytes]:
+    """What of a line can be encoded before its end is known, and the rest."""
+    done = bytearray()
+    at = 0
+    while len(line) - at > _ENDLESS_LINE:
+        piece = line[at : at + _ENDLESS_LINE]
+        done += b"=\r\n".join(_fold(_escaped(piece))) + b"=\r\n"
+        at += _ENDLESS_LINE
+    return bytes(done), line[at:]
 
 
 def _encode_line(line: bytes) -> bytes:
     if len(line) <= _LINE and not _UNSAFE.search(line) and not _guard(line, 0):
         return line
+    begun, rest = _begin_line(line)
+    return begun + b"=\r\n".join(_fold(_escaped(rest)))
+
+
+def _escaped(line: bytes) -> bytes:
     # binascii escapes and folds; its folds go, as they know nothing of guards.
-    text = binascii.b2a_qp(line, istext=False).replace(b"=\n", b"")
-    return b"=\r\n".join(_fold(text))
+    return binascii.b2a_qp(line, istext=False).replace(b"=\n", b"")
 
 
 def _fold(text: bytes) -> Iterator[bytes]:

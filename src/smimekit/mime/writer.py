@@ -12,7 +12,7 @@ from typing import Final
 from smimekit.errors import MimeError, UsageError
 from smimekit.mime.canonical import to_crlf
 from smimekit.mime.fields import Field
-from smimekit.mime.transfer import encode_base64
+from smimekit.mime.transfer import Transfer, encode_base64
 
 __all__ = ["SMIME_TYPES", "field_bytes", "multipart_signed", "new_boundary", "pkcs7_mime"]
 
@@ -65,17 +65,19 @@ def field_bytes(field: Field) -> bytes:
 def multipart_signed(
     outer: Iterable[Field],
     entity: Iterable[bytes],
-    signature: bytes,
+    signature: Iterable[bytes],
     *,
     micalg: str,
     boundary: bytes,
+    transfer: Transfer = Transfer.MAIL,
 ) -> Iterator[bytes]:
     """A multipart/signed message (RFC 8551, 3.5.3): `outer` fields, `entity`, `signature`.
 
-    `entity` is what was signed, byte for byte, and `signature` a detached CMS SignedData in
-    DER. `micalg` names the digests (3.5.3.2), "sha-256". Raises `UsageError` for a micalg or
-    boundary that is none, `MimeError` for unsafe fields, and, while the chunks are taken,
-    `MimeError` (`mime.boundary-in-content`) before it gives out a chunk with the boundary.
+    `entity` is what is signed, byte for byte, and `signature` a detached CMS SignedData in
+    DER, taken when the entity has passed. `micalg` names the digests (3.5.3.2), "sha-256".
+    Raises `UsageError` for a micalg or boundary that is none, `MimeError` for unsafe fields,
+    and, while the chunks are taken, `MimeError` (`mime.boundary-in-content`) before it gives
+    out a chunk with the boundary.
     """
     if not _MICALG.fullmatch(micalg):
         raise UsageError("micalg is a list of digest names such as sha-256.")
@@ -86,16 +88,23 @@ def multipart_signed(
         b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
     ) % (micalg.encode(), boundary, boundary)
     return chain(
-        [_outer_header(outer) + header],
+        [_outer_header(outer) + _encoding(transfer) + header],
         _without(b"--" + boundary, entity),
         [b"\r\n--%s\r\n" % boundary, _SIGNATURE_HEADER],
-        encode_base64([signature]),
+        encode_base64(signature),
         [b"\r\n--%s--\r\n" % boundary],
     )
 
 
-def pkcs7_mime(outer: Iterable[Field], cms: Iterable[bytes], *, smime_type: str) -> Iterator[bytes]:
-    """An application/pkcs7-mime message (RFC 8551, 3.2): `outer` fields and `cms` in base64.
+def pkcs7_mime(
+    outer: Iterable[Field],
+    cms: Iterable[bytes],
+    *,
+    smime_type: str,
+    transfer: Transfer = Transfer.MAIL,
+) -> Iterator[bytes]:
+    """An application/pkcs7-mime message (RFC 8551, 3.2): `outer` fields and `cms`, in base64
+    for mail.
 
     Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`, `MimeError` for unsafe
     fields.
@@ -103,13 +112,24 @@ def pkcs7_mime(outer: Iterable[Field], cms: Iterable[bytes], *, smime_type: str)
     if smime_type not in SMIME_TYPES:
         raise UsageError(f"smime_type is one of {', '.join(SMIME_TYPES)}.")
     name = f"smime.{SMIME_TYPES[smime_type]}".encode()
+    mail = transfer is Transfer.MAIL
     header = (
         b"Content-Type: application/pkcs7-mime; smime-type=%s;\r\n"
         b' name="%s"\r\n'
-        b"Content-Transfer-Encoding: base64\r\n"
+        b"%s"
         b'Content-Disposition: attachment; filename="%s"\r\n\r\n'
-    ) % (smime_type.encode(), name, name)
-    return chain([_outer_header(outer) + header], encode_base64(cms))
+    ) % (
+        smime_type.encode(),
+        name,
+        b"Content-Transfer-Encoding: base64\r\n" if mail else _encoding(transfer),
+        name,
+    )
+    return chain([_outer_header(outer) + header], encode_base64(cms) if mail else cms)
+
+
+def _encoding(transfer: Transfer) -> bytes:
+    """A multipart says what its parts may be (RFC 2045, 6.4)."""
+    return b"" if transfer is Transfer.MAIL else b"Content-Transfer-Encoding: binary\r\n"
 
 
 def _outer_header(outer: Iterable[Field]) -> bytes:
