@@ -297,6 +297,8 @@ def signed_data_stream(
     digests: Iterable[AlgorithmIdentifier],
     certificates: Sequence[bytes],
     signer_infos: Callable[[], Sequence[bytes]],
+    *,
+    content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, with the content as it comes.
 
@@ -304,9 +306,9 @@ def signed_data_stream(
     issuer and serial number, since the version stands before them.
     """
     yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + der.integer(1)
+    yield indefinite(der.SEQUENCE) + _version(content_type, ())
     yield der.set_of({each.encode() for each in digests})
-    yield from encapsulated_stream(DATA, content)
+    yield from encapsulated_stream(content_type, content)
     yield _tail(certificates, signer_infos())
     yield END_OF_CONTENTS * 3
 

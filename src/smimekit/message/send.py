@@ -183,7 +183,9 @@ def _derives(recipient: Recipient) -> bool:
 
 
 def _clear_signed(outer: Iterable[Field], entity: bytes, signing: Signing) -> bytes:
-    signature = signing.detached(entity)
+    digests = signing.digests()
+    digests.update(entity)
+    signature = signing.detached(digests)
     chunks = multipart_signed(
         outer,
         (entity,),

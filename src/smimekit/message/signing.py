@@ -17,20 +17,23 @@ from smimekit.algorithms import (
     AES256_GCM,
     CEK_HKDF_SHA256,
     CHACHA20_POLY1305,
-    Digest,
     SignatureScheme,
     key_allows,
     key_scheme,
 )
 from smimekit.cms import attributes as attrs
-from smimekit.cms.signed import add_unsigned, read_signer_info, signed_data
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed import Digests
+from smimekit.cms.signing import (
+    ContentSigner,
+    digests_for,
+    sign_detached,
+    sign_opaque,
+    sign_opaque_stream,
+)
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import Credential
-from smimekit.limits import Limits
 from smimekit.policy import Grade, Policy
-from smimekit.primitives import digest
 
 __all__ = ["Chain", "Signer", "Signers", "Signing"]
 
@@ -111,38 +114,10 @@ def _is_attribute(oid: str, value: bytes) -> bool:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """One signer, ready to sign."""
-
-    signer: Signer
-    credential: Credential
-    scheme: SignatureScheme
-    attributes: tuple[bytes, ...]
-
-    def info(self, content: bytes) -> bytes:
-        """The SignerInfo over content."""
-
-        def digest_of(row: Digest) -> bytes:
-            return digest(row, content)
-
-        key, certificate = self.credential.key, self.credential.certificate
-        info = sign_content(certificate, key, self.scheme, digest_of, self.attributes)
-        return add_unsigned(info, *self._unsigned(info))
-
-    def _unsigned(self, info: bytes) -> Iterator[bytes]:
-        for oid, value in self.signer.unsigned:
-            yield attrs.attribute(oid, value)
-        if self.signer.timestamp is not None:
-            signature = read_signer_info(info, limits=Limits()).signature
-            yield timestamp_attribute(self.signer.timestamp(signature))
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class Signing:
     """All who sign one message, ready to sign, and the certificates that go out."""
 
-    ready: tuple[_Ready, ...]
+    signers: tuple[ContentSigner, ...]
     certificates: tuple[bytes, ...]
 
     @classmethod
@@ -166,20 +141,23 @@ class Signing:
     @property
     def micalg(self) -> str:
         """The digests for the micalg parameter, each once (RFC 8551, 3.5.3.2)."""
-        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.ready))
+        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.signers))
 
-    def detached(self, content: bytes) -> bytes:
-        """A detached SignedData."""
-        return self._signed(content, None)
+    def digests(self) -> Digests:
+        """What all of the content passes through before `detached` is called."""
+        return digests_for(self.signers)
+
+    def detached(self, digests: Digests) -> bytes:
+        """A detached SignedData over content that has passed."""
+        return sign_detached(digests, self.signers, self.certificates)
 
     def opaque(self, content: bytes) -> bytes:
         """A SignedData that holds the content."""
-        return self._signed(content, content)
+        return sign_opaque(content, self.signers, self.certificates)
 
-    def _signed(self, content: bytes, inside: bytes | None) -> bytes:
-        infos = [each.info(content) for each in self.ready]
-        digests = [each.scheme.digest.identifier for each in self.ready]
-        return signed_data(inside, digests, self.certificates, infos)
+    def opaque_stream(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same in BER, for content of any length."""
+        return sign_opaque_stream(chunks, self.signers, self.certificates)
 
 
 def _signers(signers: Signers, scheme: SignatureScheme | None) -> tuple[Signer, ...]:
@@ -202,15 +180,23 @@ def _signers(signers: Signers, scheme: SignatureScheme | None) -> tuple[Signer, 
     return (Signer(only.credential, scheme, only.signed, only.unsigned, only.timestamp),)
 
 
-def _ready(signer: Signer, policy: Policy, moment: datetime) -> _Ready:
+def _ready(signer: Signer, policy: Policy, moment: datetime) -> ContentSigner:
     credential = signer.credential.signing
-    own = tuple(attrs.attribute(oid, value) for oid, value in signer.signed)
-    return _Ready(
-        signer,
-        credential,
+    own = (attrs.attribute(oid, value) for oid, value in signer.signed)
+    return ContentSigner(
+        credential.certificate,
+        credential.key,
         _scheme(credential, signer.scheme, policy),
         (*_about_itself(signer.credential, moment), *own),
+        lambda signature: _unsigned(signer, signature),
     )
+
+
+def _unsigned(signer: Signer, signature: bytes) -> Iterator[bytes]:
+    for oid, value in signer.unsigned:
+        yield attrs.attribute(oid, value)
+    if signer.timestamp is not None:
+        yield timestamp_attribute(signer.timestamp(signature))
 
 
 def _scheme(
