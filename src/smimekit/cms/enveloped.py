@@ -97,20 +97,34 @@ class EnvelopedReader:
         reader = self._reader
         tag = aad = None
         if self._with_tag:
-            if reader.peek() == 0xA1:
-                attributes = Attributes.read(reader.value(0xA1), limits=self._limits)
-                if attributes.content_type not in {None, self.inner_type}:
-                    raise CmsError(
-                        "The content is of another type than its attributes say (RFC 5083, 2.1).",
-                        code="cms.content-type",
-                    )
-                aad = der.to_der(attributes.signed_octets())
+            aad = self._authenticated_attributes()
             tag = der.Reader(reader.value(der.OCTET_STRING)).octets()
             self._unprotected(0xA2)
         else:
             self._unprotected(0xA1)
         reader.leave()
         return tag, aad
+
+    def _authenticated_attributes(self) -> bytes | None:
+        """What the tag covers besides the content; None where there are no attributes."""
+        attributes = None
+        if self._reader.peek() == 0xA1:
+            attributes = Attributes.read(self._reader.value(0xA1), limits=self._limits)
+        named = None if attributes is None else attributes.content_type
+        # The type beside the ciphertext is not covered by the tag. Plain data may do without
+        # the attribute, so nothing else may: it could be the one, renamed.
+        if named is None and self.inner_type != DATA:
+            raise CmsError(
+                "Content other than plain data needs authenticated attributes that name its "
+                "type (RFC 5083, 2.1).",
+                code="cms.content-type",
+            )
+        if named not in {None, self.inner_type}:
+            raise CmsError(
+                "The content is of another type than its attributes say (RFC 5083, 2.1).",
+                code="cms.content-type",
+            )
+        return None if attributes is None else der.to_der(attributes.signed_octets())
 
     def _unprotected(self, tag: int) -> None:
         if self._reader.peek() == tag:
