@@ -96,7 +96,7 @@ def read_timestamp(token: bytes, *, limits: Limits) -> TimestampToken:
     reader.finish()
     if data.content_type != TST_INFO or data.detached:
         raise _malformed("it signs something else")
-    if len(data.signers) != 1:
+    if len(data.signers) != 1 or data.unreadable_signers:
         raise _malformed("it has not exactly one signer")
     if data.signers[0].signed_attributes is None:
         raise _malformed("its signed attributes are missing")

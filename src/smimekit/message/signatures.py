@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Final, final
 
 from smimekit.certificate import Certificate
+from smimekit.cms.content import DATA, content_type_name
 from smimekit.cms.countersignature import countersignatures
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
@@ -26,7 +27,7 @@ from smimekit.policy import Assessment, Grade, Policy
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
-__all__ = ["Judge", "check_detached", "check_opaque", "with_identity"]
+__all__ = ["Judge", "check_detached", "check_opaque", "of_mail", "with_identity"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
@@ -186,10 +187,11 @@ def _results(
 ) -> tuple[SignatureResult, ...]:
     judgements = _Judgements(data, bag, judge)
     most = judge.policy.limits.countersignatures
-    return tuple(
+    results = (
         _result(signer, check, certificate, judgements, iter(range(most)))
         for signer, certificate, check in checked
     )
+    return (*results, *map(_unreadable, data.unreadable_signers))
 
 
 def _result(
@@ -242,7 +244,9 @@ def _countersigned(
 
 
 def _unreadable(reason: str) -> SignatureResult:
-    """A countersignature that is none. It does not harm what it stands on: anybody can add it."""
+    """A signature that is none. It does not harm those beside it, nor, where it should sign
+    one, that one: anybody can add it.
+    """
     return SignatureResult(
         signer="unknown",
         certificate=None,
@@ -272,6 +276,19 @@ def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) 
         yield assessment.reason
     if judgement is not None and judgement.status is not Status.TRUSTED:
         yield from (reason.text for reason in judgement.reasons)
+
+
+def of_mail(
+    signatures: Iterable[SignatureResult], content_type: str
+) -> tuple[SignatureResult, ...]:
+    """Signatures in a mail, which sign MIME entities and nothing else (RFC 8551, 2.4.1)."""
+    if content_type == DATA:
+        return tuple(signatures)
+    name = content_type_name(content_type)
+    reason = f"what was signed is no message, but content of the type {name}"
+    return tuple(
+        replace(each, of_message=False, reasons=(*each.reasons, reason)) for each in signatures
+    )
 
 
 def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:
