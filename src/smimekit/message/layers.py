@@ -62,9 +62,8 @@ class SignatureForm(StrEnum):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestampResult:
-    """A time-stamp token on a signature (RFC 3161): what it says, and whether it says so.
-
-    Whether to believe the authority is for the caller to judge: `trust` is about mail.
+    """A time-stamp token on a signature (RFC 3161): what it says, whether it says so, and
+    whether its authority is believed.
     """
 
     integrity: Integrity
@@ -80,6 +79,9 @@ class TimestampResult:
     """The authority's, where it is at hand."""
     assessment: Assessment
     """What the caller's policy says of the authority's algorithms."""
+    judgement: Judgement | None
+    """What the caller's trust says of the authority; None where it names no
+    `timestamp_anchors` and has no store, and without a certificate."""
     reasons: tuple[str, ...]
     """Why anything is not as one would wish, in words."""
 
@@ -94,6 +96,11 @@ class TimestampResult:
             and self.imprint_matches
             and self.assessment.grade is not Grade.REFUSED
         )
+
+    @property
+    def trusted(self) -> bool:
+        """The authority is trusted for time-stamps."""
+        return self.judgement is not None and self.judgement.status is Status.TRUSTED
 
 
 @final

@@ -30,7 +30,7 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
-from smimekit.message.evidence import load_bag
+from smimekit.message.evidence import Judge, load_bag
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -43,7 +43,6 @@ from smimekit.message.recognise import (
     recognise_bare,
 )
 from smimekit.message.signatures import (
-    Judge,
     check_detached,
     check_opaque,
     of_mail,

@@ -5,7 +5,7 @@ is taken apart.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Final, final
@@ -17,32 +17,22 @@ from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.errors import CmsError, LimitExceeded
-from smimekit.message.evidence import assess
+from smimekit.message.evidence import Judge, assess, bounded
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
-from smimekit.message.timestamps import check_timestamps
+from smimekit.message.timestamps import Stamps
 from smimekit.mime.canonical import to_crlf, to_lf
-from smimekit.policy import Assessment, Grade, Policy
+from smimekit.policy import Assessment, Grade
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
-__all__ = ["Judge", "check_detached", "check_opaque", "of_mail", "with_identity"]
+__all__ = ["check_detached", "check_opaque", "of_mail", "with_identity"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
 """Certificates that one identifier may name and that are tried: a renewed certificate keeps
 its key, and with it its key identifier; anybody can put more of them into a message."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """By what the signatures of a message are judged."""
-
-    trust: Trust
-    policy: Policy
-    at: datetime | None
 
 
 def check_opaque(
@@ -151,12 +141,11 @@ class _Judgements:
     """
 
     def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
-        evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
-        self._crls = [each for each in data.crls if each in evidence]
-        self._ocsps = [each for each in data.ocsp_responses if each in evidence]
+        self._crls, self._ocsps, _ = bounded(data, judge.policy.limits.evidence_bytes)
         self._found: dict[Certificate | None, Judgement | None] = {None: None}
         self.bag = bag
         self.judge = judge
+        self.stamps = Stamps(bag, judge)
 
     def of(self, certificate: Certificate | None) -> Judgement | None:
         """The judgement; None where there is no certificate."""
@@ -170,16 +159,6 @@ class _Judgements:
                 ocsps=self._ocsps,
             )
         return self._found[certificate]
-
-
-def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
-    """As much of the evidence as may be looked at; without the rest, less is known."""
-    found = set()
-    for each in evidence:
-        most -= len(each)
-        if most >= 0:
-            found.add(each)
-    return frozenset(found)
 
 
 def _results(
@@ -220,7 +199,7 @@ def _result(
         attributes=signer.signed_attributes,
         unsigned_attributes=signer.unsigned_attributes,
         countersignatures=tuple(_countersigned(signer, judgements, left)),
-        timestamps=check_timestamps(signer, judgements.bag, policy),
+        timestamps=judgements.stamps.of(signer),
     )
 
 
