@@ -93,6 +93,8 @@ def _refusal(signature: SignatureResult) -> str | None:
     """Why a signature teaches nothing, or None."""
     if not signature.intact:
         return "; ".join(signature.reasons) or str(signature.integrity)
+    if not signature.of_message:
+        return "what was signed is no message"
     if signature.certificate is None or not _addresses(signature.certificate):
         return "the signer's certificate names no mail address in its subjectAltName"
     if signature.identity is not Identity.MATCH and signature.identity is not Identity.UNCLAIMED:

@@ -256,11 +256,11 @@ LAYER_KEYS = {
         "failure",
         "size",
     },
-    "signed": {"kind", "form", "signatures", "certificates", "crls", "size"},
+    "signed": {"kind", "form", "content_type", "signatures", "certificates", "crls", "size"},
 }
 SIGNATURE_KEYS = {
     "signer", "integrity", "identity", "trust", "time", "algorithm", "digest", "grade", "addresses",
-    "fingerprint", "certificate", "line_ends_converted", "would_match_with_lf", "reasons",
+    "fingerprint", "certificate", "of_message", "line_ends_converted", "would_match_with_lf", "reasons",
 }  # fmt: skip
 TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons", "path"}
 

@@ -15,7 +15,7 @@ from smimekit.cms.ber import BerReader
 from smimekit.cms.content import DATA, enter_content
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, read_signed_data
-from smimekit.cms.signer import Check, check_signer
+from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.keys import Credential
 from smimekit.limits import Limits
 from smimekit.policy import Policy
@@ -94,6 +94,8 @@ def read_signed(mail: bytes, size: int = 1 << 16, limits: Limits = LIMITS) -> Re
 def check(mail: bytes, who: Credential, content: bytes | None = None) -> Check:
     """Read, and check the only signature."""
     found = read_signed(mail)
+    if found.data.unreadable_signers:
+        return Check(Integrity.MALFORMED, found.data.unreadable_signers[0])
     (signer,) = found.data.signers
     digests = found.digests if content is None else Digests((), lambda: iter((content,)))
     return check_signer(signer, who.certificate, found.data.content_type, digests)

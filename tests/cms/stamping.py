@@ -1,7 +1,7 @@
 """A time-stamping authority for tests: OpenSSL's, and one of our own that can be wrong."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -34,12 +34,11 @@ signer_key = {folder}/tsa.key
 signer_digest = sha256
 default_policy = 1.2.3.4.1
 digests = sha256, sha384, sha512
-ess_cert_id_alg = sha256
 """
 
 
 @cache
-def authority(*usages: str) -> Credential:
+def authority(*usages: str, critical: bool = True) -> Credential:
     """A self-signed authority; without `usages` for time-stamps only (RFC 3161, 2.3)."""
     key, name = (
         ec.generate_private_key(ec.SECP256R1()),
@@ -51,20 +50,66 @@ def authority(*usages: str) -> Credential:
         x509.CertificateBuilder(
             name, name, key.public_key(), 4711, now - timedelta(1), now + timedelta(1)
         )
-        .add_extension(x509.ExtendedKeyUsage(wanted), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(wanted), critical=critical)
         .sign(key, hashes.SHA256())
     )
     return Credential(SoftwareKey(key), Certificate(certificate.public_bytes(Encoding.DER)))
 
 
-def openssl_token(openssl: str, folder: Path, stamped: bytes, digest: str = "sha256") -> bytes:
+@cache
+def stamp_root() -> Credential:
+    """What issues to authorities, and to nobody else."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = _name("Stamp Root"), datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1)
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Credential(SoftwareKey(key), Certificate(certificate.public_bytes(Encoding.DER)))
+
+
+@cache
+def issued_authority() -> Credential:
+    """An authority below the root."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            _name("Stamp Root"),
+            _name("Issued Authority"),
+            key.public_key(),
+            4712,
+            now - timedelta(1),
+            now + timedelta(1),
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .sign(stamp_root().key._key, hashes.SHA256())  # type: ignore[attr-defined]  # a SoftwareKey's own
+    )
+    return Credential(SoftwareKey(key), Certificate(certificate.public_bytes(Encoding.DER)))
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def openssl_token(
+    openssl: str,
+    folder: Path,
+    stamped: bytes,
+    digest: str = "sha256",
+    *,
+    who: Credential | None = None,
+    more: str = "ess_cert_id_alg = sha256\n",
+) -> bytes:
     """A token by `openssl ts`, with the authority's certificate inside."""
-    who = authority()
+    who = who or authority()
     pem = who.key._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[attr-defined]  # a SoftwareKey's own
     folder.joinpath("tsa.key").write_bytes(pem)
     folder.joinpath("tsa.pem").write_bytes(who.certificate.pem())
     folder.joinpath("serial").write_text("01\n")
-    folder.joinpath("config").write_text(CONFIG.format(folder=folder))
+    folder.joinpath("config").write_text(CONFIG.format(folder=folder) + more)
     folder.joinpath("stamped").write_bytes(stamped)
 
     def run(*words: str) -> None:
@@ -97,6 +142,7 @@ def token(
     info: bytes | None = None,
     content_type: str = TST_INFO,
     signs: Callable[[bytes], bytes] = lambda content: content,
+    crls: Sequence[bytes] = (),
 ) -> bytes:
     """A token of our own; `signs` changes the content behind the signer's back."""
     who = who or authority()
@@ -109,8 +155,38 @@ def token(
         (),
         content_type=content_type,
     )
-    return signed_data(
+    made = signed_data(
         content, [SHA256.identifier], [who.certificate.der], [signer], content_type=content_type
+    )
+    return with_crls(made, crls) if crls else made
+
+
+def with_crls(message: bytes, crls: Sequence[bytes]) -> bytes:
+    """The SignedData with revocation lists."""
+    outer = der.Reader(message).enter(der.SEQUENCE)
+    oid, inside = outer.raw(), outer.enter(0xA0).enter(der.SEQUENCE)
+    version, digests, content, bag, infos = (inside.raw() for _ in range(5))
+    parts = (version, digests, content, bag, der.set_of(crls, 0xA1), infos)
+    return der.sequence(oid, der.explicit(0, der.sequence(*parts)))
+
+
+def revoking(issuer: Credential, revoked: Credential) -> bytes:
+    """A list on which somebody stands."""
+    now = datetime.now(UTC)
+    entry = (
+        x509.RevokedCertificateBuilder()
+        .serial_number(revoked.certificate.serial)
+        .revocation_date(now - timedelta(hours=2))
+        .build()
+    )
+    return (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(_name("Stamp Root"))
+        .last_update(now - timedelta(hours=1))
+        .next_update(now + timedelta(hours=1))
+        .add_revoked_certificate(entry)
+        .sign(issuer.key._key, hashes.SHA256())  # type: ignore[attr-defined]  # a SoftwareKey's own
+        .public_bytes(Encoding.DER)
     )
 
 

@@ -27,6 +27,7 @@ from smimekit.algorithms import (
     AES128_WRAP,
     AES256_CBC,
     AES256_GCM,
+    CHACHA20_POLY1305,
     CONTENT_CIPHERS,
     CURVES,
     DES_EDE3_CBC,
@@ -719,6 +720,8 @@ def gcm(
 
 TYPE = attribute(attrs.CONTENT_TYPE, der.oid(DATA))
 TIME = attribute("1.2.3", der.integer(1))
+SIGNED_TYPE = "1.2.840.113549.1.9.16.1.5"
+"""A content type whose OID is as long as that of TSTInfo."""
 
 
 @pytest.mark.parametrize("tag_size", [12, 13, 14, 15, 16])
@@ -813,6 +816,39 @@ def test_attributes_name_the_type_of_the_content() -> None:
     aad = der.set_of([attribute(attrs.CONTENT_TYPE, der.oid(TST_INFO))])
     assert opened(gcm(aad=aad, inner=TST_INFO), alice()) == b"hello"
     assert code_of(lambda: opened(gcm(aad=aad), alice())) == "cms.content-type"
+
+
+@pytest.mark.parametrize("aad", [None, der.set_of([TIME])])
+def test_content_that_is_not_data_needs_the_attribute(aad: Any) -> None:
+    """RFC 5083, 2.1: authAttrs MUST be there; without them anybody could rename data."""
+    assert code_of(lambda: opened(gcm(aad=aad, inner=TST_INFO), alice())) == "cms.content-type"
+    assert opened(gcm(aad=aad), alice()) == b"hello"
+
+
+@pytest.mark.parametrize("cipher", [AES256_GCM, CHACHA20_POLY1305], ids=lambda row: row.name)
+def test_content_of_another_type_is_written_with_the_attribute(cipher: Any) -> None:
+    recipients = for_people(alice(), key=ContentKey(bytes(32)))
+    args = (cipher, ContentKey(bytes(32)), recipients)
+    whole = enveloped_data(b"hello", *args, content_type=TST_INFO)
+    stream = join(enveloped_data_stream([b"hel", b"lo"], *args, content_type=TST_INFO))
+    for mail in (whole, stream, loosen(whole)):
+        assert opened(mail, alice()) == b"hello"
+        renamed = mail.replace(der.oid(TST_INFO), der.oid(SIGNED_TYPE), 1)
+        assert code_of(partial(opened, renamed, alice())) == "cms.content-type"
+        renamed = mail.replace(der.oid(TST_INFO), der.oid(SIGNED_TYPE))
+        with pytest.raises(DecryptionError):
+            opened(renamed, alice())
+    (named,) = cms.ContentInfo.load(whole)["content"]["auth_attrs"]
+    assert named["type"].native == "content_type"
+    assert [value.dotted for value in named["values"]] == [TST_INFO]
+
+
+def test_other_ciphers_name_the_type_only() -> None:
+    """EnvelopedData has no place for authenticated attributes."""
+    mail = enveloped_data(b"hello", AES128_CBC, KEY, for_people(alice()), content_type=TST_INFO)
+    reader = forge.ber(mail)
+    assert EnvelopedReader(reader, enter_content(reader), limits=LIMITS).inner_type == TST_INFO
+    assert opened(mail, alice()) == b"hello"
 
 
 def test_unprotected_attributes_are_passed_over() -> None:

@@ -28,7 +28,6 @@ from smimekit.cms.content import SIGNED_DATA, TST_INFO
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.signed import Digests
 from smimekit.cms.signer import Integrity, check_signer, find_certificate
-from smimekit.errors import CmsError
 from tests.cms import forge
 from tests.cms.forge import LIMITS, Forgery, digest_of, indefinite, read_signed
 
@@ -194,11 +193,7 @@ def test_attributes_of_the_wrong_type(broken: Any) -> None:
     oid = der.Reader(broken).enter(der.SEQUENCE).oid()
     usual = {attrs.CONTENT_TYPE: CONTENT_TYPE, attrs.MESSAGE_DIGEST: DIGEST}
     made = Forgery(attributes=[*(value for name, value in usual.items() if name != oid), broken])
-    try:
-        found = made.check().integrity
-    except CmsError:
-        return  # the attributes cannot even be taken apart
-    assert found is Integrity.MALFORMED
+    assert made.check().integrity is Integrity.MALFORMED
 
 
 def test_signing_time_stands_once() -> None:
@@ -605,22 +600,20 @@ ATTRIBUTES = [attrs.CONTENT_TYPE, attrs.MESSAGE_DIGEST, attrs.SIGNING_TIME, attr
 
 @given(st.sampled_from(ATTRIBUTES), st.binary(max_size=40))
 def test_attributes_of_any_bytes(oid: Any, value: Any) -> None:
-    """Never an exception out of a check: a result for each signer."""
+    """Never an exception: a result for each signer, or why it cannot be read."""
     usual = {
         attrs.CONTENT_TYPE: CONTENT_TYPE,
         attrs.MESSAGE_DIGEST: DIGEST,
         oid: attribute(oid, value),
     }
     made = Forgery(attributes=list(usual.values()))
-    try:
-        found = read_signed(made.encode())
-    except CmsError:
-        return
-    (signer,) = found.data.signers
-    check = check_signer(
-        signer,
-        made.who.certificate,
-        found.data.content_type,
-        Digests((), lambda: iter((b"content",))),
-    )
-    assert check.integrity in set(Integrity)
+    found = read_signed(made.encode())
+    assert len(found.data.signers) + len(found.data.unreadable_signers) == 1
+    for signer in found.data.signers:
+        check = check_signer(
+            signer,
+            made.who.certificate,
+            found.data.content_type,
+            Digests((), lambda: iter((b"content",))),
+        )
+        assert check.integrity in set(Integrity)

@@ -18,12 +18,13 @@ MIB = 1 << 20
 
 PREAMBLE = """
 from smimekit import der
-from smimekit.algorithms import AES256_CBC, AES256_GCM, SHA256, RSA_PKCS1_SHA256, RsaPadding, ecdsa
+from smimekit.algorithms import AES256_CBC, AES256_GCM, CHACHA20_POLY1305, SHA256, RsaPadding, ecdsa
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import DATA, SIGNED_DATA, ENVELOPED_DATA, enter_content
 from smimekit.cms.enveloped import EnvelopedReader, enveloped_data_stream, new_content_key
-from smimekit.cms.signed import Digests, read_signed_data, signed_data, signed_data_stream
-from smimekit.cms.signer import Integrity, check_signer, sign_content
+from smimekit.cms.signed import Digests, read_signed_data
+from smimekit.cms.signer import Integrity, check_signer
+from smimekit.cms.signing import ContentSigner, digests_for, sign_detached, sign_opaque_stream
 from smimekit.cms.wrapping import unwrap, wrap_for
 from smimekit.limits import Limits
 from smimekit.policy import Policy
@@ -48,24 +49,16 @@ class Counted:
     def chunks(self):
         return iter(())
 
+SIGNERS = (ContentSigner(CERTIFICATE, ALICE.key, SCHEME),)
+
 def digests():
-    found = Digests((SHA256,))
+    found = digests_for(SIGNERS)
     for chunk in content():
         found.update(chunk)
     return found
 
-def signer(found):
-    return sign_content(CERTIFICATE, ALICE.key, SCHEME, found.value, ())
-
 def opaque():
-    found = Digests((SHA256,))
-    def passing():
-        for chunk in content():
-            found.update(chunk)
-            yield chunk
-    return signed_data_stream(
-        passing(), (SHA256.identifier,), (CERTIFICATE.der,), lambda: (signer(found),)
-    )
+    return sign_opaque_stream(content(), SIGNERS, (CERTIFICATE.der,))
 
 def definite(tag, length):
     octets = length.to_bytes(8, "big")
@@ -73,7 +66,7 @@ def definite(tag, length):
 
 def opaque_definite():
     '''The same with definite lengths throughout, each in eight octets (X.690, 8.1.3.5).'''
-    info = signer(digests())
+    info = SIGNERS[0].sign(digests())
     tail = der.set_of((CERTIFICATE.der,), 0xA0) + der.set_of((info,))
     head = der.integer(1) + der.set_of((SHA256.identifier.encode(),))
     octets = definite(0x04, SIZE)
@@ -100,7 +93,7 @@ def verify(stream):
     assert check_signer(one, CERTIFICATE, data.content_type, found).integrity is Integrity.GOOD
 
 def verify_detached():
-    signature = signed_data(None, (SHA256.identifier,), (CERTIFICATE.der,), (signer(digests()),))
+    signature = sign_detached(digests(), SIGNERS, (CERTIFICATE.der,))
     reader = BerReader((signature,), limits=LIMITS)
     enter_content(reader)
     data, _ = read_signed_data(reader, Counted(), limits=LIMITS)
@@ -111,6 +104,31 @@ def verify_detached():
 def encrypted(cipher):
     key = new_content_key(cipher)
     return enveloped_data_stream(content(), cipher, key, [wrap_for(CERTIFICATE, key, RsaPadding())])
+
+def encrypted_definite(cipher):
+    '''The same with definite lengths throughout, each in eight octets.'''
+    stream = encrypted(cipher)
+    outer = next(stream)          # SEQUENCE, type, [0]; lengths to come
+    oid = outer[2:-2]
+    inner = next(stream)          # SEQUENCE, version and recipients, SEQUENCE, type and cipher
+    fields = der.Reader(inner[2:])
+    before = fields.raw() + fields.raw()
+    begin = inner[2 + len(before) + 2:]
+    ciphertext = SIZE if cipher.authenticated else SIZE + 16
+    tag = 18 if cipher.authenticated else 0
+    octets = definite(0x80, ciphertext)
+    content_info = definite(0x30, len(begin) + len(octets) + ciphertext)
+    size = len(before) + len(content_info) + len(begin) + len(octets) + ciphertext + tag
+    data = definite(0x30, size)
+    explicit = definite(0xA0, len(data) + size)
+    yield definite(0x30, len(oid) + len(explicit) + len(data) + size)
+    yield oid + explicit + data + before + content_info + begin + octets
+    assert next(stream) == bytes((0xA0, 0x80))
+    for segment in stream:
+        if segment[0] != 0x04:    # the end of the string
+            break
+        yield der.Reader(segment).octets()
+    yield next(stream)[2:][:tag]  # behind the end of the EncryptedContentInfo
 
 def decrypt(stream):
     reader = BerReader(stream, limits=LIMITS)
@@ -134,6 +152,9 @@ CASES = {
     "detached signed": "verify_detached()",
     "encrypted, CBC": "decrypt(encrypted(AES256_CBC))",
     "encrypted, GCM": "decrypt(encrypted(AES256_GCM))",
+    "encrypted, ChaCha20": "decrypt(encrypted(CHACHA20_POLY1305))",
+    "encrypted, CBC, definite": "decrypt(encrypted_definite(AES256_CBC))",
+    "encrypted, GCM, definite": "decrypt(encrypted_definite(AES256_GCM))",
 }
 
 

@@ -9,7 +9,7 @@ from asn1crypto import cms, tsp
 from smimekit import der, primitives
 from smimekit.algorithms import SHA256, SHA512
 from smimekit.cms import attributes as attrs
-from smimekit.cms.content import DATA, TST_INFO
+from smimekit.cms.content import DATA, SIGNED_DATA, TST_INFO, content_info, encapsulated
 from smimekit.cms.signed import add_unsigned, signed_data
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.cms.timestamp import (
@@ -74,10 +74,15 @@ def test_optional_parts() -> None:
         + der.boolean(1)
         + der.integer(-5)
         + der.explicit(0, der.implicit(2, b"tsa.example"))
-        + der.constructed(1, der.sequence())
+        + der.constructed(1, der.sequence(der.oid("1.2.3"), der.octet_string(b"")))
     )
     found = read_timestamp(token(STAMPED, info=tst_info(STAMPED, more=more)), limits=LIMITS)
     assert found.info.nonce == -5
+    assert found.info.authority is None
+    name = authority().certificate.subject
+    more = der.integer(7) + der.explicit(0, der.explicit(4, name))
+    found = read_timestamp(token(STAMPED, info=tst_info(STAMPED, more=more)), limits=LIMITS)
+    assert (found.info.nonce, found.info.authority) == (7, name)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,16 @@ def test_optional_parts() -> None:
         {"time": der.tlv(der.UTC_TIME, b"260301120000Z")},
         {"time": der.tlv(der.GENERALIZED_TIME, b"20261301120000Z")},
         {"more": b"\x02"},
+        {"more": der.integer(1) + der.integer(2)},
+        {"more": der.integer(1) + der.sequence(der.integer(1))},
+        {"more": der.NULL_VALUE},
+        {"more": der.constructed(1, der.sequence())},
+        # An extension that must be understood, and is not.
+        {
+            "more": der.constructed(
+                1, der.sequence(der.oid("1.2.3"), der.boolean(1), der.octet_string(b""))
+            )
+        },
     ],
 )
 def test_malformed_info(parts: dict[str, bytes]) -> None:
@@ -113,6 +128,14 @@ def test_other_signed_data_is_no_token() -> None:
     ]
     two = signed_data(tst_info(STAMPED), [SHA256.identifier], (), infos, content_type=TST_INFO)
     detached = signed_data(None, [SHA256.identifier], (), infos[:1], content_type=TST_INFO)
+    good, broken = infos[0], der.sequence(der.integer(1))
+    inside = der.sequence(
+        der.integer(3),
+        der.set_of([SHA256.identifier.encode()]),
+        encapsulated(TST_INFO, tst_info(STAMPED)),
+        der.tlv(der.SET, good, broken),
+    )
+    second_unreadable = content_info(SIGNED_DATA, inside)
     naked = signed_data(
         tst_info(STAMPED),
         [SHA256.identifier],
@@ -124,6 +147,7 @@ def test_other_signed_data_is_no_token() -> None:
         plain,
         empty,
         two,
+        second_unreadable,
         detached,
         naked,
         b"",

@@ -32,16 +32,19 @@ from smimekit.cms.signer import sign_content
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import LimitExceeded
 from smimekit.limits import Limits
-from smimekit.message.layers import Integrity, SignatureResult, Signed
+from smimekit.message.layers import Integrity, SignatureResult, Signed, TimestampResult
 from smimekit.message.signing import Signer
 from smimekit.policy import Grade, Policy
-from smimekit.trust import Status
+from smimekit.trust import Purpose, Status
 from tests.cms.signing import read
 from tests.cms.stamping import (
     POLICY,
     TIME,
     authority,
+    issued_authority,
     openssl_token,
+    revoking,
+    stamp_root,
     token,
     token_that_names_nobody,
     tst_info,
@@ -59,6 +62,7 @@ from tests.message.people import (
     entity,
     mallory,
     person,
+    root,
     signer_info,
     trust,
 )
@@ -388,6 +392,108 @@ def test_a_timestamp_of_another_signature() -> None:
 def stamps(made: Callable[[bytes], bytes]) -> Any:
     (stamped,) = one(smimekit.sign(draft(), Signer(alice(), timestamp=made))).timestamps
     return stamped
+
+
+def judged_stamp(made: Callable[[bytes], bytes], given: Trust) -> TimestampResult:
+    mail = smimekit.sign(draft(), Signer(alice(), timestamp=made))
+    ((stamped,),) = (each.timestamps for each in signatures(mail, by=given))
+    return stamped
+
+
+def trust_for_time(*anchors: Credential) -> Trust:
+    """Trust for mail as ever, and for time by these, judged now: so do authorities stamp."""
+    return Trust(
+        anchors=[root().certificate], timestamp_anchors=[each.certificate for each in anchors]
+    )
+
+
+@pytest.mark.parametrize("more", ["", "tsa_name = yes\n", "accuracy = secs:1\nordering = yes\n"])
+@pytest.mark.parametrize("essential", ["sha1", "sha256", "sha512"])
+def test_the_authority_is_judged_where_the_caller_gives_trust_for_it(
+    require_program: Callable[[str], str], tmp_path: Path, more: str, essential: str
+) -> None:
+    """RFC 3161 and 5816, with OpenSSL as the authority: ESSCertID and ESSCertIDv2."""
+    openssl = require_program("openssl")
+    who = issued_authority()
+
+    def stamp(value: bytes) -> bytes:
+        config = more + f"ess_cert_id_alg = {essential}\n"
+        return openssl_token(openssl, tmp_path, value, who=who, more=config)
+
+    trusted = judged_stamp(stamp, trust_for_time(stamp_root()))
+    assert trusted.intact
+    assert trusted.trusted
+    assert trusted.reasons == ()
+    assert trusted.judgement is not None
+    assert trusted.judgement.purpose is Purpose.TIMESTAMP
+    assert trusted.judgement.path == (stamp_root().certificate, who.certificate)
+    other = judged_stamp(stamp, trust_for_time(authority()))
+    assert other.intact
+    assert not other.trusted
+    assert other.reasons
+    nobody = judged_stamp(stamp, trust())
+    assert nobody.intact
+    assert nobody.judgement is None
+    assert not nobody.trusted
+
+
+def test_the_roots_of_mail_do_not_vouch_for_time() -> None:
+    given = Trust(
+        anchors=[root().certificate, stamp_root().certificate],
+        timestamp_anchors=[authority().certificate],
+    )
+    found = judged_stamp(lambda value: token(value, issued_authority()), given)
+    assert found.intact
+    assert not found.trusted
+
+
+def test_a_trusted_authority_helps_no_bad_timestamp() -> None:
+    given = trust_for_time(stamp_root())
+    who = issued_authority()
+    changed = judged_stamp(lambda value: token(value, who, signs=lambda _: b"else"), given)
+    assert (changed.intact, changed.trusted) == (False, True)
+    another = judged_stamp(lambda _: token(b"another", who), given)
+    assert (another.intact, another.trusted) == (False, True)
+
+
+def test_a_trusted_timestamp_verifies_no_mail() -> None:
+    """A time-stamp says when; who wrote the mail is another question."""
+    mail = smimekit.sign(draft(), Signer(mallory(), timestamp=token))
+    with pytest.raises(smimekit.WrongSender):
+        smimekit.verify(mail, trust_for_time(authority()), at=NOW)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_timestamp_by_the_name_of_another(right: bool) -> None:
+    """RFC 3161, 2.4.2: `tsa` MUST be a name of the certificate that verifies the token."""
+    named = authority() if right else issued_authority()
+    tsa = der.explicit(0, der.explicit(4, named.certificate.subject))
+    stamped = stamps(lambda value: token(value, info=tst_info(value, more=tsa)))
+    assert stamped.integrity is (Integrity.GOOD if right else Integrity.MALFORMED)
+
+
+def test_an_extended_key_usage_that_is_not_critical() -> None:
+    """RFC 3161, 2.3: it MUST be."""
+    stamped = stamps(lambda value: token(value, authority(critical=False)))
+    assert stamped.integrity is Integrity.MALFORMED
+    assert "not for time-stamps" in stamped.reasons[0]
+
+
+def test_evidence_of_timestamps_is_bounded() -> None:
+    """What a token brings to judge its authority by counts against the bound of the layer."""
+    crls = [revoking(stamp_root(), issued_authority())]
+    given = trust_for_time(stamp_root())
+
+    def stamp(value: bytes) -> bytes:
+        return token(value, issued_authority(), crls=crls)
+
+    mail = smimekit.sign(draft(), Signer(alice(), timestamp=stamp))
+    ((revoked,),) = (each.timestamps for each in signatures(mail, by=given))
+    assert revoked.judgement is not None
+    assert revoked.judgement.status is Status.REJECTED
+    limited = replace(Policy.INTEROP, limits=Limits(evidence_bytes=len(crls[0]) - 1))
+    ((unseen,),) = (each.timestamps for each in signatures(mail, limited, given))
+    assert unseen.trusted
 
 
 def test_a_timestamp_that_was_changed() -> None:

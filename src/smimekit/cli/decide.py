@@ -17,7 +17,7 @@ from smimekit.cli.inputs import read_file
 from smimekit.cli.options import JSON, STORE, as_record, opened_store, parse_time
 from smimekit.cli.output import Json, note, show_json
 from smimekit.cli.records import find_one, is_file_name, record_facts, record_title
-from smimekit.trust import Decision, Record, Source, TrustStore, Verdict
+from smimekit.trust import MAIL_PURPOSES, Decision, Record, Source, TrustStore, Verdict
 
 __all__ = ["anchor", "put_certificates", "reject", "reset", "trust_"]
 
@@ -68,7 +68,7 @@ class _Grounds:
             why=self.why,
             at=datetime.now(UTC),
             until=bounds.until,
-            scope=frozenset(map(Purpose, bounds.scope)) or frozenset(Purpose),
+            scope=frozenset(map(Purpose, bounds.scope)) or frozenset(MAIL_PURPOSES),
         )
 
 
@@ -102,7 +102,7 @@ def _bounds(command: _Command) -> _Command:
             "scope",
             multiple=True,
             type=click.Choice([str(each) for each in Purpose]),
-            help="What it is for; without it, everything.",
+            help="What it is for; without it, mail.",
         ),
     )(command)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from smimekit import Certificate, CertificateError, Opened, Protection, SmimeError
 from smimekit.cli.exits import code_of, sentence_of
 from smimekit.cli.output import Json
+from smimekit.cms.content import content_type_name
 from smimekit.cms.recipients import (
     KekRecipient,
     KemRecipient,
@@ -85,6 +86,7 @@ def _layer(layer: Layer) -> Json:
             return {
                 "kind": "signed",
                 "form": str(layer.form),
+                "content_type": content_type_name(layer.content_type),
                 "signatures": [_signature(each) for each in layer.signatures],
                 "certificates": [certificate_facts(each) for each in layer.certificates],
                 "crls": len(layer.crls),
@@ -142,6 +144,7 @@ def _signature(signature: SignatureResult) -> Json:
         "addresses": [] if certificate is None else list(signer_addresses(certificate)),
         "fingerprint": None if certificate is None else certificate.fingerprint,
         "certificate": None if certificate is None else certificate_facts(certificate),
+        "of_message": signature.of_message,
         "line_ends_converted": signature.line_ends_converted,
         "would_match_with_lf": signature.lf_match,
         "reasons": list(signature.reasons),

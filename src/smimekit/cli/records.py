@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from smimekit import CmsError, LimitExceeded, Purpose, StoreError, Trust, UsageError, der
+from smimekit import CmsError, LimitExceeded, StoreError, Trust, UsageError, der
 from smimekit.algorithms import CONTENT_CIPHERS
 from smimekit.cli.facts import certificate_facts, decision_facts, judgement_facts, time_text
 from smimekit.cli.output import Json
 from smimekit.cli.reports import certificate_title
-from smimekit.trust import ByAddress, ByFingerprint, Record, Source, TrustStore
+from smimekit.trust import MAIL_PURPOSES, ByAddress, ByFingerprint, Record, Source, TrustStore
 
 __all__ = [
     "all_records",
@@ -85,7 +85,7 @@ def record_facts(record: Record, trust: Trust, at: datetime | None = None) -> Js
     """A record, with what follows from it for both purposes."""
     judgements = {
         str(purpose): judgement_facts(trust.judge(record.certificate, purpose, at=at))
-        for purpose in Purpose
+        for purpose in MAIL_PURPOSES
     }
     return {
         **certificate_facts(record.certificate),

@@ -167,10 +167,10 @@ def _before(recipients: Sequence[RecipientInfo]) -> bytes:
     )
 
 
-def _after(key: ContentKey, digest: bytes) -> bytes:
+def _after(key: ContentKey, digest: bytes, content_type: str) -> bytes:
     attributes = der.set_of(
         (
-            attribute(CONTENT_TYPE, der.oid(DATA)),
+            attribute(CONTENT_TYPE, der.oid(content_type)),
             attribute(MESSAGE_DIGEST, der.octet_string(digest)),
         )
     )
@@ -180,19 +180,29 @@ def _after(key: ContentKey, digest: bytes) -> bytes:
 
 
 def authenticated_data(
-    content: bytes, key: ContentKey, recipients: Sequence[RecipientInfo]
+    content: bytes,
+    key: ContentKey,
+    recipients: Sequence[RecipientInfo],
+    *,
+    content_type: str = DATA,
 ) -> bytes:
     """A ContentInfo with AuthenticatedData, in DER: HMAC-SHA256 over attributes (9.2)."""
     running = digester(SHA256)
     running.update(content)
     inside = der.sequence(
-        _before(recipients), encapsulated(DATA, content), _after(key, running.finalize())
+        _before(recipients),
+        encapsulated(content_type, content),
+        _after(key, running.finalize(), content_type),
     )
     return content_info(AUTHENTICATED_DATA, inside)
 
 
 def authenticated_data_stream(
-    content: Iterable[bytes], key: ContentKey, recipients: Sequence[RecipientInfo]
+    content: Iterable[bytes],
+    key: ContentKey,
+    recipients: Sequence[RecipientInfo],
+    *,
+    content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, with the content as it comes."""
     running = digester(SHA256)
@@ -204,5 +214,5 @@ def authenticated_data_stream(
 
     yield indefinite(der.SEQUENCE) + der.oid(AUTHENTICATED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + _before(recipients)
-    yield from encapsulated_stream(DATA, passing())
-    yield _after(key, running.finalize()) + END_OF_CONTENTS * 3
+    yield from encapsulated_stream(content_type, passing())
+    yield _after(key, running.finalize(), content_type) + END_OF_CONTENTS * 3

@@ -298,9 +298,22 @@ def indefinite(tag: int) -> bytes:
 
 
 def constructed_octets(chunks: Iterable[bytes], tag: int = 0x24) -> Iterator[bytes]:
-    """A constructed OCTET STRING of indefinite length, a segment per chunk."""
+    """A constructed OCTET STRING of indefinite length, in segments of one size but the last.
+
+    How the chunks are cut does not show, and small ones do not cost a header each.
+    """
     yield indefinite(tag)
-    for chunk in chunks:
-        if chunk:
-            yield der.tlv(der.OCTET_STRING, chunk)
+    held: list[bytes] = []
+    size = 0
+    for chunk in filter(None, chunks):
+        held.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK:
+            joined = chunk if len(held) == 1 else b"".join(held)
+            whole = size - size % CHUNK
+            for at in range(0, whole, CHUNK):
+                yield der.tlv(der.OCTET_STRING, joined[at : at + CHUNK])
+            held, size = [joined[whole:]], size - whole
+    if size:
+        yield der.tlv(der.OCTET_STRING, *held)
     yield END_OF_CONTENTS

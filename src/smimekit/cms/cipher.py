@@ -127,9 +127,11 @@ def new_iv(cipher: ContentCipher) -> bytes:
     return random_bytes(_NONCE if cipher.authenticated else cipher.block)
 
 
-def aead_encryption(cipher: ContentCipher, key: bytes, nonce: bytes) -> AeadEncryption:
-    """Encryption by a cipher with a tag."""
-    return (ChaChaEncryption if cipher.mode is Mode.CHACHA20 else GcmEncryption)(key, nonce)
+def aead_encryption(
+    cipher: ContentCipher, key: bytes, nonce: bytes, aad: bytes = b""
+) -> AeadEncryption:
+    """Encryption by a cipher with a tag, which covers `aad`, too."""
+    return (ChaChaEncryption if cipher.mode is Mode.CHACHA20 else GcmEncryption)(key, nonce, aad)
 
 
 def decryption(cipher: ContentCipher, identifier: AlgorithmIdentifier, key: bytes) -> Decryption:

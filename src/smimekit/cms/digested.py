@@ -63,20 +63,26 @@ def read_digested_data(reader: BerReader, into: Sink) -> DigestedData:
     return DigestedData(content_type, digest, compare_digest(expected, running.finalize()))
 
 
-def digested_data(content: bytes, digest: Digest = SHA256) -> bytes:
+def _begin(digest: Digest, content_type: str) -> bytes:
+    # RFC 5652, 7: version 2 where the content is not id-data.
+    return der.integer(0 if content_type == DATA else 2) + digest.identifier.encode()
+
+
+def digested_data(content: bytes, digest: Digest = SHA256, *, content_type: str = DATA) -> bytes:
     """A ContentInfo with DigestedData, in DER."""
     running = digester(digest)
     running.update(content)
     inside = der.sequence(
-        der.integer(0),
-        digest.identifier.encode(),
-        encapsulated(DATA, content),
+        _begin(digest, content_type),
+        encapsulated(content_type, content),
         der.octet_string(running.finalize()),
     )
     return content_info(DIGESTED_DATA, inside)
 
 
-def digested_data_stream(content: Iterable[bytes], digest: Digest = SHA256) -> Iterator[bytes]:
+def digested_data_stream(
+    content: Iterable[bytes], digest: Digest = SHA256, *, content_type: str = DATA
+) -> Iterator[bytes]:
     """The same in BER, with the content as it comes."""
     running = digester(digest)
 
@@ -86,6 +92,6 @@ def digested_data_stream(content: Iterable[bytes], digest: Digest = SHA256) -> I
             yield chunk
 
     yield indefinite(der.SEQUENCE) + der.oid(DIGESTED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + der.integer(0) + digest.identifier.encode()
-    yield from encapsulated_stream(DATA, passing())
+    yield indefinite(der.SEQUENCE) + _begin(digest, content_type)
+    yield from encapsulated_stream(content_type, passing())
     yield der.octet_string(running.finalize()) + END_OF_CONTENTS * 3

@@ -96,30 +96,36 @@ def _no_place_for_a_tag() -> CmsError:
     )
 
 
-def _begin(cipher: ContentCipher, iv: bytes) -> bytes:
+def _begin(cipher: ContentCipher, iv: bytes, content_type: str) -> bytes:
     if cipher.authenticated or not cipher.emitted:
         raise UsageError(
             f"EncryptedData is not written with {cipher.name}; take AES in CBC mode.",
             code="usage.cipher",
         )
-    return der.oid(DATA) + cipher.identifier(iv).encode()
+    return der.oid(content_type) + cipher.identifier(iv).encode()
 
 
-def encrypted_data(content: bytes, cipher: ContentCipher, key: ContentKey) -> bytes:
+def encrypted_data(
+    content: bytes, cipher: ContentCipher, key: ContentKey, *, content_type: str = DATA
+) -> bytes:
     """A ContentInfo with EncryptedData, in DER. UsageError for a cipher with a tag."""
     iv = new_iv(cipher)
-    begin = _begin(cipher, iv)
+    begin = _begin(cipher, iv, content_type)
     ciphertext = b"".join(cbc_encrypt(cipher, key.octets, iv, (content,)))
     inner = der.sequence(begin, der.implicit(0, ciphertext))
     return content_info(ENCRYPTED_DATA, der.sequence(der.integer(0), inner))
 
 
 def encrypted_data_stream(
-    content: Iterable[bytes], cipher: ContentCipher, key: ContentKey
+    content: Iterable[bytes],
+    cipher: ContentCipher,
+    key: ContentKey,
+    *,
+    content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, for content of any length."""
     iv = new_iv(cipher)
-    begin = _begin(cipher, iv)
+    begin = _begin(cipher, iv, content_type)
     yield indefinite(der.SEQUENCE) + der.oid(ENCRYPTED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + der.integer(0) + indefinite(der.SEQUENCE) + begin
     yield from constructed_octets(cbc_encrypt(cipher, key.octets, iv, content), 0xA0)

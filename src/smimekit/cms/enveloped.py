@@ -9,7 +9,7 @@ from typing import final
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, ContentCipher
 from smimekit.cms.aead import AeadEncryption
-from smimekit.cms.attributes import Attributes
+from smimekit.cms.attributes import CONTENT_TYPE, Attributes, attribute
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.cms.cbc import cbc_encrypt
 from smimekit.cms.cipher import ContentAlgorithm, aead_encryption, new_iv
@@ -97,20 +97,34 @@ class EnvelopedReader:
         reader = self._reader
         tag = aad = None
         if self._with_tag:
-            if reader.peek() == 0xA1:
-                attributes = Attributes.read(reader.value(0xA1), limits=self._limits)
-                if attributes.content_type not in {None, self.inner_type}:
-                    raise CmsError(
-                        "The content is of another type than its attributes say (RFC 5083, 2.1).",
-                        code="cms.content-type",
-                    )
-                aad = der.to_der(attributes.signed_octets())
+            aad = self._authenticated_attributes()
             tag = der.Reader(reader.value(der.OCTET_STRING)).octets()
             self._unprotected(0xA2)
         else:
             self._unprotected(0xA1)
         reader.leave()
         return tag, aad
+
+    def _authenticated_attributes(self) -> bytes | None:
+        """What the tag covers besides the content; None where there are no attributes."""
+        attributes = None
+        if self._reader.peek() == 0xA1:
+            attributes = Attributes.read(self._reader.value(0xA1), limits=self._limits)
+        named = None if attributes is None else attributes.content_type
+        # The type beside the ciphertext is not covered by the tag. Plain data may do without
+        # the attribute, so nothing else may: it could be the one, renamed.
+        if named is None and self.inner_type != DATA:
+            raise CmsError(
+                "Content other than plain data needs authenticated attributes that name its "
+                "type (RFC 5083, 2.1).",
+                code="cms.content-type",
+            )
+        if named not in {None, self.inner_type}:
+            raise CmsError(
+                "The content is of another type than its attributes say (RFC 5083, 2.1).",
+                code="cms.content-type",
+            )
+        return None if attributes is None else der.to_der(attributes.signed_octets())
 
     def _unprotected(self, tag: int) -> None:
         if self._reader.peek() == tag:
@@ -153,6 +167,7 @@ class _Writing:
         key: ContentKey,
         recipients: Sequence[RecipientInfo],
         derived: bool,
+        content_type: str,
     ) -> None:
         if not cipher.emitted:
             raise UsageError(f"{cipher.name} is read, and not written.", code="usage.cipher")
@@ -160,11 +175,15 @@ class _Writing:
         algorithm = ContentAlgorithm(cipher.identifier(self._iv), derived)
         self._cipher, self._key = cipher, algorithm.key(key.octets)
         self._aead: AeadEncryption | None = None
+        self._attributes = b""
         if cipher.authenticated:
-            self._aead = aead_encryption(cipher, self._key, self._iv)
+            if content_type != DATA:  # RFC 5083, 2.1: they must say so then
+                named = attribute(CONTENT_TYPE, der.oid(content_type))
+                self._attributes = der.set_of((named,))
+            self._aead = aead_encryption(cipher, self._key, self._iv, self._attributes)
         self.before = _version(cipher, recipients) + encode_recipients(recipients)
         """What stands before the EncryptedContentInfo."""
-        self.begin = der.oid(DATA) + algorithm.encode()
+        self.begin = der.oid(content_type) + algorithm.encode()
         """What the EncryptedContentInfo begins with."""
 
     def encrypt(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -175,7 +194,10 @@ class _Writing:
 
     def after(self) -> bytes:
         """What stands behind the EncryptedContentInfo, when the content is encrypted."""
-        return b"" if self._aead is None else der.octet_string(self._aead.tag())
+        if self._aead is None:
+            return b""
+        implicit = b"\xa1" + self._attributes[1:] if self._attributes else b""
+        return implicit + der.octet_string(self._aead.tag())
 
 
 def enveloped_data(
@@ -185,6 +207,7 @@ def enveloped_data(
     recipients: Sequence[RecipientInfo],
     *,
     derived: bool = False,
+    content_type: str = DATA,
 ) -> bytes:
     """A ContentInfo with EnvelopedData or, for a cipher with a tag, AuthEnvelopedData, in DER.
 
@@ -192,7 +215,7 @@ def enveloped_data(
     the one makes the other useless. Not every receiver knows it. UsageError for a cipher that
     is only read.
     """
-    writing = _Writing(cipher, key, recipients, derived)
+    writing = _Writing(cipher, key, recipients, derived, content_type)
     encrypted = b"".join(writing.encrypt((content,)))
     inner = der.sequence(writing.begin, der.implicit(0, encrypted))
     return content_info(_outer_type(cipher), der.sequence(writing.before, inner, writing.after()))
@@ -205,9 +228,10 @@ def enveloped_data_stream(
     recipients: Sequence[RecipientInfo],
     *,
     derived: bool = False,
+    content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, for content of any length."""
-    writing = _Writing(cipher, key, recipients, derived)
+    writing = _Writing(cipher, key, recipients, derived, content_type)
     yield indefinite(der.SEQUENCE) + der.oid(_outer_type(cipher)) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + writing.before + indefinite(der.SEQUENCE) + writing.begin
     yield from constructed_octets(writing.encrypt(content), 0xA0)

@@ -76,6 +76,8 @@ class SignedData:
     other_revocation: tuple[tuple[str, bytes], ...]
     """Revocation information of other formats: OID and value (RFC 5940: OCSP)."""
     signers: tuple[SignerInfo, ...]
+    unreadable_signers: tuple[str, ...] = ()
+    """Of each SignerInfo that is none, why: a signature that was there, and cannot count."""
 
     @property
     def ocsp_responses(self) -> tuple[bytes, ...]:
@@ -140,10 +142,8 @@ def read_signed_data(
     content_type, detached = read_encapsulated(reader, passing)
     certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
     revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
-    signers = tuple(
-        read_signer_info(raw, limits=limits)
-        for raw in _members(reader.reader(der.SET), limits.signers, "limit.signers")
-    )
+    infos = _members(reader.reader(der.SET), limits.signers, "limit.signers")
+    signers, unreadable = _read_signers(infos, limits)
     reader.leave()
     data = SignedData(
         content_type=content_type,
@@ -153,8 +153,23 @@ def read_signed_data(
         crls=tuple(raw for raw in revocation if raw[0] == der.SEQUENCE),
         other_revocation=tuple(_other_revocation(raw) for raw in revocation if raw[0] == 0xA1),
         signers=signers,
+        unreadable_signers=unreadable,
     )
     return data, digests
+
+
+def _read_signers(
+    infos: Iterable[bytes], limits: Limits
+) -> tuple[tuple[SignerInfo, ...], tuple[str, ...]]:
+    """Each by itself: what is wrong with one says nothing about the others."""
+    signers: list[SignerInfo] = []
+    unreadable: list[str] = []
+    for raw in infos:
+        try:
+            signers.append(read_signer_info(raw, limits=limits))
+        except CmsError as error:
+            unreadable.append(str(error))
+    return tuple(signers), tuple(unreadable)
 
 
 def _read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdentifier, ...]:
@@ -297,6 +312,8 @@ def signed_data_stream(
     digests: Iterable[AlgorithmIdentifier],
     certificates: Sequence[bytes],
     signer_infos: Callable[[], Sequence[bytes]],
+    *,
+    content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, with the content as it comes.
 
@@ -304,9 +321,9 @@ def signed_data_stream(
     issuer and serial number, since the version stands before them.
     """
     yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + der.integer(1)
+    yield indefinite(der.SEQUENCE) + _version(content_type, ())
     yield der.set_of({each.encode() for each in digests})
-    yield from encapsulated_stream(DATA, content)
+    yield from encapsulated_stream(content_type, content)
     yield _tail(certificates, signer_infos())
     yield END_OF_CONTENTS * 3
 

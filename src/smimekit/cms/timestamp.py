@@ -44,6 +44,8 @@ class TimestampInfo:
     time: datetime
     """genTime: when what has this imprint was there. In UTC, without fractions of a second."""
     nonce: int | None
+    authority: bytes | None = None
+    """The DER of the Name in `tsa`, where it holds a directoryName."""
 
 
 @final
@@ -96,7 +98,7 @@ def read_timestamp(token: bytes, *, limits: Limits) -> TimestampToken:
     reader.finish()
     if data.content_type != TST_INFO or data.detached:
         raise _malformed("it signs something else")
-    if len(data.signers) != 1:
+    if len(data.signers) != 1 or data.unreadable_signers:
         raise _malformed("it has not exactly one signer")
     if data.signers[0].signed_attributes is None:
         raise _malformed("its signed attributes are missing")
@@ -116,13 +118,38 @@ def _read_info(content: bytes) -> TimestampInfo:
     serial = inside.integer()
     if inside.peek != der.GENERALIZED_TIME:
         raise _malformed("its time is no GeneralizedTime")
-    time, nonce = inside.time(), None
-    while inside.more:  # accuracy, ordering, nonce, tsa, extensions
-        if inside.peek == der.INTEGER:
+    return TimestampInfo(policy, algorithm, value, serial, inside.time(), *_read_optional(inside))
+
+
+def _read_optional(inside: der.Reader) -> tuple[int | None, bytes | None]:
+    """The nonce and the authority's name, of what may follow the time."""
+    nonce = authority = None
+    for tag in (der.SEQUENCE, der.BOOLEAN, der.INTEGER, 0xA0, 0xA1):
+        if not inside.more or inside.peek != tag:
+            continue  # accuracy, ordering, nonce, tsa, extensions: each may be absent
+        if tag == der.INTEGER:
             nonce = inside.integer()
+        elif tag == 0xA0:
+            authority = _directory_name(inside.enter(0xA0))
+        elif tag == 0xA1:
+            _check_extensions(inside.enter(0xA1))
         else:
             inside.raw()
-    return TimestampInfo(policy, algorithm, value, serial, time, nonce)
+    inside.finish()
+    return nonce, authority
+
+
+def _directory_name(tsa: der.Reader) -> bytes | None:
+    """The Name of a GeneralName; None for a name of another kind."""
+    return tsa.enter(0xA4).raw(der.SEQUENCE) if tsa.peek == 0xA4 else None
+
+
+def _check_extensions(extensions: der.Reader) -> None:
+    while extensions.more:
+        extension = extensions.enter(der.SEQUENCE)
+        extension.oid()
+        if extension.peek == der.BOOLEAN and extension.boolean():
+            raise _malformed("it has a critical extension that is not understood")
 
 
 def imprint_matches(info: TimestampInfo, stamped: bytes) -> bool:

@@ -1,13 +1,28 @@
-"""What a signature comes with and rests on: certificates, and the strength of its algorithms."""
+"""What a signature comes with, and by what it is judged: certificates, evidence, the caller."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import final
 
 from smimekit.certificate import Certificate
+from smimekit.cms.signed import SignedData
 from smimekit.cms.signer import Check
 from smimekit.errors import CertificateError
 from smimekit.policy import Assessment, Grade, Policy
+from smimekit.trust import Trust
 
-__all__ = ["assess", "load_bag"]
+__all__ = ["Judge", "assess", "bounded", "load_bag"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """By what the signatures of a message are judged."""
+
+    trust: Trust
+    policy: Policy
+    at: datetime | None
 
 
 def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
@@ -19,6 +34,20 @@ def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
         except CertificateError:
             continue
     return tuple(found.values())
+
+
+def bounded(data: SignedData, most: int) -> tuple[list[bytes], list[bytes], int]:
+    """CRLs and OCSP responses, as many as may be looked at, and how many bytes are left.
+
+    Without the rest, less is known.
+    """
+    found: tuple[list[bytes], list[bytes]] = ([], [])
+    for kind, evidence in zip(found, (data.crls, data.ocsp_responses), strict=True):
+        for each in dict.fromkeys(evidence):
+            if len(each) <= most:
+                most -= len(each)
+                kind.append(each)
+    return *found, most
 
 
 def assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:

@@ -13,6 +13,7 @@ from typing import NoReturn, final
 from smimekit.algorithms import ContentCipher
 from smimekit.certificate import Certificate
 from smimekit.cms.attributes import Attributes
+from smimekit.cms.content import DATA
 from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.signer import Integrity
 from smimekit.errors import SmimeError
@@ -61,9 +62,8 @@ class SignatureForm(StrEnum):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestampResult:
-    """A time-stamp token on a signature (RFC 3161): what it says, and whether it says so.
-
-    Whether to believe the authority is for the caller to judge: `trust` is about mail.
+    """A time-stamp token on a signature (RFC 3161): what it says, whether it says so, and
+    whether its authority is believed.
     """
 
     integrity: Integrity
@@ -79,6 +79,9 @@ class TimestampResult:
     """The authority's, where it is at hand."""
     assessment: Assessment
     """What the caller's policy says of the authority's algorithms."""
+    judgement: Judgement | None
+    """What the caller's trust says of the authority; None where it names no
+    `timestamp_anchors` and has no store, and without a certificate."""
     reasons: tuple[str, ...]
     """Why anything is not as one would wish, in words."""
 
@@ -93,6 +96,11 @@ class TimestampResult:
             and self.imprint_matches
             and self.assessment.grade is not Grade.REFUSED
         )
+
+    @property
+    def trusted(self) -> bool:
+        """The authority is trusted for time-stamps."""
+        return self.judgement is not None and self.judgement.status is Status.TRUSTED
 
 
 @final
@@ -124,6 +132,9 @@ class SignatureResult:
     timestamps: tuple[TimestampResult, ...] = ()
     line_ends_converted: bool = False
     """Did the signature match only with CRLF in place of the bare LF that arrived?"""
+    of_message: bool = True
+    """Is what was signed a message? In mail, content of any type but id-data is none: what a
+    signer said elsewhere, a time-stamp say, could be put to new use (RFC 8551, 2.4.1)."""
     senders: tuple[str, ...] = ()
     """The addresses that are said to be the author's, which `identity` was held against."""
     lf_match: bool = False
@@ -154,6 +165,8 @@ class Signed:
     """A layer of SignedData. Zero signatures mean: not signed."""
 
     form: SignatureForm
+    content_type: str = DATA
+    """The OID of the type of what was signed."""
     signatures: tuple[SignatureResult, ...]
     certificates: tuple[Certificate, ...]
     """The bag, without what is no certificate."""
@@ -243,7 +256,8 @@ def protection_of(envelope: Iterable[Layer]) -> Protection:
 
 
 def _verified(signature: SignatureResult) -> bool:
-    return signature.intact and signature.trusted and signature.by_sender
+    usual = signature.intact and signature.of_message
+    return usual and signature.trusted and signature.by_sender
 
 
 def _covered(layers: tuple[Layer, ...], at: int) -> bool:

@@ -213,6 +213,12 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
         )
     if signature.integrity is not Integrity.GOOD:
         return _not_intact(signature.integrity, reason)
+    if not signature.of_message:
+        return VerificationError(
+            "What was signed is no message: it is content of another type, which the signer may "
+            "have made for another purpose. Open it by itself if you expected it.",
+            code="verification.content-type",
+        )
     if signature.assessment.grade is Grade.REFUSED:
         return PolicyError(
             f"The signature is too weak: {signature.assessment.reason}. To accept it all the "

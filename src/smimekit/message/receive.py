@@ -4,12 +4,11 @@ Knows the order of things: each layer runs to its end, into a spool, and has its
 before anything looks at what was inside it (DESIGN, rule 5).
 """
 
-import io
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, BinaryIO, Final, final
+from typing import final
 
 from smimekit.certificate import Certificate
 from smimekit.cms import content as types
@@ -31,7 +30,7 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
-from smimekit.message.evidence import load_bag
+from smimekit.message.evidence import Judge, load_bag
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -44,28 +43,20 @@ from smimekit.message.recognise import (
     recognise_bare,
 )
 from smimekit.message.signatures import (
-    Judge,
     check_detached,
     check_opaque,
+    of_mail,
     with_identity,
 )
+from smimekit.message.source import Source, new_spool, span_of
 from smimekit.message.spool import Spool
 from smimekit.mime.scanner import read_entity
 from smimekit.policy import Policy
-from smimekit.span import CHUNK, Span
+from smimekit.span import Span
 from smimekit.trust import Trust
 from smimekit.trust.records import require_aware
 
-__all__ = ["Source", "open_message"]
-
-Source = bytes | bytearray | memoryview | BinaryIO
-"""What a message can be read from."""
-
-_PARSED: Final = (
-    "A parsed message cannot be verified: Python's email package does not keep every byte "
-    "that was signed. Give the bytes as they arrived, or the binary file."
-)
-_TEXT: Final = "Open the file in binary mode: text loses bytes that were signed."
+__all__ = ["open_message"]
 
 
 def open_message(
@@ -98,10 +89,10 @@ def open_message(
             keys=_decryptors(keys),
             judge=Judge(trust, policy, at),
             closing=closing,
-            content=None if content is None else _span(content, policy, closing),
+            content=None if content is None else span_of(content, policy, closing),
             may_inflate=policy.limits.inflated_bytes,
         )
-        layers, payload, claims = job.run(_span(source, policy, closing))
+        layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
             claims = ((expect,),)
         return Opened(
@@ -126,47 +117,6 @@ def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[
     return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
-def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
-    match source:
-        case bytes():
-            return Span.of(source)
-        case bytearray() | memoryview():
-            return Span.of(bytes(source))
-        case _ if _is_parsed(source):
-            raise UsageError(_PARSED, code="usage.parsed-message")
-        case io.TextIOBase():
-            raise UsageError(_TEXT)
-        case _ if hasattr(source, "read"):
-            return _file_span(source, policy, closing)
-        case _:
-            raise UsageError(
-                f"A message is read from bytes or from a binary file, not from "
-                f"{type(source).__name__}."
-            )
-
-
-def _is_parsed(source: object) -> bool:
-    from email.message import Message  # noqa: PLC0415 - slow to import, and rarely here
-
-    return isinstance(source, Message)
-
-
-def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:
-    if not isinstance(file.read(0), bytes):  # a wrapper of a text file, or a decoder
-        raise UsageError(_TEXT)
-    seekable = getattr(file, "seekable", None)  # mmap lacks it before Python 3.13
-    if seekable is not None and seekable():
-        return Span.of_file(file)
-    spool = closing.enter_context(_new_spool(policy))
-    while chunk := file.read(CHUNK):
-        spool.write(chunk)
-    return spool.span()
-
-
-def _new_spool(policy: Policy) -> Spool:
-    return Spool(policy.limits.spool_memory)
-
-
 def _identified(layer: Layer, claims: tuple[Claim, ...]) -> Layer:
     if not isinstance(layer, Signed):
         return layer
@@ -188,6 +138,8 @@ class _Opening:
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
     may_inflate: int = 0
     """Bytes that all compressed layers together may still grow to."""
+    is_mail: bool = False
+    """Was there MIME around anything so far? Then what is signed has to be a MIME entity."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -261,10 +213,11 @@ class _Opening:
     # --- one layer ------------------------------------------------------------------------
 
     def _spool(self) -> Spool:
-        return self.closing.enter_context(_new_spool(self.judge.policy))
+        return self.closing.enter_context(new_spool(self.judge.policy))
 
     def _open(self, found: ClearSigned | Opaque) -> Layer | None:
         """One layer; None for CMS of a type that is none."""
+        self.is_mail |= isinstance(found, ClearSigned) or not found.bare
         if isinstance(found, ClearSigned):
             return self._clear_signed(found)
         reader, content_type = self._begin(found)
@@ -296,7 +249,7 @@ class _Opening:
         if content is not None:
             reject_detached_content(data)
             content, results = check_detached(data, content, bag, self.judge, spool)
-        elif data.detached and data.signers:
+        elif data.detached and (data.signers or data.unreadable_signers):
             raise CmsError(
                 "The signature is detached: give the content that it signs, too.",
                 code="cms.no-content",
@@ -305,7 +258,12 @@ class _Opening:
             form = SignatureForm.CERTS_ONLY if data.detached else form
             content, results = spool.span(), check_opaque(data, digests, bag, self.judge)
         return Signed(
-            form=form, signatures=results, certificates=bag, crls=data.crls, content=content
+            form=form,
+            content_type=data.content_type,
+            signatures=of_mail(results, data.content_type) if self.is_mail else results,
+            certificates=bag,
+            crls=data.crls,
+            content=content,
         )
 
     def _compressed(self, reader: BerReader) -> Compressed:

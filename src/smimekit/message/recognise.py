@@ -66,6 +66,8 @@ class Opaque:
 
     body: Span
     encoding: str
+    bare: bool = False
+    """Is there no MIME around it?"""
 
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
@@ -80,7 +82,7 @@ def is_bare_cms(span: Span) -> bool:
 
 def recognise_bare(span: Span) -> Opaque:
     """Bare CMS as a layer."""
-    return Opaque(span, "binary")
+    return Opaque(span, "binary", bare=True)
 
 
 def recognise(entity: Entity, *, limits: Limits) -> ClearSigned | Opaque | None:

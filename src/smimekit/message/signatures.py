@@ -5,43 +5,34 @@ is taken apart.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Final, final
 
 from smimekit.certificate import Certificate
+from smimekit.cms.content import DATA, content_type_name
 from smimekit.cms.countersignature import countersignatures
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.errors import CmsError, LimitExceeded
-from smimekit.message.evidence import assess
+from smimekit.message.evidence import Judge, assess, bounded
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
-from smimekit.message.timestamps import check_timestamps
+from smimekit.message.timestamps import Stamps
 from smimekit.mime.canonical import to_crlf, to_lf
-from smimekit.policy import Assessment, Grade, Policy
+from smimekit.policy import Assessment, Grade
 from smimekit.span import Span
 from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
 
-__all__ = ["Judge", "check_detached", "check_opaque", "with_identity"]
+__all__ = ["check_detached", "check_opaque", "of_mail", "with_identity"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
 """Certificates that one identifier may name and that are tried: a renewed certificate keeps
 its key, and with it its key identifier; anybody can put more of them into a message."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """By what the signatures of a message are judged."""
-
-    trust: Trust
-    policy: Policy
-    at: datetime | None
 
 
 def check_opaque(
@@ -150,12 +141,11 @@ class _Judgements:
     """
 
     def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
-        evidence = _bounded((*data.crls, *data.ocsp_responses), judge.policy.limits.evidence_bytes)
-        self._crls = [each for each in data.crls if each in evidence]
-        self._ocsps = [each for each in data.ocsp_responses if each in evidence]
+        self._crls, self._ocsps, _ = bounded(data, judge.policy.limits.evidence_bytes)
         self._found: dict[Certificate | None, Judgement | None] = {None: None}
         self.bag = bag
         self.judge = judge
+        self.stamps = Stamps(bag, judge)
 
     def of(self, certificate: Certificate | None) -> Judgement | None:
         """The judgement; None where there is no certificate."""
@@ -171,25 +161,16 @@ class _Judgements:
         return self._found[certificate]
 
 
-def _bounded(evidence: Iterable[bytes], most: int) -> frozenset[bytes]:
-    """As much of the evidence as may be looked at; without the rest, less is known."""
-    found = set()
-    for each in evidence:
-        most -= len(each)
-        if most >= 0:
-            found.add(each)
-    return frozenset(found)
-
-
 def _results(
     checked: Iterable[_Checked], data: SignedData, bag: Sequence[Certificate], judge: Judge
 ) -> tuple[SignatureResult, ...]:
     judgements = _Judgements(data, bag, judge)
     most = judge.policy.limits.countersignatures
-    return tuple(
+    results = (
         _result(signer, check, certificate, judgements, iter(range(most)))
         for signer, certificate, check in checked
     )
+    return (*results, *map(_unreadable, data.unreadable_signers))
 
 
 def _result(
@@ -218,7 +199,7 @@ def _result(
         attributes=signer.signed_attributes,
         unsigned_attributes=signer.unsigned_attributes,
         countersignatures=tuple(_countersigned(signer, judgements, left)),
-        timestamps=check_timestamps(signer, judgements.bag, policy),
+        timestamps=judgements.stamps.of(signer),
     )
 
 
@@ -242,7 +223,9 @@ def _countersigned(
 
 
 def _unreadable(reason: str) -> SignatureResult:
-    """A countersignature that is none. It does not harm what it stands on: anybody can add it."""
+    """A signature that is none. It does not harm those beside it, nor, where it should sign
+    one, that one: anybody can add it.
+    """
     return SignatureResult(
         signer="unknown",
         certificate=None,
@@ -272,6 +255,19 @@ def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) 
         yield assessment.reason
     if judgement is not None and judgement.status is not Status.TRUSTED:
         yield from (reason.text for reason in judgement.reasons)
+
+
+def of_mail(
+    signatures: Iterable[SignatureResult], content_type: str
+) -> tuple[SignatureResult, ...]:
+    """Signatures in a mail, which sign MIME entities and nothing else (RFC 8551, 2.4.1)."""
+    if content_type == DATA:
+        return tuple(signatures)
+    name = content_type_name(content_type)
+    reason = f"what was signed is no message, but content of the type {name}"
+    return tuple(
+        replace(each, of_message=False, reasons=(*each.reasons, reason)) for each in signatures
+    )
 
 
 def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:

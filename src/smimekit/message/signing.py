@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Final, TypeAlias, final
 
 from smimekit import der
@@ -18,24 +17,22 @@ from smimekit.algorithms import (
     AES256_GCM,
     CEK_HKDF_SHA256,
     CHACHA20_POLY1305,
-    AlgorithmIdentifier,
     SignatureScheme,
     key_allows,
     key_scheme,
 )
 from smimekit.cms import attributes as attrs
-from smimekit.cms.signed import (
-    Digests,
-    add_unsigned,
-    read_signer_info,
-    signed_data,
-    signed_data_stream,
+from smimekit.cms.signed import Digests
+from smimekit.cms.signing import (
+    ContentSigner,
+    digests_for,
+    sign_detached,
+    sign_opaque,
+    sign_opaque_stream,
 )
-from smimekit.cms.signer import sign_content
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import Credential
-from smimekit.limits import Limits
 from smimekit.policy import Grade, Policy
 
 __all__ = ["Chain", "Signer", "Signers", "Signing"]
@@ -121,34 +118,10 @@ def _is_attribute(oid: str, value: bytes) -> bool:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """One signer, ready to sign."""
-
-    signer: Signer
-    credential: Credential
-    scheme: SignatureScheme
-    attributes: tuple[bytes, ...]
-
-    def info(self, digests: Digests) -> bytes:
-        """The SignerInfo over content of these digests."""
-        key, certificate = self.credential.key, self.credential.certificate
-        info = sign_content(certificate, key, self.scheme, digests.value, self.attributes)
-        return add_unsigned(info, *self._unsigned(info))
-
-    def _unsigned(self, info: bytes) -> Iterator[bytes]:
-        for oid, value in self.signer.unsigned:
-            yield attrs.attribute(oid, value)
-        if self.signer.timestamp is not None:
-            signature = read_signer_info(info, limits=Limits()).signature
-            yield timestamp_attribute(self.signer.timestamp(signature))
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class Signing:
     """All who sign one message, ready to sign, and the certificates that go out."""
 
-    ready: tuple[_Ready, ...]
+    signers: tuple[ContentSigner, ...]
     certificates: tuple[bytes, ...]
 
     @classmethod
@@ -170,40 +143,23 @@ class Signing:
     @property
     def micalg(self) -> str:
         """The digests for the micalg parameter, each once (RFC 8551, 3.5.3.2)."""
-        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.ready))
+        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.signers))
 
     def digests(self) -> Digests:
-        """What the content has to pass before it can be signed."""
-        return Digests(each.scheme.digest for each in self.ready)
+        """What all of the content passes through before `detached` is called."""
+        return digests_for(self.signers)
 
     def detached(self, digests: Digests) -> bytes:
-        """A detached SignedData over content of these digests."""
-        return signed_data(None, self._announced, self.certificates, self._infos(digests))
+        """A detached SignedData over content that has passed."""
+        return sign_detached(digests, self.signers, self.certificates)
 
     def opaque(self, content: bytes) -> bytes:
-        """A SignedData that holds the content, in DER."""
-        digests = self.digests()
-        digests.update(content)
-        return signed_data(content, self._announced, self.certificates, self._infos(digests))
+        """A SignedData that holds the content."""
+        return sign_opaque(content, self.signers, self.certificates)
 
-    def opaque_stream(self, content: Iterable[bytes]) -> Iterator[bytes]:
-        """The same in BER, as the content comes."""
-        digests = self.digests()
-
-        def passing() -> Iterator[bytes]:
-            for chunk in content:
-                digests.update(chunk)
-                yield chunk
-
-        infos = partial(self._infos, digests)
-        return signed_data_stream(passing(), self._announced, self.certificates, infos)
-
-    @property
-    def _announced(self) -> list[AlgorithmIdentifier]:
-        return [each.scheme.digest.identifier for each in self.ready]
-
-    def _infos(self, digests: Digests) -> list[bytes]:
-        return [each.info(digests) for each in self.ready]
+    def opaque_stream(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same in BER, for content of any length."""
+        return sign_opaque_stream(chunks, self.signers, self.certificates)
 
 
 def _signers(signers: Signers) -> tuple[Signer, ...]:
@@ -221,15 +177,23 @@ def _signers(signers: Signers) -> tuple[Signer, ...]:
     return tuple(found)
 
 
-def _ready(signer: Signer, policy: Policy, moment: datetime) -> _Ready:
+def _ready(signer: Signer, policy: Policy, moment: datetime) -> ContentSigner:
     credential = signer.credential.signing
-    own = tuple(attrs.attribute(oid, value) for oid, value in signer.signed)
-    return _Ready(
-        signer,
-        credential,
+    own = (attrs.attribute(oid, value) for oid, value in signer.signed)
+    return ContentSigner(
+        credential.certificate,
+        credential.key,
         _scheme(credential, signer.scheme, policy),
         (*_about_itself(signer.credential, moment), *own),
+        lambda signature: _unsigned(signer, signature),
     )
+
+
+def _unsigned(signer: Signer, signature: bytes) -> Iterator[bytes]:
+    for oid, value in signer.unsigned:
+        yield attrs.attribute(oid, value)
+    if signer.timestamp is not None:
+        yield timestamp_attribute(signer.timestamp(signature))
 
 
 def _scheme(

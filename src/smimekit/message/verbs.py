@@ -8,7 +8,8 @@ from smimekit.errors import InsufficientProtection
 from smimekit.keys import Decryptor
 from smimekit.message.layers import Encrypted, Protection
 from smimekit.message.opened import Opened, Payload
-from smimekit.message.receive import Source, open_message
+from smimekit.message.receive import open_message
+from smimekit.message.source import Source
 from smimekit.policy import Policy
 from smimekit.trust import Trust
 

@@ -4,6 +4,7 @@ from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.judge import Judgement, Selection, Trust
 from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
+    MAIL_PURPOSES,
     AuditEntry,
     ByAddress,
     ByFingerprint,
@@ -34,6 +35,7 @@ from smimekit.trust.store import CertificateSource, MemoryTrustStore, TrustStore
 from smimekit.trust.system import system_roots
 
 __all__ = [
+    "MAIL_PURPOSES",
     "AuditEntry",
     "ByAddress",
     "ByFingerprint",

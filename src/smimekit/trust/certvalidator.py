@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 
 from smimekit.certificate import Certificate
 from smimekit.errors import LimitExceeded
+from smimekit.trust.records import Purpose
 from smimekit.trust.usage import unreadable
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Request:
     """What a path is judged for, apart from its certificates."""
 
     at: datetime
+    purpose: Purpose = Purpose.VERIFY
     accepts_weak: bool = False
     parameters: PathParameters = PathParameters()
     helpers: tuple[Certificate, ...] = ()

@@ -114,7 +114,9 @@ class Trust:
     """Anchors, a store of decisions, and the rules by which they are applied.
 
     `Trust()` has neither store nor anchors and trusts nobody. There are no default anchors: the
-    roots of the web are not the roots of mail. The clock is asked only where no time is given.
+    roots of the web are not the roots of mail. Those of mail are none of time either: what issues
+    to time-stamping authorities (RFC 3161) is named apart, in `timestamp_anchors`. The clock is
+    asked only where no time is given.
     """
 
     def __init__(
@@ -122,16 +124,18 @@ class Trust:
         store: TrustStore | None = None,
         *,
         anchors: Iterable[Certificate] = (),
+        timestamp_anchors: Iterable[Certificate] = (),
         revocation: RevocationPolicy = RevocationPolicy.SOFT,
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.store = store
         self.anchors = tuple(dict.fromkeys(anchors))
+        self.timestamp_anchors = tuple(dict.fromkeys(timestamp_anchors))
         self.revocation = RevocationPolicy(revocation)
         self.policy = policy
         self._clock = clock
-        if any(not isinstance(one, Certificate) for one in self.anchors):
+        if any(not isinstance(one, Certificate) for one in self.anchors + self.timestamp_anchors):
             raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
 
     def judge(
@@ -222,7 +226,12 @@ class Trust:
         )
 
     def _knows_anybody(self) -> bool:
-        return self.store is not None or bool(self.anchors)
+        return self.store is not None or bool(self.anchors or self.timestamp_anchors)
+
+    @property
+    def judges_timestamps(self) -> bool:
+        """Is there anything to judge a time-stamping authority by?"""
+        return self.store is not None or bool(self.timestamp_anchors)
 
     def _decision(self, certificate: Certificate) -> Decision | None:
         if self.store is None:
@@ -247,8 +256,10 @@ class Trust:
     # --- the chain ------------------------------------------------------------------------
 
     def _anchors(self, case: _Case) -> tuple[Certificate, ...]:
+        stamps = case.purpose is Purpose.TIMESTAMP
+        named = self.timestamp_anchors if stamps else self.anchors
         if self.store is None:
-            return self.anchors
+            return named
         decided = (
             record.certificate
             for record in self.store.anchors()
@@ -256,7 +267,7 @@ class Trust:
             and record.decision.verdict is Verdict.ANCHOR
             and record.decision.holds(case.purpose, case.at)
         )
-        return (*self.anchors, *decided)
+        return (*named, *decided)
 
     def _from_store(self, subject: bytes) -> Iterable[Certificate]:
         if self.store is None:
@@ -273,7 +284,7 @@ class Trust:
     def _chained(self, case: _Case) -> _Chained:
         if case.certificate.is_ca and self._is_distrusted(case.certificate):
             return _Chained(Chain.BAD, Revocation.NOT_CHECKED, True, (case.certificate,))  # noqa: FBT003
-        pool = Pool(self._anchors(case), case.extra, self._from_store)
+        pool = Pool(self._anchors(case), case.extra, self._from_store, purpose=case.purpose)
         search = PathSearch(
             case.certificate,
             pool,
@@ -281,7 +292,10 @@ class Trust:
             limits=self.policy.limits,
         )
         request = Request(
-            at=case.at, accepts_weak=self.policy.accepts_weak, parameters=case.parameters
+            at=case.at,
+            purpose=case.purpose,
+            accepts_weak=self.policy.accepts_weak,
+            parameters=case.parameters,
         )
         failed: list[PathVerdict] = []
         for path in search:  # the search's budget bounds the paths, too

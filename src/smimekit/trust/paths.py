@@ -18,6 +18,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
+from smimekit.trust.records import Purpose
 from smimekit.trust.usage import may_issue, structure_reason
 
 __all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
@@ -55,7 +56,10 @@ class Pool:
         anchors: Iterable[Certificate],
         extra: Iterable[Certificate],
         more: Callable[[bytes], Iterable[Certificate]] = lambda _: (),
+        *,
+        purpose: Purpose = Purpose.VERIFY,
     ) -> None:
+        self._purpose = purpose
         self.anchors = frozenset(anchors)
         self._more = more
         self._by_name: dict[bytes, list[Certificate]] = {}
@@ -66,7 +70,8 @@ class Pool:
         """Certificates with the issuer's name, the likeliest first."""
         local = self._by_name.get(normal_name(certificate.issuer), ())
         found = dict.fromkeys(itertools.chain(local, self._more(certificate.issuer)))
-        return sorted(filter(may_issue, found), key=lambda one: self._rank(certificate, one))
+        allowed = (one for one in found if may_issue(one, self._purpose))
+        return sorted(allowed, key=lambda one: self._rank(certificate, one))
 
     def _rank(self, certificate: Certificate, issuer: Certificate) -> tuple[int, int]:
         return (_key_id_rank(certificate, issuer), issuer not in self.anchors)

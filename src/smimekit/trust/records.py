@@ -14,6 +14,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import UsageError
 
 __all__ = [
+    "MAIL_PURPOSES",
     "AuditEntry",
     "ByAddress",
     "ByFingerprint",
@@ -41,9 +42,13 @@ class Purpose(StrEnum):
     """Check signatures that its owner made."""
     ENCRYPT = "encrypt"
     """Encrypt to its owner."""
+    TIMESTAMP = "timestamp"
+    """Believe when its owner, a time-stamping authority, says that a signature was there."""
 
 
-EVERY_PURPOSE = frozenset(Purpose)
+MAIL_PURPOSES = (Purpose.VERIFY, Purpose.ENCRYPT)
+"""What a decision is for that does not say so: who writes mail is no authority of time."""
+_FOR_MAIL = frozenset(MAIL_PURPOSES)
 
 
 class Verdict(StrEnum):
@@ -188,7 +193,7 @@ class Decision:
     why: str
     at: datetime
     until: datetime | None = None
-    scope: frozenset[Purpose] = EVERY_PURPOSE
+    scope: frozenset[Purpose] = _FOR_MAIL
 
     def __post_init__(self) -> None:
         require_aware(self.at, "Decision.at")
@@ -196,7 +201,7 @@ class Decision:
             require_aware(self.until, "Decision.until")
         if not self.scope:
             raise UsageError("A decision needs at least one purpose.", code="usage.empty-scope")
-        limited = self.until is not None or self.scope != EVERY_PURPOSE
+        limited = self.until is not None or self.scope != _FOR_MAIL
         if limited and self.verdict in {Verdict.REJECT, Verdict.NONE}:
             raise UsageError(
                 "A rejection has no end and no scope; withdraw it when it is over.",

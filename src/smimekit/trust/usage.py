@@ -22,6 +22,7 @@ __all__ = [
     "MAX_CERTIFICATE_BYTES",
     "judge_validity",
     "may_issue",
+    "stamping_reason",
     "structure_reason",
     "unreadable",
     "weak_key_reason",
@@ -53,7 +54,10 @@ def unreadable() -> tuple[type[Exception], ...]:
 
 _EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
 _ANY_USAGE: Final = "2.5.29.37.0"
+_TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
 _MAIL_USAGES: Final = frozenset({_EMAIL_PROTECTION, _ANY_USAGE})
+_STAMP_USAGES: Final = frozenset({_TIME_STAMPING, _ANY_USAGE})
+_EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 
 _UNDERSTOOD: Final = frozenset(
     {
@@ -163,15 +167,29 @@ def _extended_usage_reason(certificate: Certificate) -> Reason | None:
     )
 
 
+def stamping_reason(certificate: Certificate) -> Reason | None:
+    """Why the certificate is none of a time-stamping authority, or None.
+
+    RFC 3161, 2.3: an extended key usage that is critical and holds one value, timeStamping.
+    Raises CertificateError or CmsError where the certificate is malformed.
+    """
+    tbs = der.Reader(certificate.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    critical = (_EXTENDED_KEY_USAGE, True) in _extensions(tbs)
+    if critical and certificate.extended_key_usage == frozenset({_TIME_STAMPING}):
+        return None
+    return Reason(
+        "usage.no-timestamp",
+        "The certificate is not for time-stamps, and for nothing else (RFC 3161, 2.3).",
+    )
+
+
 def _signing_reason(certificate: Certificate) -> Reason | None:
     if isinstance(certificate.public_key, (x25519.X25519PublicKey, x448.X448PublicKey)):
         return Reason("usage.key-kind", "A key of this kind cannot sign.")
     usage = certificate.key_usage
     if usage is None or usage & {"digitalSignature", "nonRepudiation"}:
         return None
-    return Reason(
-        "usage.no-signature", "The certificate's key may not sign mail (RFC 8550, 4.4.2)."
-    )
+    return Reason("usage.no-signature", "The certificate's key may not sign (RFC 8550, 4.4.2).")
 
 
 def _encryption_usage(certificate: Certificate) -> str | None:
@@ -223,24 +241,27 @@ def judge_validity(
     weak = weak_key_reason(certificate, policy)
     if weak is not None:
         found.append((Validity.WEAK, weak))
-    by_purpose = _signing_reason if purpose is Purpose.VERIFY else _encrypting_reason
-    usage = (_extended_usage_reason(certificate), by_purpose(certificate))
+    may_stamp = purpose is Purpose.TIMESTAMP
+    extended = stamping_reason if may_stamp else _extended_usage_reason
+    by_purpose = _encrypting_reason if purpose is Purpose.ENCRYPT else _signing_reason
+    usage = (extended(certificate), by_purpose(certificate))
     found += [(Validity.WRONG_USAGE, one) for one in usage if one is not None]
     worst = found[0][0] if found else Validity.OK
     return worst, tuple(reason for _, reason in found)
 
 
-def may_issue(certificate: Certificate) -> bool:
-    """Whether a certificate says that its key may sign other certificates, for mail.
+def may_issue(certificate: Certificate, purpose: Purpose = Purpose.VERIFY) -> bool:
+    """Whether a certificate says that its key may sign other certificates, for a purpose.
 
-    A CA with an extended key usage that leaves out mail may not (CA/B S/MIME BR, 7.1.2.2 (g)).
+    A CA with an extended key usage that leaves it out may not (CA/B S/MIME BR, 7.1.2.2 (g)).
     """
+    wanted = _STAMP_USAGES if purpose is Purpose.TIMESTAMP else _MAIL_USAGES
     try:
         usage, extended = certificate.key_usage, certificate.extended_key_usage
         return (
             certificate.is_ca
             and (usage is None or "keyCertSign" in usage)
-            and (extended is None or bool(extended & _MAIL_USAGES))
+            and (extended is None or bool(extended & wanted))
         )
     except CertificateError:
         return False

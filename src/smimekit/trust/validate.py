@@ -10,6 +10,7 @@ from smimekit.errors import SmimeError
 from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
 from smimekit.trust.names import address_violation
 from smimekit.trust.paths import Path
+from smimekit.trust.records import Purpose
 from smimekit.trust.status import Reason
 from smimekit.trust.usage import may_issue, structure_reason
 
@@ -36,14 +37,14 @@ def plain_text(text: object) -> str:
     return "".join(one if one.isprintable() else "?" for one in str(text)[:_TEXT_LENGTH])
 
 
-def _rules_reason(path: Path) -> Reason | None:
+def _rules_reason(path: Path, purpose: Purpose) -> Reason | None:
     for one in path:
         broken = structure_reason(one)
         if broken is not None:
             return Reason("path.malformed", f"{plain_text(one.subject_text)}: {broken.text}")
     for issuer in path[:-1]:
-        if not may_issue(issuer):
-            text = f"{plain_text(issuer.subject_text)} may not issue certificates for mail."
+        if not may_issue(issuer, purpose):
+            text = f"{plain_text(issuer.subject_text)} may not issue certificates for this purpose."
             return Reason("path.no-ca", text)
     if address_violation(path):
         return Reason("path.name-constraints", "An issuer may not issue for this mail address.")
@@ -72,7 +73,7 @@ def _certvalidator_reason(path: Path, request: Request) -> Reason | None:
 def validate_path(path: Path, request: Request) -> PathVerdict:
     """Judge a path, the anchor first, without regard to revocation. Never raises."""
     try:
-        reason = _rules_reason(path) or _certvalidator_reason(path, request)
+        reason = _rules_reason(path, request.purpose) or _certvalidator_reason(path, request)
     except SmimeError as error:
         reason = Reason("path.malformed", plain_text(error))
     except refusals() as error:

@@ -1,0 +1,127 @@
+"""SignedData over content of any length, in one pass (RFC 5652, 5): written by its signers.
+
+Knows the order of things: digests are taken while the content passes, signatures are made
+when it has, and follow it. May not know mail, nor where the signers' keys come from.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from smimekit.algorithms import AlgorithmIdentifier, SignatureScheme
+from smimekit.certificate import Certificate
+from smimekit.cms.content import DATA
+from smimekit.cms.signed import (
+    Digests,
+    add_unsigned,
+    read_signer_info,
+    signed_data,
+    signed_data_stream,
+)
+from smimekit.cms.signer import sign_content
+from smimekit.limits import Limits
+from smimekit.private_key import PrivateKey
+
+__all__ = [
+    "ContentSigner",
+    "digests_for",
+    "sign_detached",
+    "sign_opaque",
+    "sign_opaque_stream",
+]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ContentSigner:
+    """Who signs, with what, and what is signed besides the content."""
+
+    certificate: Certificate
+    key: PrivateKey
+    scheme: SignatureScheme
+    attributes: tuple[bytes, ...] = ()
+    """More signed attributes, encoded; see `cms.signer.sign_content` for those always there."""
+    unsigned: Callable[[bytes], Iterable[bytes]] | None = None
+    """From the signature value, the unsigned attributes, encoded: a time-stamp needs it."""
+
+    def sign(self, digests: Digests, content_type: str = DATA) -> bytes:
+        """The SignerInfo over content that has passed through the digests."""
+        info = sign_content(
+            self.certificate,
+            self.key,
+            self.scheme,
+            digests.value,
+            self.attributes,
+            content_type=content_type,
+        )
+        if self.unsigned is None:
+            return info
+        return add_unsigned(info, *self.unsigned(read_signer_info(info, limits=Limits()).signature))
+
+
+def digests_for(signers: Iterable[ContentSigner]) -> Digests:
+    """The digests that the signers need, each once; `update` them with all of the content."""
+    return Digests(dict.fromkeys(each.scheme.digest for each in signers))
+
+
+def _identifiers(signers: Iterable[ContentSigner]) -> list[AlgorithmIdentifier]:
+    return [each.scheme.digest.identifier for each in signers]
+
+
+def sign_detached(
+    digests: Digests,
+    signers: Sequence[ContentSigner],
+    certificates: Sequence[bytes],
+    *,
+    content_type: str = DATA,
+) -> bytes:
+    """A detached SignedData, in DER, over content that has passed through `digests_for`.
+
+    `certificates` go along, in DER.
+    """
+    infos = [each.sign(digests, content_type) for each in signers]
+    identifiers = _identifiers(signers)
+    return signed_data(None, identifiers, certificates, infos, content_type=content_type)
+
+
+def sign_opaque(
+    content: bytes,
+    signers: Sequence[ContentSigner],
+    certificates: Sequence[bytes],
+    *,
+    content_type: str = DATA,
+) -> bytes:
+    """A SignedData that holds the content, in DER."""
+    digests = digests_for(signers)
+    digests.update(content)
+    infos = [each.sign(digests, content_type) for each in signers]
+    identifiers = _identifiers(signers)
+    return signed_data(content, identifiers, certificates, infos, content_type=content_type)
+
+
+def sign_opaque_stream(
+    chunks: Iterable[bytes],
+    signers: Sequence[ContentSigner],
+    certificates: Sequence[bytes],
+    *,
+    content_type: str = DATA,
+) -> Iterator[bytes]:
+    """The same in BER, with the content as it comes.
+
+    Where the chunks end in an error there is no signature, and nobody can take what was
+    written so far for a message.
+    """
+    digests = digests_for(signers)
+
+    def passing() -> Iterator[bytes]:
+        for chunk in chunks:
+            digests.update(chunk)
+            yield chunk
+
+    return signed_data_stream(
+        passing(),
+        _identifiers(signers),
+        certificates,
+        lambda: [each.sign(digests, content_type) for each in signers],
+        content_type=content_type,
+    )
