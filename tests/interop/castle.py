@@ -175,9 +175,17 @@ class BouncyCastle:
             option=options.split(),
         )[0]
 
-    def decrypt_with(self, cms: bytes, *, options: str = "", **secret: Part) -> bytes:
-        """The content, as one reads it who has the `password` or the `kek`."""
-        return self.ask("decrypt", cms=cms, option=options.split(), **secret)[0]
+    def decrypt_with(
+        self, cms: bytes, *, options: str = "", text: str | None = None, kek: bytes = b""
+    ) -> bytes:
+        """The content, as one reads it who has a shared key, or the text of a password."""
+        return self.ask(
+            "decrypt",
+            cms=cms,
+            option=options.split(),
+            password=[] if text is None else [text],
+            kek=[kek] if kek else [],
+        )[0]
 
     # --- the other content types
 
