@@ -9,13 +9,21 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+JARS = Path("/usr/share/java")
 IN_CI = os.environ.get("SMIMEKIT_CI", "") not in {"", "0"}
-PACKAGES = {"certutil": "libnss3-tools", "cmsutil": "libnss3-tools", "pk12util": "libnss3-tools"}
+PACKAGES = {
+    "certutil": "libnss3-tools",
+    "cmsutil": "libnss3-tools",
+    "pk12util": "libnss3-tools",
+    "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
+}
 """The Debian packages of the programs that are not named like theirs."""
 
 # No deadlines: a busy machine is no bug. In CI the examples follow from the test alone, so
@@ -54,9 +62,17 @@ def require_program() -> Callable[[str], str]:
 
 def find_program(name: str) -> str:
     found = shutil.which(name)
-    if found is not None:
-        return found
-    reason = f"{name} is not installed (Debian package {PACKAGES.get(name, name)})"
+    return _missing(name, PACKAGES.get(name, name)) if found is None else found
+
+
+def find_jar(name: str, package: str) -> str:
+    """The path of a Java library, or as `require_program` has it."""
+    path = JARS / name
+    return str(path) if path.exists() else _missing(name, package)
+
+
+def _missing(name: str, package: str) -> NoReturn:
+    reason = f"{name} is not installed (Debian package {package})"
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -7,6 +7,8 @@ import pytest
 
 from smimekit import Credential, Trust
 from smimekit.testing import FakeCA
+from tests.conftest import find_jar
+from tests.interop.castle import JARS, BouncyCastle
 from tests.interop.peers import Gpgsm, Nss, OpenSsl, People, folder
 
 
@@ -61,3 +63,13 @@ def gpgsm(require_program: Callable[[str], str], ca: FakeCA, people: People) -> 
             yield peer
         finally:
             peer.close(gpgconf)
+
+
+@pytest.fixture(scope="session")
+def bouncycastle(require_program: Callable[[str], str]) -> Iterator[BouncyCastle]:
+    jars = [find_jar(name, "libbcpkix-java") for name in JARS]
+    with (
+        folder() as home,
+        BouncyCastle.start(require_program("java"), require_program("javac"), jars, home) as peer,
+    ):
+        yield peer
