@@ -80,18 +80,24 @@ class Folder:
 
     def _acquire(self, lock: int, *, alone: bool) -> None:
         _wait_for(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        while (self.path / _JOURNAL).exists():
+        while self.unfinished:
             _wait_for(lock, fcntl.LOCK_EX)
             self._finish()
             if not alone:
                 _wait_for(lock, fcntl.LOCK_SH)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a change has happened that is not in all its files yet."""
+        return (self.path / _JOURNAL).exists()
+
     def read(self, name: str) -> bytes | None:
         """The octets of a file; None where there is none."""
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        with _available():
+            try:
+                return (self.path / name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def names(self, folder: str) -> list[str]:
         """The files of a folder below, those that are being written apart."""

@@ -3,8 +3,8 @@
 Knows queries and transactions. May not know what makes a certificate trusted. This module needs
 the extra `sql`; it is imported by `open_store` and by who names it, never by `smimekit`.
 
-Every query has its index (`schema` holds the tables). Facts that are nothing new are found so
-by reading, and begin no transaction that writes.
+Every query has its index (`schema` holds the tables, `statements` the queries). Facts that are
+nothing new are found so by reading, and begin no transaction that writes.
 """
 
 import json
@@ -40,12 +40,24 @@ from smimekit.trust.records import (
     Query,
     Record,
     Sighting,
-    Verdict,
     is_authority,
 )
 from smimekit.trust.schema import SCHEMA_VERSION, audit, certificates, found_version, index, schema
 from smimekit.trust.schema import prepare as prepare_tables
-from smimekit.trust.store import FIND_LIMIT, TrustStore
+from smimekit.trust.statements import (
+    ANCHORS,
+    AUDIT,
+    AUDIT_OF,
+    BY_KEY,
+    BY_NAME,
+    CHANGES,
+    KNOWN,
+    LOCKED,
+    PAGE,
+    PAGE_BY_KEY,
+    PAGE_BY_NAME,
+)
+from smimekit.trust.store import TrustStore
 from smimekit.trust.watch import Watch
 
 __all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
@@ -198,7 +210,7 @@ class SqlTrustStore(TrustStore):
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        self._watch = Watch(self._engine, str(sa.select(schema.c.changes)))
+        self._watch = Watch(self._engine, str(CHANGES))
         try:
             if self._reading(found_version) != SCHEMA_VERSION:
                 self._writing(prepare_tables)
@@ -245,44 +257,35 @@ class SqlTrustStore(TrustStore):
 
     # --- reading --------------------------------------------------------------------------
 
-    def _select(self, wanted: sa.Select[Any], read: Callable[[Any], _T]) -> tuple[_T, ...]:
-        return self._reading(lambda connection: tuple(map(read, connection.execute(wanted))))
+    def _select(
+        self, wanted: sa.Select[Any], read: Callable[[Any], _T], **values: object
+    ) -> tuple[_T, ...]:
+        return self._reading(
+            lambda connection: tuple(map(read, connection.execute(wanted, values)))
+        )
 
     def records(self, query: Query) -> tuple[Record, ...]:
-        wanted = _answering(query).order_by(
-            certificates.c.verdict.is_(None),
-            certificates.c.last_seen.desc(),
-            certificates.c.fingerprint,
-        )
-        return self._select(wanted.limit(FIND_LIMIT), _read)
+        if isinstance(query, ByFingerprint):
+            return self._select(BY_NAME, _read, name=query.fingerprint.lower())
+        return self._select(BY_KEY, _read, key=query_key(query))
 
     def anchors(self) -> tuple[Record, ...]:
-        wanted = (
-            sa.select(certificates)
-            .where(certificates.c.verdict == str(Verdict.ANCHOR))
-            .order_by(certificates.c.fingerprint)
-        )
-        return self._select(wanted, _read)
+        return self._select(ANCHORS, _read)
 
     def page(
         self, *, after: str = "", limit: int = 100, query: Query | None = None
     ) -> tuple[Record, ...]:
-        # By the index's own column where there is a query, so that the index is the order.
-        by_index = query is not None and not isinstance(query, ByFingerprint)
-        name = index.c.fingerprint if by_index else certificates.c.fingerprint
-        wanted = sa.select(certificates) if query is None else _answering(query)
-        wanted = wanted.where(name > after.lower()).order_by(name)
-        return self._select(wanted.limit(page_size(limit)), _read)
+        bounds: dict[str, object] = {"after": after.lower(), "size": page_size(limit)}
+        if query is None:
+            return self._select(PAGE, _read, **bounds)
+        if isinstance(query, ByFingerprint):
+            return self._select(PAGE_BY_NAME, _read, **bounds, name=query.fingerprint.lower())
+        return self._select(PAGE_BY_KEY, _read, **bounds, key=query_key(query))
 
     def audit(self, fingerprint: str | None = None) -> Sequence[AuditEntry]:
-        wanted = sa.select(audit).order_by(audit.c.number)
-        if fingerprint is not None:
-            wanted = (
-                sa.select(audit)
-                .where(audit.c.fingerprint == fingerprint.lower())
-                .order_by(audit.c.revision)
-            )
-        return self._select(wanted, _read_entry)
+        if fingerprint is None:
+            return self._select(AUDIT, _read_entry)
+        return self._select(AUDIT_OF, _read_entry, name=fingerprint.lower())
 
     def version(self) -> int:
         try:
@@ -321,35 +324,19 @@ class SqlTrustStore(TrustStore):
         return self._writing(act)
 
 
-def _answering(query: Query) -> sa.Select[Any]:
-    if isinstance(query, ByFingerprint):
-        return sa.select(certificates).where(
-            certificates.c.fingerprint == query.fingerprint.lower()
-        )
-    return (
-        sa.select(certificates)
-        .join(index, index.c.fingerprint == certificates.c.fingerprint)
-        .where(index.c.key == query_key(query))
-    )
-
-
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(names), _NAMES):
         yield names[start : start + _NAMES]
 
 
 def _known(connection: Connection, names: Sequence[str], *, lock: bool) -> dict[str, Record]:
-    """The records that there are. Locked, nobody else can change them in this transaction.
-
-    Everybody locks in the order of the names, so that nobody waits in a circle.
-    """
-    found: dict[str, Record] = {}
-    for part in _parts(names):
-        wanted = sa.select(certificates).where(certificates.c.fingerprint.in_(part))
-        if lock:  # SQLite has no such clause and needs none: see `_on_begin`
-            wanted = wanted.order_by(certificates.c.fingerprint).with_for_update()
-        found |= {row.fingerprint: _read(row) for row in connection.execute(wanted)}
-    return found
+    """The records that there are. Locked, nobody else can change them in this transaction."""
+    wanted = LOCKED if lock else KNOWN
+    return {
+        row.fingerprint: _read(row)
+        for part in _parts(names)
+        for row in connection.execute(wanted, {"names": list(part)})
+    }
 
 
 def _merge(
