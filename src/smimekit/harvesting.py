@@ -4,17 +4,27 @@ Knows which facts may be believed before anybody trusts the signer. Writes nothi
 store is the caller's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NoReturn, final
 
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.errors import CmsError, LimitExceeded
 from smimekit.message.identity import Identity
 from smimekit.message.layers import SignatureResult, Signed
 from smimekit.message.opened import Opened
 from smimekit.mime.address import address_key
-from smimekit.trust import Capabilities, Source, TrustStore
+from smimekit.trust import (
+    ByIssuerSerial,
+    ByKeyId,
+    Capabilities,
+    Preference,
+    Sighting,
+    Source,
+    TrustStore,
+)
+from smimekit.trust.merging import newer_said
+from smimekit.trust.records import addresses_of, is_authority
 
 __all__ = ["Harvest", "Harvested", "harvest"]
 
@@ -27,11 +37,13 @@ class Harvested:
     certificate: Certificate
     capabilities: Capabilities | None = None
     """Of the signer's own certificates: what their program can read."""
+    preference: Preference | None = None
+    """Of the certificate that signed: which one its owner wants mail encrypted to."""
 
     @property
     def is_authority(self) -> bool:
         """Is it a CA's?"""
-        return _is_authority(self.certificate)
+        return is_authority(self.certificate)
 
 
 @final
@@ -52,11 +64,20 @@ class Harvest:
     def put_into(self, store: TrustStore, *, at: datetime, reference: str = "") -> None:
         """Write the facts into a store, as seen at `at` (aware). No decision changes.
 
+        All of them or, where that fails, none; nothing is written where nothing is new.
         `reference` says where, as a rule by Message-ID. Raises StoreError.
         """
         source = Source(kind="mail", origin=self.sender or "", at=at, reference=reference)
-        for each in self.found:
-            store.put(each.certificate, source, at=at, capabilities=each.capabilities)
+        sightings = (
+            Sighting(
+                certificate=each.certificate,
+                source=source,
+                capabilities=each.capabilities,
+                preference=each.preference,
+            )
+            for each in self.found
+        )
+        store.put_all(sightings, at=at)
 
 
 def harvest(opened: Opened) -> Harvest:
@@ -81,12 +102,21 @@ def harvest(opened: Opened) -> Harvest:
                 continue
             sender = sender or (signature.senders or signature.certificate.addresses)[0]
             for each in _from_signature(signature, layer):
-                if found.setdefault(each.certificate, each).capabilities is None:
-                    found[each.certificate] = each
+                known = found.setdefault(each.certificate, each)
+                found[each.certificate] = _joined(known, each)
     if not opened.signatures:
         reasons.append("the message is not signed")
     ordered = sorted(found.values(), key=lambda each: each.is_authority)
     return Harvest(sender=sender, found=tuple(ordered), reasons=tuple(reasons))
+
+
+def _joined(known: Harvested, other: Harvested) -> Harvested:
+    """What two signatures taught about one certificate: the newest word counts."""
+    return replace(
+        known,
+        capabilities=newer_said(known.capabilities, other.capabilities),
+        preference=newer_said(known.preference, other.preference),
+    )
 
 
 def _refusal(signature: SignatureResult) -> str | None:
@@ -95,7 +125,7 @@ def _refusal(signature: SignatureResult) -> str | None:
         return "; ".join(signature.reasons) or str(signature.integrity)
     if not signature.of_message:
         return "what was signed is no message"
-    if signature.certificate is None or not _addresses(signature.certificate):
+    if signature.certificate is None or not addresses_of(signature.certificate):
         return "the signer's certificate names no mail address in its subjectAltName"
     if signature.identity is not Identity.MATCH and signature.identity is not Identity.UNCLAIMED:
         return "the signer is not the sender"
@@ -107,7 +137,9 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
     if signer is None:
         return []
     capabilities = _capabilities(signature)
-    found = [Harvested(certificate=signer, capabilities=capabilities)]
+    found = [
+        Harvested(certificate=signer, capabilities=capabilities, preference=_preference(signature))
+    ]
     mine = _address_keys(signer)
     # Anybody can issue a certificate for any address and put somebody else's beside it: only
     # a trusted signer speaks for more than the certificate that signed.
@@ -115,7 +147,7 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
     for certificate in layer.certificates:
         if mine & _address_keys(certificate):
             found.append(Harvested(certificate=certificate, capabilities=for_others))
-        elif _is_authority(certificate):
+        elif is_authority(certificate):
             found.append(Harvested(certificate=certificate))
     return found
 
@@ -131,20 +163,21 @@ def _capabilities(signature: SignatureResult) -> Capabilities | None:
     return None if encoded is None else Capabilities(encoded, signature.signing_time)
 
 
-def _addresses(certificate: Certificate) -> tuple[str, ...]:
+def _preference(signature: SignatureResult) -> Preference | None:
+    """Only from signed attributes, dated by them (RFC 8551, 2.5.3): the newest wins."""
+    if signature.attributes is None or signature.signing_time is None:
+        return None
     try:
-        return certificate.addresses
-    except CertificateError:
-        return ()
+        named = signature.attributes.encryption_key_preference
+    except (CmsError, LimitExceeded):
+        return None
+    if named is None:
+        return None
+    if isinstance(named, bytes):
+        return Preference(ByKeyId(named), signature.signing_time)
+    return Preference(ByIssuerSerial(named.issuer, named.serial), signature.signing_time)
 
 
 def _address_keys(certificate: Certificate) -> set[tuple[str, str]]:
-    keys = map(address_key, _addresses(certificate))
+    keys = map(address_key, addresses_of(certificate))
     return {key for key in keys if key is not None}
-
-
-def _is_authority(certificate: Certificate) -> bool:
-    try:
-        return certificate.is_ca
-    except CertificateError:
-        return False

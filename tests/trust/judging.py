@@ -6,6 +6,7 @@ from typing import Any
 from smimekit.certificate import Certificate
 from smimekit.policy import Policy
 from smimekit.trust import (
+    ByFingerprint,
     Decision,
     Judgement,
     MemoryTrustStore,
@@ -13,6 +14,7 @@ from smimekit.trust import (
     RevocationPolicy,
     Source,
     Trust,
+    TrustStore,
     Verdict,
 )
 from tests.trust.certs import NOW, Made
@@ -52,10 +54,10 @@ def store_of(*made: Made) -> MemoryTrustStore:
     return store
 
 
-def decide(store: MemoryTrustStore, made: Made, verdict: Verdict, **more: Any) -> None:
+def decide(store: TrustStore, made: Made, verdict: Verdict, **more: Any) -> None:
     decision = Decision(verdict=verdict, by="me", why="test", at=NOW, **more)
-    revision = store._records[made.certificate.fingerprint].revision
-    store.decide(made.certificate.fingerprint, decision, expected=revision)
+    (record,) = store.records(ByFingerprint(made.certificate.fingerprint))
+    store.decide(made.certificate.fingerprint, decision, expected=record.revision)
 
 
 def codes(judgement: Judgement) -> list[str]:

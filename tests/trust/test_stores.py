@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from smimekit.trust import (
     ByFingerprint,
     Capabilities,
     Decision,
+    DirectoryTrustStore,
     MemoryTrustStore,
     Purpose,
     Record,
@@ -45,28 +47,26 @@ def test_sqlite(tmp_path: Path) -> None:
     check_trust_store(lambda: SqlTrustStore(f"sqlite:///{tmp_path}/{next(names)}.db"))
 
 
+def test_directory(tmp_path: Path) -> None:
+    names = itertools.count()
+    check_trust_store(lambda: DirectoryTrustStore(tmp_path / str(next(names))))
+
+
 class Forgetful(MemoryTrustStore):
     """Facts erase decisions."""
 
-    def put(self, *args: Any, **options: Any) -> Record:
-        record = super().put(*args, **options)
-        broken = Record(
-            certificate=record.certificate,
-            sources=record.sources,
-            first_seen=record.first_seen,
-            last_seen=record.last_seen,
-            capabilities=record.capabilities,
-            revision=record.revision,
-        )
-        self._records[record.certificate.fingerprint] = broken
-        return broken
+    def put_all(self, *args: Any, **options: Any) -> tuple[Record, ...]:
+        records = [replace(one, decision=None) for one in super().put_all(*args, **options)]
+        for one in records:
+            self._table.install(one)
+        return tuple(records)
 
 
 class Careless(MemoryTrustStore):
     """The last one to decide wins."""
 
     def decide(self, fingerprint: str, decision: Decision, *, expected: int) -> Record:
-        known = self._records.get(fingerprint.lower())
+        known = self._table.records.get(fingerprint.lower())
         revision = expected if known is None else known.revision
         return super().decide(fingerprint, decision, expected=revision)
 
@@ -83,7 +83,7 @@ class Loose(MemoryTrustStore):
 
     def records(self, query: Any) -> tuple[Record, ...]:
         if isinstance(query, ByAddress):
-            return tuple(self._records.values())
+            return tuple(self._table.records.values())
         return super().records(query)
 
 

@@ -1,22 +1,28 @@
 """Who is who, and do we believe it: RFC 5280 and RFC 8550 (the names for the rings above)."""
 
 from smimekit.trust.certvalidator import PathParameters
-from smimekit.trust.judge import Judgement, Selection, Trust
+from smimekit.trust.directory import DirectoryTrustStore
+from smimekit.trust.judge import Trust
+from smimekit.trust.judgement import Flip, Judgement, Selection
+from smimekit.trust.memory import MemoryTrustStore
 from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
     MAIL_PURPOSES,
     AuditEntry,
     ByAddress,
     ByFingerprint,
+    ByIssuer,
     ByIssuerSerial,
     ByKeyId,
     ByPublicKey,
     BySubject,
     Capabilities,
     Decision,
+    Preference,
     Purpose,
     Query,
     Record,
+    Sighting,
     Source,
     Verdict,
     normal_address,
@@ -31,7 +37,7 @@ from smimekit.trust.status import (
     Validity,
     status_of,
 )
-from smimekit.trust.store import CertificateSource, MemoryTrustStore, TrustStore
+from smimekit.trust.store import CertificateSource, TrustStore
 from smimekit.trust.system import system_roots
 
 __all__ = [
@@ -39,6 +45,7 @@ __all__ = [
     "AuditEntry",
     "ByAddress",
     "ByFingerprint",
+    "ByIssuer",
     "ByIssuerSerial",
     "ByKeyId",
     "ByPublicKey",
@@ -47,10 +54,13 @@ __all__ = [
     "CertificateSource",
     "Chain",
     "Decision",
+    "DirectoryTrustStore",
     "Facts",
+    "Flip",
     "Judgement",
     "MemoryTrustStore",
     "PathParameters",
+    "Preference",
     "Purpose",
     "Query",
     "Reason",
@@ -58,6 +68,7 @@ __all__ = [
     "Revocation",
     "RevocationPolicy",
     "Selection",
+    "Sighting",
     "Source",
     "Status",
     "Trust",

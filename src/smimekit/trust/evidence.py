@@ -11,6 +11,7 @@ the path, or by somebody whom such a CA appointed.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -28,11 +29,13 @@ from smimekit.trust.usage import structure_reason, unreadable
 if TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["Evidence", "evidence_for", "load_evidence"]
+__all__ = ["Evidence", "evidence_for", "evidence_moments", "load_evidence"]
 
 _MAX_SIGNERS: Final = 8
 _MAX_RESPONSE_BYTES: Final = 256 << 10
 _OCSP_SIGNING: Final = "1.3.6.1.5.5.7.3.9"
+_WITHOUT_NEXT_UPDATE: Final = timedelta(minutes=30)
+"""How long certvalidator believes evidence that does not say when the next comes."""
 _Loaded: TypeAlias = tuple[Any, Any]
 """cryptography's view and certvalidator's container of one piece of evidence."""
 
@@ -208,3 +211,40 @@ def evidence_for(
         if any(_ocsp_signed_by(view, signer) for signer in (*path, *signers))
     )
     return Verified(crls, ocsps, signers)
+
+
+# --- when evidence says something else -----------------------------------------------------
+
+
+def _crl_moments(view: Any, path: Path) -> Iterator[datetime | None]:
+    yield view.last_update_utc
+    if view.next_update_utc is None:
+        yield view.last_update_utc + _WITHOUT_NEXT_UPDATE
+    yield view.next_update_utc
+    for one in path:
+        entry = view.get_revoked_certificate_by_serial_number(one.serial)
+        if entry is not None:
+            yield entry.revocation_date_utc
+
+
+def _ocsp_moments(view: Any) -> Iterator[datetime | None]:
+    for one in view.responses:
+        yield one.this_update_utc
+        if one.next_update_utc is None:
+            yield one.this_update_utc + _WITHOUT_NEXT_UPDATE
+        yield one.next_update_utc
+        yield one.revocation_time_utc
+
+
+def evidence_moments(evidence: Evidence, path: Path) -> tuple[datetime, ...] | None:
+    """When the evidence begins or ends to say something about the path; None: not to be told."""
+    try:
+        found = [
+            *(moment for view, _ in evidence.crls for moment in _crl_moments(view, path)),
+            *(moment for view, _ in evidence.ocsps for moment in _ocsp_moments(view)),
+        ]
+        signers = list(_response_certificates(evidence))
+    except refusals():
+        return None
+    times = (moment for one in signers for moment in (one.not_before, one.not_after))
+    return (*(moment for moment in found if moment is not None), *times)

@@ -3,21 +3,24 @@
 Knows queries and certificates. May not know how a store keeps its index.
 
 A key is a short text of fixed length, whatever the length of the name or address behind it.
+Who changes how a key is made has to migrate the databases that hold some (`schema`).
 """
 
 import hashlib
 
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError
 from smimekit.trust.names import normal_name
 from smimekit.trust.records import (
     ByAddress,
     ByFingerprint,
+    ByIssuer,
     ByIssuerSerial,
     ByKeyId,
     ByPublicKey,
     BySubject,
     Query,
+    addresses_of,
+    key_id_of,
     normal_address,
     public_key_fingerprint,
 )
@@ -43,8 +46,10 @@ def query_key(query: Query) -> str:
             return "address:" + _text_digest(normal_address(address))
         case ByFingerprint(fingerprint):
             return "fingerprint:" + fingerprint.lower()
+        case ByIssuer(issuer):
+            return "issuer:" + _digest(normal_name(issuer))
         case ByIssuerSerial(issuer, serial):
-            return "issuer-serial:" + _digest(normal_name(issuer), b"%d" % serial)
+            return "issuer-serial:" + _digest(normal_name(issuer), b"%x" % serial)
         case ByKeyId(key_id):
             return "key-id:" + _digest(key_id)
         case BySubject(subject):
@@ -53,28 +58,15 @@ def query_key(query: Query) -> str:
             return "public-key:" + fingerprint.lower()
 
 
-def _addresses(certificate: Certificate) -> tuple[str, ...]:
-    try:
-        return certificate.addresses
-    except CertificateError:  # it is kept, found by its other keys, and judged malformed
-        return ()
-
-
-def _key_id(certificate: Certificate) -> bytes | None:
-    try:
-        return certificate.key_id
-    except CertificateError:  # as above
-        return None
-
-
 def index_keys(certificate: Certificate) -> frozenset[str]:
     """All keys of a certificate but its fingerprint, which every store has anyway."""
-    key_id = _key_id(certificate)
+    key_id = key_id_of(certificate)
     queries: list[Query] = [
+        ByIssuer(certificate.issuer),
         ByIssuerSerial(certificate.issuer, certificate.serial),
         BySubject(certificate.subject),
         ByPublicKey(public_key_fingerprint(certificate)),
-        *map(ByAddress, _addresses(certificate)),
+        *map(ByAddress, addresses_of(certificate)),
     ]
     if key_id is not None:
         queries.append(ByKeyId(key_id))

@@ -4,109 +4,44 @@ Knows everything else in this package. May not know messages.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn, final
+from typing import Final, final
 
-from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.errors import UsageError
 from smimekit.policy import Policy
-from smimekit.trust.certvalidator import PathParameters, Request
+from smimekit.trust.cache import JudgementCache, Window, key_for, window_around
+from smimekit.trust.certvalidator import PathParameters
+from smimekit.trust.chain import Case, Chained, Rules, find_chain
 from smimekit.trust.evidence import Evidence, load_evidence
-from smimekit.trust.names import normal_name
-from smimekit.trust.paths import Path, PathSearch, Pool, signature_matches
-from smimekit.trust.records import (
-    ByAddress,
-    ByFingerprint,
-    ByIssuerSerial,
-    ByPublicKey,
-    BySubject,
-    Decision,
-    Purpose,
-    Verdict,
-    public_key_fingerprint,
-    require_aware,
-)
-from smimekit.trust.revocation import path_revocation
+from smimekit.trust.judgement import Flip, Judgement, Selection
+from smimekit.trust.knowledge import Knowledge, Known
+from smimekit.trust.preview import Supposed, below
+from smimekit.trust.records import ByAddress, Decision, Purpose, Record, Verdict, require_aware
+from smimekit.trust.selection import select
 from smimekit.trust.status import (
     Chain,
     Facts,
     Reason,
     Revocation,
     RevocationPolicy,
-    Status,
     Validity,
     status_of,
     status_reasons,
 )
 from smimekit.trust.store import TrustStore
 from smimekit.trust.usage import judge_validity
-from smimekit.trust.validate import PathVerdict, validate_path
 
-__all__ = ["Judgement", "Selection", "Trust"]
+__all__ = ["Trust"]
+
+_CACHED_OCTETS: Final = 16 << 20
+"""Of certificates in cached judgements: those of some thousand people."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """All that is known about a certificate for one purpose at one time, and what follows.
-
-    It has no truth value: ask for `status`.
-    """
-
-    certificate: Certificate
-    purpose: Purpose
-    at: datetime
-    status: Status
-    validity: Validity
-    chain: Chain
-    revocation: Revocation
-    decision: Decision | None
-    reasons: tuple[Reason, ...]
-    path: Path
-    """The anchor first where the chain is anchored; else as far up as the search came."""
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("A judgement has no truth value; compare its status.")
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The certificates of an address for a purpose: those to use, and why not the others."""
-
-    usable: tuple[Certificate, ...]
-    """Newest first: all devices of a person."""
-    unusable: tuple[tuple[Certificate, Judgement], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Chained:
-    """What the search for a path found."""
-
-    chain: Chain
-    revocation: Revocation
-    distrusted: bool
-    path: Path
-    reasons: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """One certificate to judge, with what came along with it."""
-
-    certificate: Certificate
-    purpose: Purpose
-    at: datetime
-    extra: tuple[Certificate, ...]
-    evidence: Evidence
-    parameters: PathParameters = field(default_factory=PathParameters)
 
 
 @final
@@ -117,6 +52,9 @@ class Trust:
     roots of the web are not the roots of mail. Those of mail are none of time either: what issues
     to time-stamping authorities (RFC 3161) is named apart, in `timestamp_anchors`. The clock is
     asked only where no time is given.
+
+    Judgements are kept for as long as they hold, in up to `cache` octets; 0 keeps none. A
+    decision or a new CA certificate in the store, by whomever, ends them at once.
     """
 
     def __init__(
@@ -128,15 +66,18 @@ class Trust:
         revocation: RevocationPolicy = RevocationPolicy.SOFT,
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
+        cache: int = _CACHED_OCTETS,
     ) -> None:
-        self.store = store
-        self.anchors = tuple(dict.fromkeys(anchors))
-        self.timestamp_anchors = tuple(dict.fromkeys(timestamp_anchors))
-        self.revocation = RevocationPolicy(revocation)
-        self.policy = policy
+        self.store: Final = store
+        self.anchors: Final = tuple(dict.fromkeys(anchors))
+        self.timestamp_anchors: Final = tuple(dict.fromkeys(timestamp_anchors))
+        self.revocation: Final = RevocationPolicy(revocation)
+        self.policy: Final = policy
         self._clock = clock
         if any(not isinstance(one, Certificate) for one in self.anchors + self.timestamp_anchors):
             raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
+        self._rules = Rules(self.revocation, policy)
+        self._cache = JudgementCache(cache)
 
     def judge(
         self,
@@ -155,195 +96,160 @@ class Trust:
         `crls`, `ocsps`: revocation evidence in DER, from anywhere. Whatever these hold, the
         answer is a `Judgement`; `UsageError` for a naive time, `StoreError` from the store.
         """
-        moment = self._clock() if at is None else at
-        require_aware(moment, "at")
+        moment = self._moment(at)
         limits = self.policy.limits
-        case = _Case(
+        extra = tuple(itertools.islice(extra_certificates, limits.certificates))
+        evidence = [tuple(itertools.islice(group, limits.crls)) for group in (crls, ocsps)]
+        key = key_for(certificate, purpose, ((one.der for one in extra), *evidence), parameters)
+        version = 0 if self.store is None else self.store.version()
+        known = self._cache.get(key, version, moment)
+        if known is not None:
+            return known
+        case = Case(
             certificate=Certificate(certificate.der),
             purpose=Purpose(purpose),
             at=moment,
-            extra=tuple(itertools.islice(extra_certificates, limits.certificates)),
-            evidence=self._evidence(crls, ocsps),
+            extra=extra,
+            evidence=self._evidence(*evidence),
             parameters=parameters or PathParameters(),
         )
-        return self._judgement(case)
+        made = _judge(case, self._knowledge(self.store), self._rules)
+        if made.window is not None:
+            self._cache.put(key, version, made.judgement, made.window)
+        return made.judgement
 
-    def usable(self, address: str, purpose: Purpose, at: datetime | None = None) -> Selection:
-        """Every certificate of an address in the store, for one purpose at one time."""
+    def usable(
+        self,
+        address: str,
+        purpose: Purpose,
+        at: datetime | None = None,
+        *,
+        extra_certificates: Iterable[Certificate] = (),
+        crls: Iterable[bytes] = (),
+        ocsps: Iterable[bytes] = (),
+    ) -> Selection:
+        """Every certificate of an address in the store, for one purpose at one time.
+
+        Where the owner of a certificate said, with a good signature, that mail is to be
+        encrypted to another one (RFC 8551, 2.5.3), and that one is usable, it takes the other's
+        place. The rest is as for `judge`.
+        """
         if self.store is None:
             return Selection((), ())
+        moment = self._moment(at)
+        beside = [tuple(group) for group in (crls, ocsps)]
+        extra = tuple(extra_certificates)
+
+        def judged(record: Record) -> tuple[Record, Judgement]:
+            return record, self.judge(
+                record.certificate,
+                purpose,
+                at=moment,
+                extra_certificates=extra,
+                crls=beside[0],
+                ocsps=beside[1],
+            )
+
+        return select(map(judged, self.store.records(ByAddress(address))), purpose)
+
+    def preview(
+        self, certificates: Iterable[Certificate], decision: Decision, at: datetime | None = None
+    ) -> Iterator[Flip]:
+        """What would change in the store if this were decided about these certificates.
+
+        Those whose status would be another for a purpose, one after the other, as they are
+        found; nothing is written. `UsageError` for an anchor that is no CA.
+        """
+        moment = self._moment(at)
+        chosen = tuple(certificates)
+        supposed = Supposed(self.store, chosen, decision, moment)
+        knowledge = self._knowledge(supposed)
+        return self._flips(below(self.store, chosen), knowledge, moment)
+
+    def _flips(
+        self, certificates: Iterable[Certificate], knowledge: Knowledge, at: datetime
+    ) -> Iterator[Flip]:
+        for certificate, purpose in itertools.product(certificates, Purpose):
+            before = self.judge(certificate, purpose, at=at)
+            case = Case(certificate=certificate, purpose=purpose, at=at)
+            after = _judge(case, knowledge, self._rules).judgement
+            if before.status is not after.status:
+                yield Flip(certificate=certificate, purpose=purpose, before=before, after=after)
+
+    def _moment(self, at: datetime | None) -> datetime:
         moment = self._clock() if at is None else at
-        records = sorted(
-            self.store.records(ByAddress(address)),
-            key=lambda one: (one.certificate.not_before, one.certificate.fingerprint),
-            reverse=True,
-        )
-        judged = [
-            (one.certificate, self.judge(one.certificate, purpose, at=moment)) for one in records
-        ]
-        return Selection(
-            tuple(one for one, verdict in judged if verdict.status is Status.TRUSTED),
-            tuple(pair for pair in judged if pair[1].status is not Status.TRUSTED),
-        )
-
-    # --- facts ----------------------------------------------------------------------------
-
-    def _evidence(self, crls: Iterable[bytes], ocsps: Iterable[bytes]) -> Evidence:
-        if self.revocation is RevocationPolicy.OFF:
-            return Evidence()
-        return load_evidence(crls, ocsps, limits=self.policy.limits)
-
-    def _judgement(self, case: _Case) -> Judgement:
-        validity, own_reasons = judge_validity(case.certificate, case.purpose, case.at, self.policy)
-        decision = self._decision(case.certificate)
-        if validity is Validity.MALFORMED:
-            # Nothing above a malformed certificate is worth a signature check.
-            chained = _Chained(Chain.BAD, Revocation.NOT_CHECKED, False, (case.certificate,))  # noqa: FBT003
-        else:
-            chained = self._chained(case)
-        verdict, decision_reasons = _in_force(decision, case)
-        facts = Facts(
-            validity=validity,
-            chain=chained.chain,
-            revocation=chained.revocation,
-            decision=verdict,
-            distrusted=chained.distrusted,
-            policy=self.revocation,
-        )
-        status = status_of(facts)
-        reasons = (*status_reasons(facts), *own_reasons, *chained.reasons, *decision_reasons)
-        return Judgement(
-            certificate=case.certificate,
-            purpose=case.purpose,
-            at=case.at,
-            status=status,
-            validity=validity,
-            chain=chained.chain,
-            revocation=chained.revocation,
-            decision=decision,
-            reasons=_unique(reasons, () if self._knows_anybody() else (_NOBODY,)),
-            path=chained.path,
-        )
-
-    def _knows_anybody(self) -> bool:
-        return self.store is not None or bool(self.anchors or self.timestamp_anchors)
+        require_aware(moment, "at")
+        return moment
 
     @property
     def judges_timestamps(self) -> bool:
         """Is there anything to judge a time-stamping authority by?"""
         return self.store is not None or bool(self.timestamp_anchors)
 
-    def _decision(self, certificate: Certificate) -> Decision | None:
-        if self.store is None:
-            return None
-        for record in self.store.records(ByFingerprint(certificate.fingerprint)):
-            if record.certificate == certificate and record.decision is not None:
-                return record.decision
-        return self._rejected_twin(self.store, certificate)
+    def _knowledge(self, store: Known | None) -> Knowledge:
+        return Knowledge(store, self.anchors, self.timestamp_anchors)
 
-    def _rejected_twin(self, store: TrustStore, certificate: Certificate) -> Decision | None:
-        """The rejection of a certificate with the same content and other signature octets.
-
-        Whoever has a certificate can make such twins: of an ECDSA signature (r, s), (r, -s) is
-        one as well.
-        """
-        query = ByIssuerSerial(certificate.issuer, certificate.serial)
-        for record in store.records(query):
-            if record.rejected and _content(record.certificate) == _content(certificate):
-                return record.decision
-        return None
-
-    # --- the chain ------------------------------------------------------------------------
-
-    def _anchors(self, case: _Case) -> tuple[Certificate, ...]:
-        stamps = case.purpose is Purpose.TIMESTAMP
-        named = self.timestamp_anchors if stamps else self.anchors
-        if self.store is None:
-            return named
-        decided = (
-            record.certificate
-            for record in self.store.anchors()
-            if record.decision is not None
-            and record.decision.verdict is Verdict.ANCHOR
-            and record.decision.holds(case.purpose, case.at)
-        )
-        return (*named, *decided)
-
-    def _from_store(self, subject: bytes) -> Iterable[Certificate]:
-        if self.store is None:
-            return ()
-        return (record.certificate for record in self.store.records(BySubject(subject)))
-
-    def _is_distrusted(self, issuer: Certificate) -> bool:
-        """Whether a CA was rejected, under this or any other certificate for its key."""
-        if self.store is None:
-            return False
-        same_key = self.store.records(ByPublicKey(public_key_fingerprint(issuer)))
-        return any(one.rejected for one in same_key)
-
-    def _chained(self, case: _Case) -> _Chained:
-        if case.certificate.is_ca and self._is_distrusted(case.certificate):
-            return _Chained(Chain.BAD, Revocation.NOT_CHECKED, True, (case.certificate,))  # noqa: FBT003
-        pool = Pool(self._anchors(case), case.extra, self._from_store, purpose=case.purpose)
-        search = PathSearch(
-            case.certificate,
-            pool,
-            distrusted=self._is_distrusted,
-            limits=self.policy.limits,
-        )
-        request = Request(
-            at=case.at,
-            purpose=case.purpose,
-            accepts_weak=self.policy.accepts_weak,
-            parameters=case.parameters,
-        )
-        failed: list[PathVerdict] = []
-        for path in search:  # the search's budget bounds the paths, too
-            verdict = validate_path(path, replace(request, at=_in_its_time(case)))
-            if verdict.valid:
-                revocation = self._revocation(path, request, case, anchored=True)
-                return _Chained(Chain.ANCHORED, revocation, False, path)  # noqa: FBT003
-            failed.append(verdict)
-        return self._unanchored(search, failed, request, case)
-
-    def _unanchored(
-        self, search: PathSearch, failed: list[PathVerdict], request: Request, case: _Case
-    ) -> _Chained:
-        if failed:
-            path, chain = failed[0].path, Chain.BAD
-        else:
-            path = search.partial
-            chain = _end_of(path)
-        reasons = [one.reason for one in failed if one.reason is not None]
-        if search.exhausted:
-            reasons.append(_EXHAUSTED)
-        revocation = self._revocation(path, request, case, anchored=False)
-        return _Chained(chain, revocation, search.distrusted, path, tuple(reasons))
-
-    def _revocation(
-        self, path: Path, request: Request, case: _Case, *, anchored: bool
-    ) -> Revocation:
+    def _evidence(self, crls: Iterable[bytes], ocsps: Iterable[bytes]) -> Evidence:
         if self.revocation is RevocationPolicy.OFF:
-            return Revocation.NOT_CHECKED
-        return path_revocation(
-            path,
-            request,
-            case.evidence,
-            extra=case.extra,
-            limits=self.policy.limits,
-            anchored=anchored,
-        )
+            return Evidence()
+        return load_evidence(crls, ocsps, limits=self.policy.limits)
 
 
-def _content(certificate: Certificate) -> bytes:
-    return der.Reader(certificate.der).enter(der.SEQUENCE).raw(der.SEQUENCE)
+# --- one judgement --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A judgement, and when it holds; None where that is not known."""
+
+    judgement: Judgement
+    window: Window | None
+
+
+def _judge(case: Case, knowledge: Knowledge, rules: Rules) -> _Made:
+    certificate = case.certificate
+    validity, own_reasons = judge_validity(certificate, case.purpose, case.at, rules.policy)
+    decision = knowledge.decision(certificate)
+    if validity is Validity.MALFORMED:
+        # Nothing above a malformed certificate is worth a signature check.
+        chained = Chained(Chain.BAD, Revocation.NOT_CHECKED, False, (certificate,))  # noqa: FBT003
+    else:
+        chained = find_chain(case, knowledge, rules)
+    verdict, decision_reasons = _in_force(decision, case)
+    facts = Facts(
+        validity=validity,
+        chain=chained.chain,
+        revocation=chained.revocation,
+        decision=verdict,
+        distrusted=chained.distrusted,
+        policy=rules.revocation,
+    )
+    reasons = (*status_reasons(facts), *own_reasons, *chained.reasons, *decision_reasons)
+    judgement = Judgement(
+        certificate=certificate,
+        purpose=case.purpose,
+        at=case.at,
+        status=status_of(facts),
+        validity=validity,
+        chain=chained.chain,
+        revocation=chained.revocation,
+        decision=decision,
+        reasons=_unique(reasons, (_NOBODY,) if knowledge.empty else ()),
+        path=chained.path,
+    )
+    return _Made(judgement, _window(case, chained, decision))
+
+
+def _window(case: Case, chained: Chained, decision: Decision | None) -> Window | None:
+    if chained.moments is None:
+        return None
+    own = (case.certificate.not_before, case.certificate.not_after)
+    ends = () if decision is None or decision.until is None else (decision.until,)
+    return window_around(case.at, (*own, *ends, *chained.moments))
 
 
 _NOBODY = Reason(
     "trust.nobody", "There is neither a trust store nor an anchor, so nobody is trusted."
-)
-_EXHAUSTED = Reason(
-    "path.budget", "There are too many possible issuers; the search for a path was given up."
 )
 
 
@@ -356,7 +262,7 @@ def _unique(reasons: Iterable[Reason], more: Iterable[Reason]) -> tuple[Reason, 
     return tuple(by_code.values())
 
 
-def _in_force(decision: Decision | None, case: _Case) -> tuple[Verdict, tuple[Reason, ...]]:
+def _in_force(decision: Decision | None, case: Case) -> tuple[Verdict, tuple[Reason, ...]]:
     """The verdict that counts now, and why the decision does not where it does not."""
     if decision is None:
         return Verdict.NONE, ()
@@ -367,23 +273,3 @@ def _in_force(decision: Decision | None, case: _Case) -> tuple[Verdict, tuple[Re
             Reason("decision.scope", "The decision to trust it is for another purpose."),
         )
     return Verdict.NONE, (Reason("decision.over", "The decision to trust it is over."),)
-
-
-def _in_its_time(case: _Case) -> datetime:
-    """The time for the path: of a certificate that is out of its time, the nearest one in it.
-
-    That it is out of its time is a fact of its own, and enough not to trust it; whether its
-    chain was good is another.
-    """
-    certificate = case.certificate
-    if certificate.not_before > certificate.not_after:
-        return case.at
-    return min(max(case.at, certificate.not_before), certificate.not_after)
-
-
-def _end_of(path: Path) -> Chain:
-    top = path[0]
-    own = normal_name(top.subject) == normal_name(top.issuer) and signature_matches(top, top)
-    if not own:
-        return Chain.INCOMPLETE
-    return Chain.SELF_SIGNED if len(path) == 1 else Chain.UNKNOWN_ROOT

@@ -93,7 +93,8 @@ class PathSearch:
     """Iterate once to get the paths that end in an anchor, the likeliest first.
 
     Afterwards (or so far): `partial`, the longest path that did not; `distrusted`, whether an
-    issuer was met that nobody may rely on; `exhausted`, whether the budget ran out.
+    issuer was met that nobody may rely on; `exhausted`, whether the budget ran out; `seen`, the
+    issuers that made a signature in question: what the outcome depends on.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class PathSearch:
         self._steps = limits.path_signatures
         self._checked: dict[tuple[bytes, bytes], bool] = {}
         self._sound: dict[Certificate, bool] = {}
+        self.seen: set[Certificate] = set()
         self.partial: Path = (certificate,)
         self.distrusted = False
         self.exhausted = False
@@ -143,6 +145,7 @@ class PathSearch:
             self._steps -= 1
             if not self._signed(path[0], issuer):
                 continue
+            self.seen.add(issuer)
             if self._is_distrusted(issuer):
                 self.distrusted = True
                 continue

@@ -11,24 +11,30 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from smimekit.certificate import Certificate
-from smimekit.errors import UsageError
+from smimekit.errors import CertificateError, UsageError
 
 __all__ = [
     "MAIL_PURPOSES",
     "AuditEntry",
     "ByAddress",
     "ByFingerprint",
+    "ByIssuer",
     "ByIssuerSerial",
     "ByKeyId",
     "ByPublicKey",
     "BySubject",
     "Capabilities",
     "Decision",
+    "Preference",
     "Purpose",
     "Query",
     "Record",
+    "Sighting",
     "Source",
     "Verdict",
+    "addresses_of",
+    "is_authority",
+    "key_id_of",
     "normal_address",
     "public_key_fingerprint",
     "require_aware",
@@ -96,6 +102,33 @@ def public_key_fingerprint(certificate: Certificate) -> str:
     return hashlib.sha256(certificate.spki).hexdigest()
 
 
+def addresses_of(certificate: Certificate) -> tuple[str, ...]:
+    """The addresses of a certificate's subjectAltName; none where that is malformed.
+
+    Such a certificate is kept, found by its other keys, and judged malformed.
+    """
+    try:
+        return certificate.addresses
+    except CertificateError:
+        return ()
+
+
+def key_id_of(certificate: Certificate) -> bytes | None:
+    """The subjectKeyIdentifier; None where there is none, or a malformed one."""
+    try:
+        return certificate.key_id
+    except CertificateError:
+        return None
+
+
+def is_authority(certificate: Certificate) -> bool:
+    """Whether it says that it is a CA's; one that is malformed is nobody's."""
+    try:
+        return certificate.is_ca
+    except CertificateError:
+        return False
+
+
 def require_aware(moment: datetime, name: str) -> None:
     """Raise `UsageError` where `moment` has no time zone: a naive time is an hour wrong."""
     if moment.utcoffset() is None:
@@ -117,6 +150,13 @@ class ByFingerprint:
     """The certificate with this SHA-256 (lower-case hex) of its DER."""
 
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByIssuer:
+    """Certificates with this issuer (DER of the Name): what a CA issued, or says it did."""
+
+    issuer: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +188,9 @@ class ByPublicKey:
     fingerprint: str
 
 
-Query: TypeAlias = ByAddress | ByFingerprint | ByIssuerSerial | ByKeyId | BySubject | ByPublicKey
+Query: TypeAlias = (
+    ByAddress | ByFingerprint | ByIssuer | ByIssuerSerial | ByKeyId | BySubject | ByPublicKey
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +198,8 @@ class Source:
     """Where a certificate was seen. `kind` and `origin` together identify a source.
 
     `kind`: mail, upload, ldap, smimea, aia, folder, ...; `origin`: the From address, the user,
-    the server; `reference`: the Message-ID or file name. Of one source the newest `at` is kept.
+    the server; `reference`: the Message-ID or file name. Of one source the newest sighting is
+    kept, to the day.
     """
 
     kind: str
@@ -178,6 +221,30 @@ class Capabilities:
 
     def __post_init__(self) -> None:
         require_aware(self.signed_at, "Capabilities.signed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The certificate that the owner of this one wants mail encrypted to (RFC 8551, 2.5.3).
+
+    Said by a good signature, made with this certificate's key at `signed_at`.
+    """
+
+    certificate: ByIssuerSerial | ByKeyId
+    signed_at: datetime
+
+    def __post_init__(self) -> None:
+        require_aware(self.signed_at, "Preference.signed_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One certificate as it was seen in one place: a fact to put into a store."""
+
+    certificate: Certificate
+    source: Source
+    capabilities: Capabilities | None = None
+    preference: Preference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +284,8 @@ class Decision:
 class Record:
     """All that a store remembers about one certificate.
 
+    `first_seen` is exact, `last_seen` to the day: it is the first sighting on the last day (UTC)
+    on which there was one, so that a thousand mails of a day are one fact.
     `revision` counts the decisions made about it; facts leave it alone, so a message that
     arrives does not disturb the person who is deciding.
     """
@@ -226,8 +295,32 @@ class Record:
     first_seen: datetime
     last_seen: datetime
     capabilities: Capabilities | None = None
+    preference: Preference | None = None
     decision: Decision | None = None
     revision: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate's DER, lower-case hex: the record's name."""
+        return self.certificate.fingerprint
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The mail addresses of the certificate; none where they are malformed."""
+        return addresses_of(self.certificate)
+
+    @property
+    def key_id(self) -> bytes | None:
+        """The certificate's subjectKeyIdentifier; None without a well-formed one."""
+        return key_id_of(self.certificate)
+
+    @property
+    def key_usage(self) -> frozenset[str] | None:
+        """The names of the keyUsage bits; None without the extension, or a malformed one."""
+        try:
+            return self.certificate.key_usage
+        except CertificateError:
+            return None
 
     @property
     def anchor(self) -> bool:

@@ -1,137 +1,97 @@
-"""The trust store in a database, through SQLAlchemy Core: SQLite, and what else it speaks.
+"""The trust store in a database, through SQLAlchemy Core: SQLite and PostgreSQL.
 
-Knows tables and transactions. May not know what makes a certificate trusted. This module needs
+Knows queries and transactions. May not know what makes a certificate trusted. This module needs
 the extra `sql`; it is imported by `open_store` and by who names it, never by `smimekit`.
 
-Every query has its index. The schema carries a version; a newer one than this module knows is
-refused, not guessed at.
+Every query has its index (`schema` holds the tables, `statements` the queries). Facts that are
+nothing new are found so by reading, and begin no transaction that writes.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError, UsageError
+from smimekit.trust.forms import (
+    decision_form,
+    preference_form,
+    read_decision,
+    read_preference,
+    read_source,
+    read_time,
+    source_form,
+    time_text,
+)
 from smimekit.trust.index import index_keys, query_key
+from smimekit.trust.merging import decided_record, merge_all, page_size
 from smimekit.trust.records import (
     AuditEntry,
     ByFingerprint,
     Capabilities,
     Decision,
-    Purpose,
     Query,
     Record,
-    Source,
-    Verdict,
+    Sighting,
+    is_authority,
 )
-from smimekit.trust.store import (
-    FIND_LIMIT,
-    conflict,
-    decided_record,
-    merge_record,
-    page_size,
-    unknown_certificate,
+from smimekit.trust.schema import SCHEMA_VERSION, audit, certificates, found_version, index, schema
+from smimekit.trust.schema import prepare as prepare_tables
+from smimekit.trust.statements import (
+    ANCHORS,
+    AUDIT,
+    AUDIT_OF,
+    BY_KEY,
+    BY_NAME,
+    CHANGES,
+    KNOWN,
+    LOCKED,
+    PAGE,
+    PAGE_BY_KEY,
+    PAGE_BY_NAME,
 )
+from smimekit.trust.store import TrustStore
+from smimekit.trust.watch import Watch
 
 __all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
 
-SCHEMA_VERSION: Final = 1
-
-_meta = sa.MetaData()
-_schema = sa.Table("smimekit_schema", _meta, sa.Column("version", sa.Integer, nullable=False))
-_certificates = sa.Table(
-    "smimekit_certificate",
-    _meta,
-    sa.Column("fingerprint", sa.String(64), primary_key=True),
-    sa.Column("der", sa.LargeBinary, nullable=False),
-    sa.Column("sources", sa.Text, nullable=False),
-    sa.Column("first_seen", sa.String(32), nullable=False),
-    sa.Column("last_seen", sa.String(32), nullable=False),
-    sa.Column("capabilities", sa.LargeBinary),
-    sa.Column("capabilities_at", sa.String(32)),
-    sa.Column("verdict", sa.String(8)),
-    sa.Column("decision", sa.Text),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Index("smimekit_verdict", "verdict", "fingerprint"),
-)
-_index = sa.Table(
-    "smimekit_index",
-    _meta,
-    sa.Column("key", sa.String(80), primary_key=True),
-    sa.Column("fingerprint", sa.String(64), primary_key=True),
-)
-_audit = sa.Table(
-    "smimekit_audit",
-    _meta,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("decision", sa.Text, nullable=False),
-    sa.UniqueConstraint("fingerprint", "revision"),
-)
-
+_T = TypeVar("_T")
 _WRITES: Final = "smimekit_writes"
+_DIALECTS: Final = frozenset({"sqlite", "postgresql"})
+_ATTEMPTS: Final = 8
+"""Times that a writer tries where others write the same: each time one of them gets through."""
+_NAMES: Final = 500
+"""Certificates that one statement asks for."""
 
 
-def _time_text(moment: datetime) -> str:
-    """UTC at fixed width, so that texts sort as times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+# --- rows ----------------------------------------------------------------------------------
 
 
-def _source_row(source: Source) -> list[str | None]:
-    at = None if source.at is None else _time_text(source.at)
-    return [source.kind, source.origin, at, source.reference]
-
-
-def _read_source(row: list[Any]) -> Source:
-    kind, origin, at, reference = row
-    return Source(kind, origin, None if at is None else datetime.fromisoformat(at), reference)
-
-
-def _decision_text(decision: Decision) -> str:
-    return json.dumps(
-        {
-            "verdict": decision.verdict,
-            "by": decision.by,
-            "why": decision.why,
-            "at": _time_text(decision.at),
-            "until": None if decision.until is None else _time_text(decision.until),
-            "scope": sorted(decision.scope),
-        }
-    )
-
-
-def _read_decision(text: str) -> Decision:
-    row = json.loads(text)
-    return Decision(
-        verdict=Verdict(row["verdict"]),
-        by=row["by"],
-        why=row["why"],
-        at=datetime.fromisoformat(row["at"]),
-        until=None if row["until"] is None else datetime.fromisoformat(row["until"]),
-        scope=frozenset(map(Purpose, row["scope"])),
-    )
+def _json(form: Any) -> str | None:
+    return None if form is None else json.dumps(form)
 
 
 def _row(record: Record) -> dict[str, Any]:
     known = record.capabilities
     decision = record.decision
     return {
-        "sources": json.dumps([_source_row(one) for one in record.sources]),
-        "first_seen": _time_text(record.first_seen),
-        "last_seen": _time_text(record.last_seen),
+        "fingerprint": record.fingerprint,
+        "der": record.certificate.der,
+        "sources": json.dumps([source_form(one) for one in record.sources]),
+        "first_seen": time_text(record.first_seen),
+        "last_seen": time_text(record.last_seen),
         "capabilities": None if known is None else known.der,
-        "capabilities_at": None if known is None else _time_text(known.signed_at),
+        "capabilities_at": None if known is None else time_text(known.signed_at),
+        "preference": _json(preference_form(record.preference)),
         "verdict": None if decision is None else str(decision.verdict),
-        "decision": None if decision is None else _decision_text(decision),
+        "decision": _json(decision_form(decision)),
         "revision": record.revision,
     }
 
@@ -139,17 +99,28 @@ def _row(record: Record) -> dict[str, Any]:
 def _read(row: Any) -> Record:
     capabilities = None
     if row.capabilities is not None:
-        signed_at = datetime.fromisoformat(row.capabilities_at)
-        capabilities = Capabilities(bytes(row.capabilities), signed_at)
+        capabilities = Capabilities(bytes(row.capabilities), read_time(row.capabilities_at))
     return Record(
         certificate=Certificate(bytes(row.der)),
-        sources=tuple(map(_read_source, json.loads(row.sources))),
-        first_seen=datetime.fromisoformat(row.first_seen),
-        last_seen=datetime.fromisoformat(row.last_seen),
+        sources=tuple(map(read_source, json.loads(row.sources))),
+        first_seen=read_time(row.first_seen),
+        last_seen=read_time(row.last_seen),
         capabilities=capabilities,
-        decision=None if row.decision is None else _read_decision(row.decision),
+        preference=None if row.preference is None else read_preference(json.loads(row.preference)),
+        decision=None if row.decision is None else read_decision(json.loads(row.decision)),
         revision=row.revision,
     )
+
+
+def _read_entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        fingerprint=row.fingerprint,
+        revision=row.revision,
+        decision=read_decision(json.loads(row.decision)),
+    )
+
+
+# --- the connection ------------------------------------------------------------------------
 
 
 def _on_connect(connection: Any, _: object) -> None:
@@ -165,6 +136,35 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _engine(text: str) -> Engine:
+    """The engine for a URL; `UsageError` where there is none."""
+    try:
+        url = sa.make_url(text)
+        if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
+            url = url.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+    except (SQLAlchemyError, ImportError) as error:
+        raise UsageError(
+            "The trust store's URL is not one that SQLAlchemy can open here; a local file is "
+            "sqlite:///trust.db, and PostgreSQL needs the extra: pip install 'smimekit[postgres]'.",
+            code="usage.store-url",
+        ) from error
+    if engine.dialect.name not in _DIALECTS:
+        raise UsageError(
+            f"Trust stores live in SQLite or PostgreSQL, not in {engine.dialect.name}.",
+            code="usage.store-url",
+        )
+    if engine.dialect.name == "sqlite":
+        if url.database in {None, "", ":memory:"}:
+            raise UsageError(
+                "A database in memory is per connection; use MemoryTrustStore.",
+                code="usage.store-url",
+            )
+        sa.event.listen(engine, "connect", _on_connect)
+        sa.event.listen(engine, "begin", _on_begin)
+    return engine
+
+
 def _unavailable(error: Exception) -> StoreError:
     # The driver's message may hold the URL, and with it a password.
     kind = type(error.__cause__ or error).__name__
@@ -174,33 +174,46 @@ def _unavailable(error: Exception) -> StoreError:
     )
 
 
+def _again(error: SQLAlchemyError) -> bool:
+    """Whether others wrote the same at the same time, and trying again will do.
+
+    Class 23 is a constraint (two of them put a certificate), 40 a rollback such as a deadlock.
+    """
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return isinstance(state, str) and state[:2] in {"23", "40"}
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What the database holds is ours, or `store.corrupt`; SQLAlchemy's errors pass."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (CertificateError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            "The trust store holds a record that cannot be read.", code="store.corrupt"
+        ) from error
+
+
+# --- the store -----------------------------------------------------------------------------
+
+
 @final
-class SqlTrustStore:
+class SqlTrustStore(TrustStore):
     """A `TrustStore` in a database. Use it as a context manager, or `close` it.
 
     Raises `StoreError`: `store.unavailable`, `store.schema` (made by a newer version),
-    `store.corrupt`. Writers of one SQLite file wait for each other up to 30 seconds.
+    `store.corrupt`. Writers of one SQLite file wait for each other up to 30 seconds. A process
+    that was forked opens the store itself.
     """
 
     def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._watch = Watch(self._engine, str(CHANGES))
         try:
-            self._engine: Engine = sa.create_engine(url)
-        except (SQLAlchemyError, ImportError) as error:
-            raise UsageError(
-                "The trust store's URL is not one that SQLAlchemy can open here; a local file is "
-                "sqlite:///trust.db.",
-                code="usage.store-url",
-            ) from error
-        if self._engine.dialect.name == "sqlite":
-            if self._engine.url.database in {None, "", ":memory:"}:
-                raise UsageError(
-                    "A database in memory is per connection; use MemoryTrustStore.",
-                    code="usage.store-url",
-                )
-            sa.event.listen(self._engine, "connect", _on_connect)
-            sa.event.listen(self._engine, "begin", _on_begin)
-        try:
-            self._prepare()
+            if self._reading(found_version) != SCHEMA_VERSION:
+                self._writing(prepare_tables)
         except StoreError:
             self.close()
             raise
@@ -218,158 +231,149 @@ class SqlTrustStore:
 
     def close(self) -> None:
         """Give the connections back; the store cannot be used afterwards."""
+        self._watch.close()
         self._engine.dispose()
 
-    def _prepare(self) -> None:
-        with self._transaction(writes=True) as connection:
-            _meta.create_all(connection)
-            version = connection.execute(sa.select(_schema.c.version)).scalar()
-            if version is None:
-                connection.execute(_schema.insert().values(version=SCHEMA_VERSION))
-            elif version != SCHEMA_VERSION:
-                raise StoreError(
-                    f"The trust store has schema {version}; this version of smimekit knows "
-                    f"{SCHEMA_VERSION}. Use the version that made it, or a newer one.",
-                    code="store.schema",
-                )
+    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+        with _readable(), self._engine.connect() as connection:
+            marked = connection.execution_options(**{_WRITES: writes})
+            with marked.begin():
+                return action(marked)
 
-    @contextmanager
-    def _transaction(self, *, writes: bool = False) -> Iterator[Connection]:
+    def _reading(self, action: Callable[[Connection], _T]) -> _T:
         try:
-            with self._engine.connect() as connection:
-                marked = connection.execution_options(**{_WRITES: writes})
-                with marked.begin():
-                    yield marked
+            return self._run(action, writes=False)
         except SQLAlchemyError as error:
             raise _unavailable(error) from None
-        except (CertificateError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, UsageError):
-                raise
-            raise StoreError(
-                "The trust store holds a record that cannot be read.", code="store.corrupt"
-            ) from error
+
+    def _writing(self, action: Callable[[Connection], _T]) -> _T:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._run(action, writes=True)
+            except SQLAlchemyError as error:
+                if not left or not _again(error):
+                    raise _unavailable(error) from None
+        raise AssertionError  # the last attempt returns or raises
 
     # --- reading --------------------------------------------------------------------------
 
-    def find(self, query: Query) -> tuple[Certificate, ...]:
-        return tuple(record.certificate for record in self.records(query))
+    def _select(
+        self, wanted: sa.Select[Any], read: Callable[[Any], _T], **values: object
+    ) -> tuple[_T, ...]:
+        return self._reading(
+            lambda connection: tuple(map(read, connection.execute(wanted, values)))
+        )
 
     def records(self, query: Query) -> tuple[Record, ...]:
-        wanted = sa.select(_certificates)
         if isinstance(query, ByFingerprint):
-            wanted = wanted.where(_certificates.c.fingerprint == query.fingerprint.lower())
-        else:
-            wanted = wanted.join(_index, _index.c.fingerprint == _certificates.c.fingerprint).where(
-                _index.c.key == query_key(query)
-            )
-        wanted = wanted.order_by(
-            _certificates.c.verdict.is_(None),
-            _certificates.c.last_seen.desc(),
-            _certificates.c.fingerprint,
-        ).limit(FIND_LIMIT)
-        return self._select(wanted)
-
-    def _select(self, wanted: sa.Select[Any]) -> tuple[Record, ...]:
-        with self._transaction() as connection:
-            return tuple(map(_read, connection.execute(wanted)))
+            return self._select(BY_NAME, _read, name=query.fingerprint.lower())
+        return self._select(BY_KEY, _read, key=query_key(query))
 
     def anchors(self) -> tuple[Record, ...]:
-        return self._select(
-            sa.select(_certificates)
-            .where(_certificates.c.verdict == str(Verdict.ANCHOR))
-            .order_by(_certificates.c.fingerprint)
-        )
+        return self._select(ANCHORS, _read)
 
-    def page(self, *, after: str = "", limit: int = 100) -> tuple[Record, ...]:
-        return self._select(
-            sa.select(_certificates)
-            .where(_certificates.c.fingerprint > after.lower())
-            .order_by(_certificates.c.fingerprint)
-            .limit(page_size(limit))
-        )
+    def page(
+        self, *, after: str = "", limit: int = 100, query: Query | None = None
+    ) -> tuple[Record, ...]:
+        bounds: dict[str, object] = {"after": after.lower(), "size": page_size(limit)}
+        if query is None:
+            return self._select(PAGE, _read, **bounds)
+        if isinstance(query, ByFingerprint):
+            return self._select(PAGE_BY_NAME, _read, **bounds, name=query.fingerprint.lower())
+        return self._select(PAGE_BY_KEY, _read, **bounds, key=query_key(query))
 
     def audit(self, fingerprint: str | None = None) -> Sequence[AuditEntry]:
-        wanted = sa.select(_audit).order_by(_audit.c.number)
-        if fingerprint is not None:
-            wanted = wanted.where(_audit.c.fingerprint == fingerprint.lower())
-        with self._transaction() as connection:
-            return tuple(
-                AuditEntry(
-                    fingerprint=row.fingerprint,
-                    revision=row.revision,
-                    decision=_read_decision(row.decision),
-                )
-                for row in connection.execute(wanted)
-            )
+        if fingerprint is None:
+            return self._select(AUDIT, _read_entry)
+        return self._select(AUDIT_OF, _read_entry, name=fingerprint.lower())
+
+    def version(self) -> int:
+        try:
+            return self._watch.value()
+        except self._watch.errors as error:
+            raise _unavailable(error) from None
 
     # --- writing --------------------------------------------------------------------------
 
-    def put(
-        self,
-        certificate: Certificate,
-        source: Source,
-        *,
-        at: datetime,
-        capabilities: Capabilities | None = None,
-    ) -> Record:
-        with self._transaction(writes=True) as connection:
-            known = _locked(connection, certificate.fingerprint)
-            record = merge_record(known, certificate, source, at, capabilities)
-            if known is None:
-                _insert(connection, record)
-            elif record != known:
-                _update(connection, record, known.revision)
-            return record
+    def put_all(self, sightings: Iterable[Sighting], *, at: datetime) -> tuple[Record, ...]:
+        facts = tuple(sightings)
+        names = sorted({one.certificate.fingerprint for one in facts})
+        known = self._reading(lambda connection: _known(connection, names, lock=False))
+        found = merge_all(known, facts, at)
+        if any(known.get(name) != record for name, record in found.items()):
+            found = self._writing(lambda connection: _merge(connection, facts, names, at))
+        return tuple(found[one.certificate.fingerprint] for one in facts)
 
     def decide(self, fingerprint: str, decision: Decision, *, expected: int) -> Record:
-        with self._transaction(writes=True) as connection:
-            known = _locked(connection, fingerprint.lower())
-            if known is None:
-                raise unknown_certificate(fingerprint)
-            if known.revision != expected:
-                raise conflict(expected, known.revision)
-            record = decided_record(known, decision)
-            _update(connection, record, expected)
+        name = fingerprint.lower()
+
+        def act(connection: Connection) -> Record:
+            known = _known(connection, (name,), lock=True).get(name)
+            record = decided_record(known, name, decision, expected)
+            _update(connection, (record,))
             connection.execute(
-                _audit.insert().values(
-                    fingerprint=fingerprint.lower(),
+                audit.insert().values(
+                    fingerprint=name,
                     revision=record.revision,
-                    decision=_decision_text(decision),
+                    decision=_json(decision_form(decision)),
                 )
             )
+            _count(connection, 1)
             return record
 
+        return self._writing(act)
 
-def _locked(connection: Connection, fingerprint: str) -> Record | None:
-    """The record, which nobody else can change before this transaction ends."""
-    wanted = (
-        sa.select(_certificates)
-        .where(_certificates.c.fingerprint == fingerprint)
-        .with_for_update()  # SQLite has no such clause and needs none: see `_on_begin`
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _NAMES):
+        yield names[start : start + _NAMES]
+
+
+def _known(connection: Connection, names: Sequence[str], *, lock: bool) -> dict[str, Record]:
+    """The records that there are. Locked, nobody else can change them in this transaction."""
+    wanted = LOCKED if lock else KNOWN
+    return {
+        row.fingerprint: _read(row)
+        for part in _parts(names)
+        for row in connection.execute(wanted, {"names": list(part)})
+    }
+
+
+def _merge(
+    connection: Connection, facts: Sequence[Sighting], names: Sequence[str], at: datetime
+) -> dict[str, Record]:
+    known = _known(connection, names, lock=True)
+    found = merge_all(known, facts, at)
+    unknown = [record for name, record in sorted(found.items()) if name not in known]
+    _insert(connection, unknown)
+    _update(
+        connection,
+        [one for name, one in sorted(found.items()) if known.get(name, one) != one],
     )
-    row = connection.execute(wanted).one_or_none()
-    return None if row is None else _read(row)
+    _count(connection, sum(is_authority(one.certificate) for one in unknown))
+    return found
 
 
-def _insert(connection: Connection, record: Record) -> None:
-    certificate = record.certificate
-    row = {"fingerprint": certificate.fingerprint, "der": certificate.der, **_row(record)}
-    connection.execute(_certificates.insert().values(row))
-    connection.execute(
-        _index.insert(),
-        [
-            {"key": key, "fingerprint": certificate.fingerprint}
-            for key in sorted(index_keys(certificate))
-        ],
-    )
+def _insert(connection: Connection, records: Sequence[Record]) -> None:
+    if not records:
+        return
+    connection.execute(certificates.insert(), list(map(_row, records)))
+    entries = [
+        {"key": key, "fingerprint": one.fingerprint}
+        for one in records
+        for key in sorted(index_keys(one.certificate))
+    ]
+    connection.execute(index.insert(), entries)
 
 
-def _update(connection: Connection, record: Record, expected: int) -> None:
-    done = connection.execute(
-        _certificates.update()
-        .where(_certificates.c.fingerprint == record.certificate.fingerprint)
-        .where(_certificates.c.revision == expected)
-        .values(_row(record))
-    )
-    if done.rowcount != 1:
-        raise conflict(expected, expected + 1)
+def _update(connection: Connection, records: Sequence[Record]) -> None:
+    for one in records:
+        row = {name: value for name, value in _row(one).items() if name != "der"}
+        connection.execute(
+            certificates.update().where(certificates.c.fingerprint == one.fingerprint).values(row)
+        )
+
+
+def _count(connection: Connection, changes: int) -> None:
+    if changes:
+        connection.execute(schema.update().values(changes=schema.c.changes + changes))

@@ -1,0 +1,121 @@
+"""Judgements that were made already, and how long each of them holds.
+
+Knows when an old answer is still the answer. May not know how one is found.
+
+A judgement is the same again where certificate, purpose, what came along with it and the
+evidence are the same, nothing was decided and no CA certificate has come in since (the store's
+version says so), and between the two times nothing began or ended that it rests on.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias, final
+
+from smimekit.certificate import Certificate
+from smimekit.trust.certvalidator import PathParameters
+from smimekit.trust.judgement import Judgement
+from smimekit.trust.records import Purpose
+
+__all__ = ["JudgementCache", "Key", "Window", "key_for", "window_around"]
+
+_BUCKET: Final = timedelta(hours=1)
+"""The longest that a judgement holds, before and after its own time."""
+_OVERHEAD: Final = 2_000
+"""Octets of a judgement besides its certificates, about."""
+
+Key: TypeAlias = tuple[bytes, Purpose, PathParameters | None]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The times between two others, neither included."""
+
+    after: datetime
+    before: datetime
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a time is between them."""
+        return self.after < at < self.before
+
+
+def window_around(at: datetime, moments: Iterable[datetime]) -> Window | None:
+    """The time around `at` in which none of the moments lies; None where `at` is one of them."""
+    try:
+        after, before = at - _BUCKET, at + _BUCKET
+    except OverflowError:  # at the ends of the calendar
+        return None
+    for moment in moments:
+        if moment == at:
+            return None
+        if moment < at:
+            after = max(after, moment)
+        else:
+            before = min(before, moment)
+    return Window(after, before)
+
+
+def key_for(
+    certificate: Certificate,
+    purpose: Purpose,
+    beside: Iterable[Iterable[bytes]],
+    parameters: PathParameters | None,
+) -> Key:
+    """What a judgement is about, in a few octets, however much came along with it."""
+    hashed = hashlib.sha256(certificate.der)
+    for group in beside:
+        hashed.update(b"\xff")
+        for each in group:
+            hashed.update(b"\x00%d:" % len(each))
+            hashed.update(each)
+    return hashed.digest(), purpose, parameters
+
+
+@final
+class JudgementCache:
+    """Judgements by key, for several threads. The oldest go when `size` octets are full."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._version: int | None = None
+        self._found: OrderedDict[Key, tuple[Judgement, Window, int]] = OrderedDict()
+        self._used = 0
+
+    def get(self, key: Key, version: int, at: datetime) -> Judgement | None:
+        """The judgement, as of `at`; None where it has to be made."""
+        with self._lock:
+            if version != self._version:
+                self._clear(version)
+            found = self._found.get(key)
+            if found is None or not found[1].holds(at):
+                return None
+            self._found.move_to_end(key)
+            judgement = found[0]
+        return judgement if judgement.at == at else replace(judgement, at=at)
+
+    def put(self, key: Key, version: int, judgement: Judgement, window: Window) -> None:
+        """Keep a judgement that was made while the store had this version."""
+        weight = _OVERHEAD + sum(len(one.der) for one in judgement.path)
+        kept = replace(judgement, path=tuple(Certificate(one.der) for one in judgement.path))
+        with self._lock:
+            if version != self._version or weight > self._size:
+                return
+            self._drop(key)
+            self._found[key] = (kept, window, weight)
+            self._used += weight
+            while self._used > self._size:
+                self._drop(next(iter(self._found)))
+
+    def _drop(self, key: Key) -> None:
+        _, _, weight = self._found.pop(key, (None, None, 0))
+        self._used -= weight
+
+    def _clear(self, version: int) -> None:
+        self._found.clear()
+        self._used = 0
+        self._version = version

@@ -1,0 +1,58 @@
+"""What a judgement is: the records that judging gives. Knows no rules."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn, final
+
+from smimekit.certificate import Certificate
+from smimekit.trust.paths import Path
+from smimekit.trust.records import Decision, Purpose
+from smimekit.trust.status import Chain, Reason, Revocation, Status, Validity
+
+__all__ = ["Flip", "Judgement", "Selection"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """All that is known about a certificate for one purpose at one time, and what follows.
+
+    It has no truth value: ask for `status`.
+    """
+
+    certificate: Certificate
+    purpose: Purpose
+    at: datetime
+    status: Status
+    validity: Validity
+    chain: Chain
+    revocation: Revocation
+    decision: Decision | None
+    reasons: tuple[Reason, ...]
+    path: Path
+    """The anchor first where the chain is anchored; else as far up as the search came."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A judgement has no truth value; compare its status.")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The certificates of an address for a purpose: those to use, and why not the others."""
+
+    usable: tuple[Certificate, ...]
+    """Newest first: all devices of a person."""
+    unusable: tuple[tuple[Certificate, Judgement], ...]
+    """Newest first. One that is trusted all the same has a reason `selection.preference`."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A certificate whose status would change."""
+
+    certificate: Certificate
+    purpose: Purpose
+    before: Judgement
+    after: Judgement
