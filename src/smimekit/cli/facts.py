@@ -62,7 +62,12 @@ def message_facts(opened: Opened) -> Json:
         ],
         "layers": [_layer(each) for each in opened.envelope],
         "errant": [
-            {"kind": each.kind, "start": each.span.start - start, "end": each.span.end - start}
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "start": each.span.start - start,
+                "end": each.span.end - start,
+            }
             for each in opened.errant
         ],
         "payload": None if content is None else {"size": len(content)},

@@ -50,7 +50,11 @@ def _message(facts: Json) -> Iterator[Row]:
         yield from _layer_rows(layer)
     for errant in facts["errant"]:
         where = f"{errant['kind']}, bytes {errant['start']} to {errant['end']} of the payload"
-        yield "Errant part", f"{where}: says nothing about the message", ""
+        yield (
+            f"Errant part {errant['name']}".rstrip(),
+            f"{where}: says nothing about the message",
+            "",
+        )
     payload = facts["payload"]
     yield "Payload", "not readable" if payload is None else f"{payload['size']} bytes", ""
 

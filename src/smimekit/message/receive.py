@@ -31,6 +31,7 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
+from smimekit.message.errant import find_errant
 from smimekit.message.evidence import load_bag
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
@@ -38,7 +39,6 @@ from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
     ClearSigned,
     Opaque,
-    find_errant,
     is_bare_cms,
     recognise,
     recognise_bare,
@@ -58,7 +58,7 @@ from smimekit.trust.records import require_aware
 
 __all__ = ["Source", "open_message"]
 
-Source = bytes | bytearray | memoryview | BinaryIO
+Source = bytes | bytearray | memoryview | BinaryIO | Span
 """What a message can be read from."""
 
 _PARSED: Final = (
@@ -80,11 +80,11 @@ def open_message(
 ) -> Opened:
     """Everything that can be said of a message, as facts; see `Opened`.
 
-    `source` is a mail, a MIME entity, or bare CMS in DER, BER or PEM: bytes, or a binary
-    file, read from where it stands. `keys` are tried in order on what is encrypted. `trust`
-    judges the signers, at the time `at` (aware) or, without one, now by its clock. `expect`
-    is the address that should have signed, in place of the From field. `content` is what a
-    bare detached signature signs.
+    `source` is a mail, a MIME entity, or bare CMS in DER, BER or PEM: bytes, a binary file,
+    read from where it stands, or a span, such as that of an errant layer. `keys` are tried in
+    order on what is encrypted. `trust` judges the signers, at the time `at` (aware) or,
+    without one, now by its clock. `expect` is the address that should have signed, in place
+    of the From field. `content` is what a bare detached signature signs.
 
     A wrong or missing key is a fact of the layer, not an error. Raises MimeError, CmsError
     and LimitExceeded for input that nobody can read unambiguously; UsageError for a source
@@ -122,7 +122,7 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
 
 def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
     if unread is not None:
-        return (Errant("cms", unread),)
+        return (Errant("cms", unread, ""),)
     return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
@@ -132,6 +132,8 @@ def _span(source: Any, policy: Policy, closing: ExitStack) -> Span:
             return Span.of(source)
         case bytearray() | memoryview():
             return Span.of(bytes(source))
+        case Span():
+            return source
         case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():
@@ -243,7 +245,7 @@ class _Opening:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
         limits = self.judge.policy.limits
         try:
-            entity = read_entity(span, limits=limits)
+            entity = read_entity(span, limits=limits, mbox=False)
         except InputError:  # over a limit of headers, too: data that only looks like one
             return None
         if not entity.header.fields:
@@ -286,7 +288,8 @@ class _Opening:
         reader, content_type = self._begin(found)
         if content_type != types.SIGNED_DATA:
             raise CmsError("The signature part holds no signature.", code="cms.not-signed-data")
-        return self._signed(reader, SignatureForm.MULTIPART, found.content)
+        signed = self._signed(reader, SignatureForm.MULTIPART, found.content)
+        return replace(signed, micalg=found.micalg)
 
     def _signed(self, reader: BerReader, form: SignatureForm, content: Span | None) -> Signed:
         spool = self._spool()
