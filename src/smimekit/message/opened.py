@@ -259,5 +259,11 @@ def _wrong_sender(signature: SignatureResult) -> WrongSender:
                 "The message has no single, readable From address to hold the signer against.",
                 code="wrong-sender.no-sender",
             )
+        case Identity.SENDER_FIELD:
+            return WrongSender(
+                "The message was signed by whom its Sender field names, and not by its author. "
+                "Where somebody may sign for the author, say so: expect= takes the address.",
+                code="wrong-sender.sender-field",
+            )
         case _:
             return WrongSender("The message was signed by somebody other than its sender.")

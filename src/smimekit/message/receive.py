@@ -33,7 +33,7 @@ from smimekit.errors import (
 from smimekit.keys import Decryptor
 from smimekit.message.errant import find_errant
 from smimekit.message.evidence import load_bag
-from smimekit.message.identity import Claim, claim_of
+from smimekit.message.identity import Claim, claim_of, sender_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
@@ -103,9 +103,9 @@ def open_message(
         )
         layers, payload, claims = job.run(_span(source, policy, closing))
         if expect is not None:
-            claims = ((expect,),)
+            claims, job.sender = ((expect,),), None
         return Opened(
-            envelope=tuple(_identified(layer, claims) for layer in layers),
+            envelope=tuple(_identified(layer, claims, job.sender) for layer in layers),
             errant=_errant(payload, job.unread, policy),
             content=payload,
             closing=closing.pop_all(),
@@ -169,11 +169,11 @@ def _new_spool(policy: Policy) -> Spool:
     return Spool(policy.limits.spool_memory)
 
 
-def _identified(layer: Layer, claims: tuple[Claim, ...]) -> Layer:
+def _identified(layer: Layer, claims: tuple[Claim, ...], sender: str | None) -> Layer:
     if not isinstance(layer, Signed):
         return layer
     return replace(
-        layer, signatures=tuple(with_identity(each, claims) for each in layer.signatures)
+        layer, signatures=tuple(with_identity(each, claims, sender) for each in layer.signatures)
     )
 
 
@@ -188,6 +188,8 @@ class _Opening:
     content: Span | None
     unread: Span | None = None
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    sender: str | None = None
+    """Who the outermost Sender field says has sent it."""
     may_inflate: int = 0
     """Bytes that all compressed layers together may still grow to."""
 
@@ -239,6 +241,7 @@ class _Opening:
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
         claims.append(claim_of(entity.header))
+        self.sender = sender_of(entity.header)
         return recognise(entity, limits=limits)
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:

@@ -274,8 +274,10 @@ def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) 
         yield from (reason.text for reason in judgement.reasons)
 
 
-def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:
-    """The signature, held against those who are said to be the author."""
+def with_identity(
+    signature: SignatureResult, claims: tuple[Claim, ...], sender: str | None
+) -> SignatureResult:
+    """The signature, held against those who are said to be the author, or to send for them."""
     senders = dict.fromkeys(address for claim in claims for address in claim or ())
-    identity = identity_of(signature.certificate, claims)
+    identity = identity_of(signature.certificate, claims, sender)
     return replace(signature, identity=identity, senders=tuple(senders))
