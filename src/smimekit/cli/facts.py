@@ -22,7 +22,14 @@ from smimekit.cms.recipients import (
     algorithm_name,
 )
 from smimekit.message.identity import signer_addresses
-from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureResult, Signed
+from smimekit.message.layers import (
+    Compressed,
+    Divergence,
+    Encrypted,
+    Layer,
+    SignatureResult,
+    Signed,
+)
 from smimekit.span import Span
 from smimekit.trust import Decision, Judgement, Reason
 
@@ -149,7 +156,18 @@ def _signature(signature: SignatureResult) -> Json:
         "certificate": None if certificate is None else certificate_facts(certificate),
         "line_ends_converted": signature.line_ends_converted,
         "would_match_with_lf": signature.lf_match,
+        "divergence": _divergence(signature.divergence),
         "reasons": list(signature.reasons),
+    }
+
+
+def _divergence(divergence: Divergence | None) -> Json | None:
+    if divergence is None:
+        return None
+    return {
+        "change": str(divergence.change),
+        "start": divergence.start,
+        "length": divergence.length,
     }
 
 

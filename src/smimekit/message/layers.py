@@ -16,13 +16,16 @@ from smimekit.cms.attributes import Attributes
 from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.signer import Integrity
 from smimekit.errors import SmimeError
+from smimekit.message.divergence import Change, Divergence
 from smimekit.message.identity import Identity
 from smimekit.policy import Assessment, Grade
 from smimekit.span import Span
 from smimekit.trust import Judgement, Status
 
 __all__ = [
+    "Change",
     "Compressed",
+    "Divergence",
     "Encrypted",
     "Errant",
     "Integrity",
@@ -128,6 +131,9 @@ class SignatureResult:
     """The addresses that are said to be the author's, which `identity` was held against."""
     lf_match: bool = False
     """Diagnosis of changed content: would it match if every CRLF were a bare LF?"""
+    divergence: Divergence | None = None
+    """Diagnosis of changed content: where it departs from what was signed. None where that
+    cannot be known, and for content of opaque signatures or beyond 8 MiB."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A signature has no truth value: ask for the fact that you mean.")
