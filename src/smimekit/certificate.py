@@ -372,8 +372,14 @@ def _alt_name_addresses(reader: der.Reader) -> tuple[str, ...]:
         elif tag == 0xA0:  # otherName
             other = der.Reader(content)
             if other.oid() == _SMTP_UTF8_MAILBOX:
-                found.append(other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8"))
+                found += _utf8_mailbox(other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8"))
     return tuple(found)
+
+
+def _utf8_mailbox(address: str) -> tuple[str, ...]:
+    # RFC 9598, 3: with an ASCII local part it has to be an rfc822Name, which more programs
+    # hold against name constraints; so here it is no address.
+    return () if address.rpartition("@")[0].isascii() else (address,)
 
 
 def _usages(reader: der.Reader) -> frozenset[str]:

@@ -260,7 +260,8 @@ LAYER_KEYS = {
 }
 SIGNATURE_KEYS = {
     "signer", "integrity", "identity", "trust", "time", "algorithm", "digest", "grade", "addresses",
-    "fingerprint", "certificate", "of_message", "line_ends_converted", "would_match_with_lf", "reasons",
+    "fingerprint", "certificate", "of_message", "line_ends_converted", "would_match_with_lf",
+    "divergence", "reasons",
 }  # fmt: skip
 TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons", "path"}
 
@@ -307,9 +308,21 @@ def test_open_reports_errant_parts_by_their_place(run: Run, here: Path) -> None:
         + b"\r\n--b--\r\n"
     )
     (errant,) = run("open", "--json", stdin=mail).json["errant"]
-    assert errant["kind"] == "signed"
+    assert (errant["kind"], errant["name"]) == ("signed", "2.1")
     assert mail[errant["start"] : errant["end"]] == inner
     assert "Errant part" in run("open", stdin=mail).text
+
+
+def test_open_says_where_a_list_added_its_footer(run: Run, here: Path) -> None:
+    mail = (here / "signed.eml").read_bytes()
+    head, boundary, rest = mail.partition(b"\r\n--" + mail.partition(b'boundary="')[2][:10])
+    content, line_break, end = rest.partition(b"\r\n--")
+    changed = head + boundary + content + b"\r\nfooter\r\n" + line_break + end
+    (layer,) = run("open", "--json", stdin=changed).json["layers"]
+    (signature,) = layer["signatures"]
+    assert signature["divergence"]["change"] == "added"
+    assert signature["divergence"]["length"] == len(b"\r\nfooter\r\n")
+    assert "10 octets that were added" in run("open", stdin=changed).text
 
 
 def test_open_writes_the_payload_whatever_protects_it(run: Run, here: Path) -> None:

@@ -211,9 +211,9 @@ def test_bouncycastle_verifies(
     options: str,
 ) -> None:
     alice = signer_for(scheme)
-    opaque = body_of(smimekit.sign(MAIL, alice, scheme=scheme, opaque=True))
+    opaque = body_of(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True))
     assert bouncycastle.verify(opaque, options=options).content == ENTITY
-    entity, detached = split_signed(smimekit.sign(MAIL, alice, scheme=scheme))
+    entity, detached = split_signed(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme)))
     assert bouncycastle.verify(detached, content=entity, options=options).content == ENTITY
 
 
@@ -344,7 +344,7 @@ def test_changed(
 ) -> None:
     alice = signer_for(scheme)
     if signed_by == "us":
-        cms = body_of(smimekit.sign(MAIL, alice, scheme=scheme, opaque=True))
+        cms = body_of(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True))
     else:
         cms = bouncycastle.sign(ENTITY, (alice, java(scheme)), options="der")
     # The signature comes last; its last octet but one is no part of any length.

@@ -1,7 +1,9 @@
 """Is the signer the sender (RFC 8550, 3)? An answer for every trick with names."""
 
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smimekit
-from smimekit import Credential, Protection, WrongSender
+from smimekit import Credential, Protection, WrongSender, der
 from smimekit.message.identity import Identity
 from smimekit.testing import FakeCA
 from tests.message.people import (
@@ -72,6 +74,20 @@ FROM = {
     "NUL": ("alice@example.org\0.evil.example", Identity.NO_SENDER),
     "bare CR": (f"{ALICE}\r,{MALLORY}", Identity.NO_SENDER),
     "semicolon": (f"{ALICE}; {MALLORY}", Identity.NO_SENDER),
+    "group that does not end": (f"us: {ALICE}", Identity.NO_SENDER),
+    "address without a domain": ("alice@", Identity.NO_SENDER),
+    "blanks in the address": ("alice @ example.org", Identity.MATCH),
+    "trailing dot": (f"{ALICE}.", Identity.NO_SENDER),
+    "domain in quotes": ('alice@"example.org"', Identity.NO_SENDER),
+    "an angle in the name": (f'"Alice <{ALICE}>" {M}', Identity.MISMATCH),
+    "a name in another direction": (f"\u202e{ALICE} {M}", Identity.NO_SENDER),
+    "an invisible character": ("al\u200bice@example.org", Identity.MISMATCH),
+    "full-width letters": ("alice@ｅxample.org", Identity.MISMATCH),  # noqa: RUF001 - the point
+    "an empty element": (f", {ALICE},", Identity.MATCH),
+    "a comma in the name": (f'"Alice, {MALLORY}" <{ALICE}>', Identity.MATCH),
+    "an unquoted comma in the name": (f"Doe, Alice <{ALICE}>", Identity.NO_SENDER),
+    "an encoded angle": (f"=?utf-8?q?=3Calice=40example.org=3E?= {M}", Identity.MISMATCH),
+    "8bit in the name": ("Jürgen <alice@example.org>", Identity.MATCH),
 }  # fmt: skip
 
 
@@ -127,12 +143,86 @@ def test_an_entity_names_nobody() -> None:
     assert identity(bare_signed(entity(), alice())) is Identity.UNCLAIMED
 
 
-def test_sender_does_not_stand_in_for_from() -> None:
-    """RFC 8550, 3 speaks of From or Sender; people read From, so it alone counts."""
+# What other fields say beside From, who signs, and what it means.
+FIELDS = {
+    "Sender is another": ((f"Sender: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "Sender signs": ((f"Sender: {MALLORY}", f"From: {ALICE}"), MALLORY, Identity.SENDER_FIELD),
+    "Sender signs, with a name": (
+        (f"From: {ALICE}", f'Sender: "{ALICE}" <{MALLORY}>'), MALLORY, Identity.SENDER_FIELD,
+    ),
+    "Sender signs for two authors": (
+        (f"From: {ALICE}, {MALLORY}", f"Sender: {MALLORY}"), MALLORY, Identity.SENDER_FIELD,
+    ),
+    "one of two authors signs": ((f"From: {ALICE}, {MALLORY}",), MALLORY, Identity.MISMATCH),
+    "Sender and neither": ((f"From: {ALICE}", f"Sender: {ALICE}"), MALLORY, Identity.MISMATCH),
+    "two Senders": (
+        (f"From: {ALICE}", f"Sender: {MALLORY}", f"Sender: {MALLORY}"), MALLORY, Identity.MISMATCH,
+    ),
+    "Sender of two": (
+        (f"From: {ALICE}", f"Sender: {MALLORY}, {BOB}"), MALLORY, Identity.MISMATCH,
+    ),
+    "Sender group": ((f"From: {ALICE}", "Sender: us:;"), MALLORY, Identity.MISMATCH),
+    "Sender empty": ((f"From: {ALICE}", "Sender: "), MALLORY, Identity.MISMATCH),
+    "Sender unreadable": ((f"From: {ALICE}", f"Sender: <{MALLORY}"), MALLORY, Identity.MISMATCH),
+    "Sender alone": ((f"Sender: {ALICE}",), ALICE, Identity.NO_SENDER),
+    "Sender, From unreadable": (("From: Alice", f"Sender: {ALICE}"), ALICE, Identity.NO_SENDER),
+    "Resent-From": ((f"Resent-From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "Resent-From signs": ((f"Resent-From: {MALLORY}", f"From: {ALICE}"), MALLORY, Identity.MISMATCH),
+    "Resent-Sender signs": (
+        (f"Resent-Sender: {MALLORY}", f"From: {ALICE}"), MALLORY, Identity.MISMATCH,
+    ),
+    "Reply-To is another": ((f"Reply-To: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "Reply-To signs": ((f"Reply-To: {MALLORY}", f"From: {ALICE}"), MALLORY, Identity.MISMATCH),
+    "Return-Path signs": ((f"Return-Path: <{MALLORY}>", f"From: {ALICE}"), MALLORY, Identity.MISMATCH),
+    "X-Original-From": ((f"X-Original-From: {MALLORY}", f"From: {ALICE}"), MALLORY, Identity.MISMATCH),
+    "two From": ((f"From: {ALICE}", f"From: {MALLORY}"), ALICE, Identity.NO_SENDER),
+    "From behind a bare CR": ((f"Subject: x\rFrom: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.NO_SENDER),
+    "From behind a bare CR and blanks": ((f"From: {ALICE}", f"X: y\r \tFROM : {MALLORY}"), ALICE, Identity.NO_SENDER),
+    "bare CR in the subject": ((f"Subject: a\rb From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "folded look-alike": ((f"Subject: x\r\n From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "mbox line": ((f"From {MALLORY} Mon Jan  1 00:00:00 2026", f"From: {ALICE}"), ALICE, Identity.MATCH),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIELDS)
+def test_fields(case: str) -> None:
+    """RFC 8550, 3: From or Sender. People are shown From: it alone makes a match, and whoever
+    signs as the Sender is said to. RFC 5322, 3.6.6: Resent fields are about who passed it on.
+    """
+    fields, signer, wanted = FIELDS[case]
+    mail = smimekit.sign(entity(), alice() if signer == ALICE else mallory())
+    head = "".join(f"{field}\r\n" for field in fields).encode()
+    assert identity(head + mail) is wanted
+
+
+def test_who_signs_as_the_sender_is_refused_and_why() -> None:
     mail = f"Sender: {MALLORY}\r\n".encode() + smimekit.sign(draft(ALICE), mallory())
-    assert identity(mail) is Identity.MISMATCH
-    mail = f"Sender: {MALLORY}\r\n".encode() + smimekit.sign(draft(ALICE), alice())
-    assert identity(mail) is Identity.MATCH
+    with pytest.raises(WrongSender) as error:
+        smimekit.verify(mail, trust())
+    assert error.value.code == "wrong-sender.sender-field"
+    assert smimekit.verify(mail, trust(), expect=MALLORY).bytes() == entity()
+    assert identity(mail, expect=BOB) is Identity.MISMATCH
+
+
+ROW = re.compile(r"^\| (`.*?) \| `([a-z-]+)` \|", re.MULTILINE)
+
+
+def documented() -> list[tuple[str, str]]:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "identity.md"
+    return ROW.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("fields", "answer"), documented())
+def test_the_table_of_the_documentation(fields: str, answer: str) -> None:
+    """Each row of docs/reference/identity.md: fields, and the answer for Alice's signature."""
+    head = "".join(f"{field}\r\n" for field in re.findall(r"`([^`]*)`", fields))
+    assert identity(head.encode() + smimekit.sign(entity(), alice())) == answer
+
+
+def test_the_table_has_every_answer_that_a_header_gives() -> None:
+    answers = {answer for _, answer in documented()}
+    assert answers == {"match", "mismatch", "sender-field", "no-sender"}
+    assert len(documented()) > 20
 
 
 # --- the inner header ----------------------------------------------------------------------
@@ -214,6 +304,48 @@ def test_the_subject_does_not_add_to_the_alternative_names() -> None:
     signer = made(name("alice", ALICE), names)
     assert signer_identity(ALICE, signer) is Identity.MISMATCH
     assert signer_identity(MALLORY, signer) is Identity.MATCH
+
+
+def test_a_subject_alternative_name_without_address() -> None:
+    """RFC 8550, 3: then the subject's address is the only one there is."""
+    names = x509.SubjectAlternativeName([x509.DNSName("mail.example.org")])
+    assert signer_identity(ALICE, made(name("alice", ALICE), names)) is Identity.MATCH
+    assert signer_identity(ALICE, made(name("alice"), names)) is Identity.NO_ADDRESS
+    wrong_field = x509.SubjectAlternativeName([x509.DNSName("example.org")])
+    assert signer_identity("example.org", made(name("alice"), wrong_field)) is Identity.NO_SENDER
+
+
+def smtp_utf8(address: str) -> x509.SubjectAlternativeName:
+    """An SmtpUTF8Mailbox (RFC 9598, 3)."""
+    oid = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.9")
+    return x509.SubjectAlternativeName([x509.OtherName(oid, der.tlv(0x0C, address.encode()))])
+
+
+def test_an_ascii_address_is_no_smtp_utf8_mailbox() -> None:
+    """RFC 9598, 3: it SHALL have a local part that is not ASCII. In ASCII it would slip past
+    name constraints on rfc822Names that a program holds against rfc822Names only.
+    """
+    assert signer_identity(ALICE, made(name("alice"), smtp_utf8(ALICE))) is Identity.NO_ADDRESS
+    signer = made(name("ü"), smtp_utf8("ülice@example.org"))
+    mail = smimekit.sign(draft(), signer).replace(b"From: a", "From: ü".encode())
+    assert identity_of_first(mail) is Identity.MATCH
+
+
+def identity_of_first(mail: bytes) -> Identity:
+    with smimekit.open(mail, trust=trust()) as opened:
+        return opened.signatures[0].identity
+
+
+def test_an_address_that_is_no_rfc822_name() -> None:
+    """A URI, a directoryName or an otherName of another kind is no mail address (RFC 5280)."""
+    for other in (
+        x509.UniformResourceIdentifier(f"mailto:{ALICE}"),
+        x509.DirectoryName(name("alice", ALICE)),
+        x509.DNSName(ALICE),
+        x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), der.tlv(0x0C, b"x@y")),
+    ):
+        names = x509.SubjectAlternativeName([other])
+        assert signer_identity(ALICE, made(name("alice"), names)) is Identity.NO_ADDRESS
 
 
 def test_one_of_several_addresses() -> None:

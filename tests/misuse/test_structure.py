@@ -141,6 +141,27 @@ def test_another_protocol_is_not_ours() -> None:
         assert opened.envelope == ()
 
 
+@pytest.mark.parametrize("protocol", ["application/pgp-signature", "application/x-any", "x"])
+def test_a_protocol_that_the_second_part_denies(protocol: str) -> None:
+    """RFC 1847, 2.1: the protocol is the type of the second part. Programs that go by the part
+    verify S/MIME there, those that go by the protocol do not.
+    """
+    mail = parts(entity(), signature()).replace(
+        b'protocol="application/pkcs7-signature"', f'protocol="{protocol}"'.encode()
+    )
+    with pytest.raises(MimeError) as error:
+        smimekit.open(mail, trust=trust())
+    assert error.value.code == "mime.protocol"
+
+
+def test_a_broken_message_of_another_protocol_is_not_ours_to_refuse() -> None:
+    pgp = parts(entity(), signature(), entity("more")).replace(
+        b"application/pkcs7-signature", b"application/pgp-signature"
+    )
+    with smimekit.open(pgp, trust=trust()) as opened:
+        assert opened.envelope == ()
+
+
 def test_a_line_that_is_no_field() -> None:
     """Some programs end the header there, others skip the line."""
     for line in (b"no field here\r\n", b": empty\r\n", b"\xff\xfe: x\r\n"):

@@ -23,7 +23,14 @@ from smimekit.cms.recipients import (
     algorithm_name,
 )
 from smimekit.message.identity import signer_addresses
-from smimekit.message.layers import Compressed, Encrypted, Layer, SignatureResult, Signed
+from smimekit.message.layers import (
+    Compressed,
+    Divergence,
+    Encrypted,
+    Layer,
+    SignatureResult,
+    Signed,
+)
 from smimekit.span import Span
 from smimekit.trust import Decision, Judgement, Reason
 
@@ -63,7 +70,12 @@ def message_facts(opened: Opened) -> Json:
         ],
         "layers": [_layer(each) for each in opened.envelope],
         "errant": [
-            {"kind": each.kind, "start": each.span.start - start, "end": each.span.end - start}
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "start": each.span.start - start,
+                "end": each.span.end - start,
+            }
             for each in opened.errant
         ],
         "payload": None if content is None else {"size": len(content)},
@@ -147,7 +159,18 @@ def _signature(signature: SignatureResult) -> Json:
         "of_message": signature.of_message,
         "line_ends_converted": signature.line_ends_converted,
         "would_match_with_lf": signature.lf_match,
+        "divergence": _divergence(signature.divergence),
         "reasons": list(signature.reasons),
+    }
+
+
+def _divergence(divergence: Divergence | None) -> Json | None:
+    if divergence is None:
+        return None
+    return {
+        "change": str(divergence.change),
+        "start": divergence.start,
+        "length": divergence.length,
     }
 
 

@@ -15,10 +15,12 @@ _TONES: Final = {
     "good": "good", "match": "good", "trusted": "good", "trust": "good", "anchor": "good",
     "weak": "bad", "refused": "bad", "mismatch": "bad", "rejected": "bad", "reject": "bad",
     "untrusted": "bad", "no-address": "bad", "no-sender": "bad", "no-certificate": "bad",
+    "sender-field": "bad",
 }  # fmt: skip
 _IDENTITY: Final = {
     "match": "match: the signer is the sender",
     "mismatch": "mismatch: the signer is not the sender",
+    "sender-field": "sender-field: the signer is whom the Sender field names, not the author",
     "no-address": "no-address: the certificate names no mail address",
     "no-sender": "no-sender: there is no single, readable From address",
     "unclaimed": "unclaimed: nothing names a sender",
@@ -50,7 +52,11 @@ def _message(facts: Json) -> Iterator[Row]:
         yield from _layer_rows(layer)
     for errant in facts["errant"]:
         where = f"{errant['kind']}, bytes {errant['start']} to {errant['end']} of the payload"
-        yield "Errant part", f"{where}: says nothing about the message", ""
+        yield (
+            f"Errant part {errant['name']}".rstrip(),
+            f"{where}: says nothing about the message",
+            "",
+        )
     payload = facts["payload"]
     yield "Payload", "not readable" if payload is None else f"{payload['size']} bytes", ""
 

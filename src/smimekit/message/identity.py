@@ -4,14 +4,19 @@ Knows header fields and the addresses of certificates. May not know whether a si
 good or a signer trusted.
 """
 
+import re
 from enum import StrEnum
+from typing import Final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, MimeError
 from smimekit.mime.address import address_key, parse_mailboxes
 from smimekit.mime.fields import HeaderBlock
 
-__all__ = ["Claim", "Identity", "claim_of", "identity_of", "signer_addresses"]
+__all__ = ["Claim", "Identity", "claim_of", "identity_of", "sender_of", "signer_addresses"]
+
+_HIDDEN_FROM: Final = re.compile(rb"\r(?!\n)[ \t]*from[ \t]*:", re.IGNORECASE)
+"""A From field for programs that take a bare CR for a line break, Python's `email` among them."""
 
 
 class Identity(StrEnum):
@@ -20,6 +25,9 @@ class Identity(StrEnum):
     MATCH = "match"
     """Every address that claims to be the author's is in the certificate."""
     MISMATCH = "mismatch"
+    SENDER_FIELD = "sender-field"
+    """The certificate is that of the Sender field, and not, or not only, of From. RFC 8550, 3
+    lets either count; people see From, so this is a fact and no match."""
     NO_ADDRESS = "no-address"
     """The certificate names no address: a fact, and no error."""
     NO_SENDER = "no-sender"
@@ -48,18 +56,31 @@ def claim_of(header: HeaderBlock) -> Claim:
             for field in header.fields
         )
         return None if about_content else ()
-    if len(found) != 1:  # RFC 5322, 3.6: programs show one or the other
-        return ()
+    if len(found) != 1 or _HIDDEN_FROM.search(header.raw):
+        return ()  # RFC 5322, 3.6: programs show one or the other
     try:
         return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value))
     except MimeError:
         return ()
 
 
+def sender_of(header: HeaderBlock) -> str | None:
+    """The one mailbox of the one Sender field (RFC 5322, 3.6.2), where there is such."""
+    found = header.all("Sender")
+    try:
+        mailboxes = parse_mailboxes(found[0].value) if len(found) == 1 else ()
+    except MimeError:
+        return None
+    return mailboxes[0].address if len(mailboxes) == 1 else None
+
+
 def signer_addresses(certificate: Certificate) -> tuple[str, ...]:
     """The mail addresses of a certificate: those of the subjectAltName, else of the subject.
 
-    RFC 8550, 3: addresses in the subject's name are accepted on reading.
+    RFC 8550, 3: addresses in the subject's name have to be recognised, and belong into the
+    subjectAltName. Where they are in both, what stands in the subject alone counts nothing:
+    authorities check the subjectAltName (CA/Browser Forum, S/MIME 7.1.4.2.1: it holds them
+    all), and RFC 9787, 6.4 asks for that one only.
     """
     try:
         return certificate.addresses or certificate.subject_addresses
@@ -67,8 +88,10 @@ def signer_addresses(certificate: Certificate) -> tuple[str, ...]:
         return ()
 
 
-def identity_of(certificate: Certificate | None, claims: tuple[Claim, ...]) -> Identity:
-    """The signer against everything that names the sender."""
+def identity_of(
+    certificate: Certificate | None, claims: tuple[Claim, ...], sender: str | None = None
+) -> Identity:
+    """The signer against everything that names the author, and the `sender` who sent for them."""
     if certificate is None:
         return Identity.UNKNOWN
     claimed = [claim for claim in claims if claim is not None]
@@ -80,4 +103,7 @@ def identity_of(certificate: Certificate | None, claims: tuple[Claim, ...]) -> I
     if not mine:
         return Identity.NO_ADDRESS
     theirs = {address_key(address) for claim in claimed for address in claim}
-    return Identity.MATCH if None not in theirs and theirs <= mine else Identity.MISMATCH
+    if None not in theirs and theirs <= mine:
+        return Identity.MATCH
+    sent = None if sender is None else address_key(sender)
+    return Identity.SENDER_FIELD if sent is not None and sent in mine else Identity.MISMATCH

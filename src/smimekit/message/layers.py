@@ -17,13 +17,16 @@ from smimekit.cms.content import DATA
 from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.signer import Integrity
 from smimekit.errors import SmimeError
+from smimekit.message.divergence import Change, Divergence
 from smimekit.message.identity import Identity
 from smimekit.policy import Assessment, Grade
 from smimekit.span import Span
 from smimekit.trust import Judgement, Status
 
 __all__ = [
+    "Change",
     "Compressed",
+    "Divergence",
     "Encrypted",
     "Errant",
     "Integrity",
@@ -139,6 +142,9 @@ class SignatureResult:
     """The addresses that are said to be the author's, which `identity` was held against."""
     lf_match: bool = False
     """Diagnosis of changed content: would it match if every CRLF were a bare LF?"""
+    divergence: Divergence | None = None
+    """Diagnosis of changed content: where it departs from what was signed. None where that
+    cannot be known, and for content of opaque signatures or beyond 8 MiB."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A signature has no truth value: ask for the fact that you mean.")
@@ -173,6 +179,9 @@ class Signed:
     crls: tuple[bytes, ...]
     content: Span
     """What was signed."""
+    micalg: str | None = None
+    """The digests that the label of a multipart/signed names, as sent. It is not looked at:
+    the signatures say themselves what they use, and senders get it wrong."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A layer has no truth value: ask for the fact that you mean.")
@@ -219,12 +228,19 @@ Layer = Signed | Encrypted | Compressed
 class Errant:
     """A signed or encrypted part below something that is no layer (RFC 9787, 4.5).
 
-    It says nothing about the message around it. Open it by itself, if at all.
+    It says nothing about the message around it. Open it by itself, if at all: `span` is a
+    source like any other. It names a sender only where it is a whole, forwarded message; so
+    say with `expect` whose signature you want to see.
     """
 
     kind: str
-    """"signed", "encrypted" or "cms"."""
+    """"signed", "encrypted", or "cms" for what is neither."""
     span: Span
+    """Its octets, header and body, within what was opened."""
+    name: str
+    """Its place in the payload, the same as long as the octets are: the numbers of the parts
+    on the way to it, counted from 1, with dots between them. What a forwarded message holds
+    is its part 1. Empty where the payload as a whole is CMS that is no layer."""
 
 
 def innermost_signatures(envelope: Iterable[Layer]) -> tuple[SignatureResult, ...]:

@@ -160,6 +160,13 @@ class Opened:
             raise UsageError("The layer is not one of this message.", code="usage.layer")
         return self._hand_out(layer.content, require)
 
+    def errant_layer(self, name: str) -> Errant:
+        """The errant layer of that name. Raises UsageError (`usage.errant`) without one."""
+        for each in self.errant:
+            if each.name == name:
+                return each
+        raise UsageError("The message has no errant layer of that name.", code="usage.errant")
+
     def _hand_out(self, content: Span | None, require: Protection) -> Payload:
         self.check_not_closed()
         for layer in self.envelope:
@@ -257,6 +264,12 @@ def _wrong_sender(signature: SignatureResult) -> WrongSender:
             return WrongSender(
                 "The message has no single, readable From address to hold the signer against.",
                 code="wrong-sender.no-sender",
+            )
+        case Identity.SENDER_FIELD:
+            return WrongSender(
+                "The message was signed by whom its Sender field names, and not by its author. "
+                "Where somebody may sign for the author, say so: expect= takes the address.",
+                code="wrong-sender.sender-field",
             )
         case _:
             return WrongSender("The message was signed by somebody other than its sender.")

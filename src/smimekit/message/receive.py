@@ -30,14 +30,14 @@ from smimekit.errors import (
     UsageError,
 )
 from smimekit.keys import Decryptor
+from smimekit.message.errant import find_errant
 from smimekit.message.evidence import Judge, load_bag
-from smimekit.message.identity import Claim, claim_of
+from smimekit.message.identity import Claim, claim_of, sender_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import (
     ClearSigned,
     Opaque,
-    find_errant,
     is_bare_cms,
     recognise,
     recognise_bare,
@@ -71,11 +71,11 @@ def open_message(
 ) -> Opened:
     """Everything that can be said of a message, as facts; see `Opened`.
 
-    `source` is a mail, a MIME entity, or bare CMS in DER, BER or PEM: bytes, or a binary
-    file, read from where it stands. `keys` are tried in order on what is encrypted. `trust`
-    judges the signers, at the time `at` (aware) or, without one, now by its clock. `expect`
-    is the address that should have signed, in place of the From field. `content` is what a
-    bare detached signature signs.
+    `source` is a mail, a MIME entity, or bare CMS in DER, BER or PEM: bytes, a binary file,
+    read from where it stands, or a span, such as that of an errant layer. `keys` are tried in
+    order on what is encrypted. `trust` judges the signers, at the time `at` (aware) or,
+    without one, now by its clock. `expect` is the address that should have signed, in place
+    of the From field. `content` is what a bare detached signature signs.
 
     A wrong or missing key is a fact of the layer, not an error. Raises MimeError, CmsError
     and LimitExceeded for input that nobody can read unambiguously; UsageError for a source
@@ -94,9 +94,9 @@ def open_message(
         )
         layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
-            claims = ((expect,),)
+            claims, job.sender = ((expect,),), None
         return Opened(
-            envelope=tuple(_identified(layer, claims) for layer in layers),
+            envelope=tuple(_identified(layer, claims, job.sender) for layer in layers),
             errant=_errant(payload, job.unread, policy),
             content=payload,
             closing=closing.pop_all(),
@@ -113,15 +113,15 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
 
 def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
     if unread is not None:
-        return (Errant("cms", unread),)
+        return (Errant("cms", unread, ""),)
     return () if payload is None else find_errant(payload, limits=policy.limits)
 
 
-def _identified(layer: Layer, claims: tuple[Claim, ...]) -> Layer:
+def _identified(layer: Layer, claims: tuple[Claim, ...], sender: str | None) -> Layer:
     if not isinstance(layer, Signed):
         return layer
     return replace(
-        layer, signatures=tuple(with_identity(each, claims) for each in layer.signatures)
+        layer, signatures=tuple(with_identity(each, claims, sender) for each in layer.signatures)
     )
 
 
@@ -136,6 +136,8 @@ class _Opening:
     content: Span | None
     unread: Span | None = None
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    sender: str | None = None
+    """Who the outermost Sender field says has sent it."""
     may_inflate: int = 0
     """Bytes that all compressed layers together may still grow to."""
     is_mail: bool = False
@@ -189,13 +191,14 @@ class _Opening:
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
         claims.append(claim_of(entity.header))
+        self.sender = sender_of(entity.header)
         return recognise(entity, limits=limits)
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
         limits = self.judge.policy.limits
         try:
-            entity = read_entity(span, limits=limits)
+            entity = read_entity(span, limits=limits, mbox=False)
         except InputError:  # over a limit of headers, too: data that only looks like one
             return None
         if not entity.header.fields:
@@ -239,7 +242,8 @@ class _Opening:
         reader, content_type = self._begin(found)
         if content_type != types.SIGNED_DATA:
             raise CmsError("The signature part holds no signature.", code="cms.not-signed-data")
-        return self._signed(reader, SignatureForm.MULTIPART, found.content)
+        signed = self._signed(reader, SignatureForm.MULTIPART, found.content)
+        return replace(signed, micalg=found.micalg)
 
     def _signed(self, reader: BerReader, form: SignatureForm, content: Span | None) -> Signed:
         spool = self._spool()

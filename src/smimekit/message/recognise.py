@@ -1,6 +1,6 @@
-"""Is this a layer? By label and by content (RFC 8551, 3.9), and where its CMS octets are.
+"""Is this a layer? By label and by content (RFC 8551, 3.10), and where its CMS octets are.
 
-Knows media types, names of files and the first octets of CMS. May not open anything.
+Knows media types, names of files and the first values of CMS. May not open anything.
 """
 
 import re
@@ -9,30 +9,45 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, final
 
+from smimekit import der
+from smimekit.cms.ber import BerReader
+from smimekit.cms.content import SIGNED_DATA, enter_content
 from smimekit.errors import InputError, MimeError
 from smimekit.limits import Limits
-from smimekit.message.layers import Errant
 from smimekit.mime.content_type import (
     ContentType,
     content_type,
     disposition,
     transfer_encoding,
 )
-from smimekit.mime.scanner import Entity, boundary_of, read_entity, signed_parts, split
+from smimekit.mime.scanner import Entity, read_entity, signed_parts
 from smimekit.mime.transfer import decode, decode_base64
 from smimekit.span import Span
 
-__all__ = ["ClearSigned", "Opaque", "find_errant", "is_bare_cms", "recognise", "recognise_bare"]
+__all__ = [
+    "PKCS7_MIME",
+    "ClearSigned",
+    "Opaque",
+    "Peek",
+    "is_bare_cms",
+    "peek",
+    "recognise",
+    "recognise_bare",
+    "recognise_opaque",
+    "says_signed",
+]
 
-_PKCS7_MIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+PKCS7_MIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _PKCS7_SIGNATURE: Final = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
-_NAMES: Final = (".p7m", ".p7z")
+_NAMES: Final = (".p7m", ".p7s", ".p7c", ".p7z")
 _VAGUE: Final = frozenset({"application/octet-stream", "application/x-any", "application/any"})
 
-# A ContentInfo: SEQUENCE of definite or indefinite length, then the OID of a content type,
-# all of which begin 1.2.840.113549.1 (RSADSI's PKCS arc).
+_PKCS: Final = "1.2.840.113549.1."
+"""RSADSI's arc, where all content types are."""
+
+# A ContentInfo: SEQUENCE of definite or indefinite length, then the OID of a content type.
 _CMS_HEAD: Final = re.compile(
     rb"\x30(?:\x80|[\x01-\x7f]|\x81.|\x82..|\x83...|\x84....|[\x85-\x88].{5,8})"
     rb"\x06[\x09-\x0b]\x2a\x86\x48\x86\xf7\x0d\x01",
@@ -41,22 +56,27 @@ _CMS_HEAD: Final = re.compile(
 # RFC 7468, 8 and 9; the last two are gpgsm's.
 _PEM_LABELS: Final = rb"CMS|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE"
 _PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:" + _PEM_LABELS + rb")-----[^\n]*\n")
-_PEM_END: Final = re.compile(rb"-----END [^\n]*")
-_BASE64_HEAD: Final = re.compile(rb"\s*MI[A-Za-z0-9+/]{14}")
+# The octets 30 xx in base64: a SEQUENCE, short or long; a binary one begins with "0".
+_BASE64_HEAD: Final = re.compile(rb"\s*M[A-I][A-Za-z0-9+/]{14}")
 _HEAD_BYTES: Final = 256
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class ClearSigned:
-    """A multipart/signed layer: what was signed, and the CMS octets of the signature."""
+    """A multipart/signed layer: what was signed, and the CMS octets of the signature.
+
+    `micalg` is what its label says of the digests, for whoever wants to begin before the
+    signature is there (RFC 1847, 2.1). Nothing depends on it.
+    """
 
     content: Span
     signature: Entity
+    micalg: str | None = None
 
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
-        return _cms_octets(self.signature)
+        return Opaque(self.signature.body, _encoding(self.signature)).cms()
 
 
 @final
@@ -72,6 +92,16 @@ class Opaque:
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
         return _unarmoured(decode(self.body.chunks(), self.encoding))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What the first values of a ContentInfo say."""
+
+    content_type: str
+    detached: bool
+    """Is it a SignedData whose content is elsewhere, or that has none?"""
 
 
 def is_bare_cms(span: Span) -> bool:
@@ -90,66 +120,108 @@ def recognise(entity: Entity, *, limits: Limits) -> ClearSigned | Opaque | None:
     content = content_type(entity.header)
     if content.media == "multipart/signed":
         return _clear_signed(entity, content, limits)
-    if content.media in _PKCS7_MIME:
+    return recognise_opaque(entity, content, limits=limits)
+
+
+def recognise_opaque(entity: Entity, content: ContentType, *, limits: Limits) -> Opaque | None:
+    """The layer that an entity is which is no multipart, or None.
+
+    Its label alone decides where that is S/MIME's own. Another has to have a file's name that
+    is, too, and CMS in it. A detached signature is no layer there: a document that was signed
+    elsewhere has such a file beside it, and a mail is no document.
+    """
+    if content.media in PKCS7_MIME:
         return Opaque(entity.body, _encoding(entity))
-    if content.media in _VAGUE and _has_cms_name(entity, content):
-        opaque = Opaque(entity.body, _encoding(entity))
-        if _looks_like_cms(opaque):
-            return opaque
-    return None
+    if content.media not in _VAGUE or not _has_cms_name(entity, content):
+        return None
+    opaque = Opaque(entity.body, _encoding(entity))
+    found = peek(opaque, limits=limits)
+    if found is None or (found.detached and _is_named(entity, content, ".p7s")):
+        return None
+    return opaque
+
+
+def peek(found: Opaque, *, limits: Limits) -> Peek | None:
+    """What is in CMS, as far as its first values say; None where it is no CMS."""
+    try:
+        reader = BerReader(found.cms(), limits=limits)
+        kind = enter_content(reader)
+        if kind != SIGNED_DATA:
+            return Peek(kind, detached=False) if kind.startswith(_PKCS) else None
+        reader.enter(der.SEQUENCE)
+        reader.value(der.INTEGER)
+        reader.value(der.SET)
+        reader.enter(der.SEQUENCE)
+        reader.value(der.OID)
+        return Peek(kind, detached=reader.peek() != 0xA0)
+    except InputError:
+        return None
 
 
 def _clear_signed(entity: Entity, content: ContentType, limits: Limits) -> ClearSigned | None:
-    protocol = (content.get("protocol") or "").lower()
-    if protocol and protocol not in _PKCS7_SIGNATURE:
-        return None  # OpenPGP and others: signed, but not S/MIME
+    protocol = content.get("protocol")
+    if protocol and not says_signed(content):
+        _check_foreign(entity, limits)
+        return None
     signed, signature = signed_parts(entity, limits=limits)
-    second = read_entity(signature, limits=limits)
+    second = read_entity(signature, limits=limits, mbox=False)
     label = content_type(second.header)
+    found = ClearSigned(signed, second, content.get("micalg"))
     if label.media in _PKCS7_SIGNATURE:
-        return ClearSigned(signed, second)
-    named = _filename(second, label).endswith(".p7s")
-    if protocol and (named or label.media in _VAGUE):
-        return ClearSigned(signed, second)
+        return found
     if not protocol:
         return None
-    raise MimeError(
-        "The message says that it holds an S/MIME signature, but its second part is something "
-        "else. Have it sent again.",
-        code="mime.protocol",
-    )
+    if label.media in _VAGUE or _is_named(second, label, ".p7s"):
+        return found
+    raise _other_protocol("it holds an S/MIME signature, but its second part is something else")
 
 
-def _filename(entity: Entity, content: ContentType) -> str:
+def says_signed(content: ContentType) -> bool:
+    """Does the label of a multipart name S/MIME's protocol (RFC 8551, 3.5.3.2)?"""
+    return (content.get("protocol") or "").lower() in _PKCS7_SIGNATURE
+
+
+def _check_foreign(entity: Entity, limits: Limits) -> None:
+    """OpenPGP and others: not ours, and no error, unless the second part says that it is ours.
+
+    RFC 1847, 2.1: the second part is labelled as the protocol says. Some programs go by the
+    one, some by the other. What is wrong with it otherwise is for those to say whose it is.
+    """
+    try:
+        signature = signed_parts(entity, limits=limits)[1]
+        label = content_type(read_entity(signature, limits=limits, mbox=False).header)
+    except InputError:
+        return
+    if label.media in _PKCS7_SIGNATURE:
+        raise _other_protocol("it is signed by another protocol, but holds an S/MIME signature")
+
+
+def _other_protocol(what: str) -> MimeError:
+    return MimeError(f"The message says that {what}. Have it sent again.", code="mime.protocol")
+
+
+def _is_named(entity: Entity, content: ContentType, *endings: str) -> bool:
+    """Does a file's name, in either place that RFC 8551, 3.2.1 knows, end like this?"""
     disposed = disposition(entity.header)
-    name = (disposed.filename if disposed else None) or content.get("name") or ""
-    return name.lower()
+    names = (disposed.filename if disposed else None, content.get("name"))
+    return any(name.lower().endswith(endings) for name in names if name)
 
 
 def _has_cms_name(entity: Entity, content: ContentType) -> bool:
-    return _filename(entity, content).endswith(_NAMES) or "smime-type" in content.parameters
+    return _is_named(entity, content, *_NAMES) or "smime-type" in content.parameters
 
 
 def _encoding(entity: Entity) -> str:
-    """The transfer encoding; base64 too where somebody lost the field that says so."""
+    """The transfer encoding, also where somebody lost the field that says so, or kept it.
+
+    What has no encoding and begins like a SEQUENCE in base64 is base64; PEM has none, but is
+    put where base64 was by gateways that leave the label.
+    """
     encoding = transfer_encoding(entity.header)
-    if encoding in {"7bit", "8bit", "binary"} and _BASE64_HEAD.match(
-        entity.body.read(0, _HEAD_BYTES)
-    ):
+    head = entity.body.read(0, _HEAD_BYTES)
+    if encoding in {"7bit", "8bit", "binary"} and _BASE64_HEAD.match(head):
         return "base64"
-    return encoding
-
-
-def _looks_like_cms(opaque: Opaque) -> bool:
-    try:
-        head = b"".join(chunk for chunk, _ in zip(opaque.cms(), range(1), strict=False))
-    except MimeError:
-        return False
-    return bool(_CMS_HEAD.match(head))
-
-
-def _cms_octets(entity: Entity) -> Iterator[bytes]:
-    return _unarmoured(decode(entity.body.chunks(), _encoding(entity)))
+    return "7bit" if encoding == "base64" and _PEM_BEGIN.match(head) else encoding
 
 
 def _unarmoured(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -174,55 +246,3 @@ def _until_end(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if hyphen:
             return
     raise MimeError("The PEM text has no END line: it was cut off.", code="mime.pem")
-
-
-# --- errant layers (RFC 9787, 4.5) ---------------------------------------------------------
-
-
-def find_errant(payload: Span, *, limits: Limits) -> tuple[Errant, ...]:
-    """The signed or encrypted parts inside a payload that is no layer itself."""
-    return tuple(_errant(payload, limits, 0, is_root=True))
-
-
-def _errant(span: Span, limits: Limits, depth: int, *, is_root: bool) -> Iterator[Errant]:
-    if depth > limits.mime_depth:
-        return
-    try:
-        entity = read_entity(span, limits=limits)
-        content = content_type(entity.header)
-        kind = None if is_root else _errant_kind(entity, content, limits)
-        if kind:
-            yield Errant(kind, span)
-            return
-        parts = _children(entity, content, limits)
-    except InputError:
-        return  # what nobody can read has no layers that anybody would show
-    for part in parts:
-        yield from _errant(part, limits, depth + 1, is_root=False)
-
-
-def _errant_kind(entity: Entity, content: ContentType, limits: Limits) -> str | None:
-    if content.media == "multipart/signed":
-        protocol = (content.get("protocol") or "").lower()
-        if protocol:
-            return "signed" if protocol in _PKCS7_SIGNATURE else None
-        return "signed" if _clear_signed(entity, content, limits) else None
-    if content.media in _PKCS7_MIME:
-        kind = (content.get("smime-type") or "").lower()
-        return {
-            "enveloped-data": "encrypted",
-            "authenveloped-data": "encrypted",
-            "signed-data": "signed",
-        }.get(kind, "cms")
-    if content.media in _VAGUE and _has_cms_name(entity, content):
-        return "cms" if _looks_like_cms(Opaque(entity.body, _encoding(entity))) else None
-    return None
-
-
-def _children(entity: Entity, content: ContentType, limits: Limits) -> tuple[Span, ...]:
-    if content.type == "multipart":
-        return split(entity.body, boundary_of(content), limits=limits).parts
-    plain = transfer_encoding(entity.header) in {"7bit", "8bit", "binary"}
-    if content.media in {"message/rfc822", "message/global"} and plain:
-        return (entity.body,)
-    return ()

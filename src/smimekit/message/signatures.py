@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Final, final
 
+from smimekit.algorithms import Digest, digest_row
 from smimekit.certificate import Certificate
 from smimekit.cms.content import DATA, content_type_name
 from smimekit.cms.countersignature import countersignatures
@@ -17,6 +18,7 @@ from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.errors import CmsError, LimitExceeded
+from smimekit.message.divergence import MOST, Change, Divergence, departures
 from smimekit.message.evidence import Judge, assess, bounded
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
@@ -33,6 +35,10 @@ _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE}
 _NAMESAKES: Final = 4
 """Certificates that one identifier may name and that are tried: a renewed certificate keeps
 its key, and with it its key identifier; anybody can put more of them into a message."""
+
+
+_CONFIRMED: Final = 3
+"""Forms of changed content whose signatures are checked again: digests can be made up."""
 
 
 def check_opaque(
@@ -61,12 +67,10 @@ def check_detached(
             for chunk in to_crlf(content.chunks()):
                 spool.write(chunk)
             content = spool.span()
-    lf_match = _may_match_otherwise(checked) and _matches_with_lf(data, content, bag, judge)
-    results = tuple(
-        replace(result, line_ends_converted=converted, lf_match=lf_match)
-        for result in _results(checked, data, bag, judge)
-    )
-    return content, results
+    results = _results(checked, data, bag, judge)
+    if _may_match_otherwise(checked):
+        results = _diagnosed(results, data, content, bag, judge)
+    return content, tuple(replace(each, line_ends_converted=converted) for each in results)
 
 
 _Checked = tuple[SignerInfo, Certificate | None, Check]
@@ -81,15 +85,72 @@ def _may_match_otherwise(checked: Sequence[_Checked]) -> bool:
     return not _any_good(checked) and any(check.integrity in _RETRIED for *_, check in checked)
 
 
+# --- diagnosis: nothing of it makes a signature good ---------------------------------------
+
+
+def _diagnosed(
+    results: Sequence[SignatureResult],
+    data: SignedData,
+    content: Span,
+    bag: Sequence[Certificate],
+    judge: Judge,
+) -> tuple[SignatureResult, ...]:
+    """The results, with where the content departs from what was signed."""
+    lf_match = _matches_with_lf(data, content, bag, judge)
+    if lf_match:
+        departed = dict.fromkeys(range(len(results)), Divergence(Change.LINE_ENDS))
+    else:
+        departed = _departed(data, content, bag, judge)
+    return tuple(
+        replace(_explained(result, departed.get(at)), lf_match=lf_match)
+        for at, result in enumerate(results)
+    )
+
+
+def _explained(result: SignatureResult, divergence: Divergence | None) -> SignatureResult:
+    if divergence is None or result.integrity is not Integrity.CONTENT_CHANGED:
+        return result
+    return replace(result, divergence=divergence, reasons=(*result.reasons, str(divergence)))
+
+
 def _matches_with_lf(
     data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge
 ) -> bool:
-    """For diagnosis only: did the signer sign bare LF, against the standard?"""
+    """Did the signer sign bare LF, against the standard?"""
 
     def with_lf() -> Iterable[bytes]:
         return map(to_lf, to_crlf(content.chunks()))
 
     return _any_good(_checked(data, Digests((), with_lf), bag, judge))
+
+
+def _departed(
+    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge
+) -> dict[int, Divergence]:
+    """By the signers' numbers, how the content departs from what they signed."""
+    if len(content) > MOST:
+        return {}
+    canonical = b"".join(to_crlf(content.chunks()))
+    for found in islice(departures(canonical, _signed_digests(data.signers)), _CONFIRMED):
+        again = _checked(data, Digests((), found.content), bag, judge)
+        good = [at for at, (*_, check) in enumerate(again) if check.integrity is Integrity.GOOD]
+        if good:
+            return dict.fromkeys(good, found.divergence)
+    return {}
+
+
+def _signed_digests(signers: Iterable[SignerInfo]) -> dict[Digest, frozenset[bytes]]:
+    """The digests that the signers say they signed."""
+    found: dict[Digest, frozenset[bytes]] = {}
+    for signer in signers:
+        try:
+            row = digest_row(signer.digest_algorithm)
+            value = signer.signed_attributes and signer.signed_attributes.message_digest
+        except CmsError:
+            continue
+        if row is not None and value:
+            found[row] = found.get(row, frozenset()) | {value}
+    return found
 
 
 def _checked(
@@ -270,8 +331,10 @@ def of_mail(
     )
 
 
-def with_identity(signature: SignatureResult, claims: tuple[Claim, ...]) -> SignatureResult:
-    """The signature, held against those who are said to be the author."""
+def with_identity(
+    signature: SignatureResult, claims: tuple[Claim, ...], sender: str | None
+) -> SignatureResult:
+    """The signature, held against those who are said to be the author, or to send for them."""
     senders = dict.fromkeys(address for claim in claims for address in claim or ())
-    identity = identity_of(signature.certificate, claims)
+    identity = identity_of(signature.certificate, claims, sender)
     return replace(signature, identity=identity, senders=tuple(senders))

@@ -14,7 +14,7 @@ from smimekit.span import CHUNK, Span
 
 __all__ = ["Source", "new_spool", "span_of"]
 
-Source = bytes | bytearray | memoryview | BinaryIO
+Source = bytes | bytearray | memoryview | BinaryIO | Span
 """What a message can be read from."""
 
 _PARSED: Final = (
@@ -34,6 +34,8 @@ def span_of(source: Any, policy: Policy, closing: ExitStack) -> Span:
             return Span.of(source)
         case bytearray() | memoryview():
             return Span.of(bytes(source))
+        case Span():
+            return source
         case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():

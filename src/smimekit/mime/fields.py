@@ -92,17 +92,18 @@ class HeaderBlock:
         return self.raw[size:]
 
 
-def read_header(span: Span, *, limits: Limits) -> HeaderBlock:
+def read_header(span: Span, *, limits: Limits, mbox: bool = True) -> HeaderBlock:
     """The header block at the start of `span`; lines end with CRLF or LF, or both by turns.
 
     A first line that is no field means that there is no header: the block is empty and has
-    length 0. An mbox `From ` line before the fields is skipped and reported. A bare CR is no
+    length 0. An mbox `From ` line before the fields is skipped and reported, unless `mbox` is
+    false: only a whole mail can come out of a mailbox file (RFC 4155). A bare CR is no
     line break; it stays in the value. Raises `MimeError` (`mime.header-line`) for a later
     line that is no field: some programs would end the header there, others skip the line;
     and `LimitExceeded` for a block over `limits.header_bytes` or `limits.header_fields`.
     """
     head = span.read(0, _FIRST_READ)
-    skip = _envelope_length(head)
+    skip = _envelope_length(head, mbox=mbox)
     if skip is None:
         return HeaderBlock((), b"", 0)
     if not skip:
@@ -121,11 +122,11 @@ def _line_break(data: bytes) -> bytes:
     return b""
 
 
-def _envelope_length(head: bytes) -> int | None:
+def _envelope_length(head: bytes, *, mbox: bool) -> int | None:
     """Bytes of the mbox line before the first field: mostly 0; None without any field."""
     if _NAME.match(head) or _line_break(head):
         return 0
-    if head.startswith((b"From ", b">From ")):
+    if mbox and head.startswith((b"From ", b">From ")):
         end = head.find(b"\n") + 1
         if end and _NAME.match(head, end):
             return end

@@ -159,9 +159,9 @@ def boundary_of(content: ContentType) -> bytes:
     return boundary.encode("ascii")
 
 
-def read_entity(span: Span, *, limits: Limits) -> Entity:
-    """An entity: header and body. Raises as `read_header` does."""
-    header = read_header(span, limits=limits)
+def read_entity(span: Span, *, limits: Limits, mbox: bool = True) -> Entity:
+    """An entity: header and body. `mbox` as in `read_header`, which says what is raised."""
+    header = read_header(span, limits=limits, mbox=mbox)
     return Entity(header, span.slice(header.length, len(span)), span)
 
 
