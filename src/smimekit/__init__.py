@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
     from smimekit.message.send import encrypt, sign
-    from smimekit.message.signing import Chain
+    from smimekit.message.signing import Chain, Signer
     from smimekit.message.verbs import decrypt, verify
     from smimekit.policy import Policy
     from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
@@ -73,6 +73,7 @@ __all__ = [
     "Protection",
     "Purpose",
     "SharedKeyRecipient",
+    "Signer",
     "SmimeError",
     "Status",
     "StoreError",
@@ -120,6 +121,7 @@ _HOMES = {
     "Protection": ("smimekit.message.layers", "Protection"),
     "Purpose": ("smimekit.trust", "Purpose"),
     "SharedKeyRecipient": ("smimekit.keys", "SharedKeyRecipient"),
+    "Signer": ("smimekit.message.signing", "Signer"),
     "SmimeError": ("smimekit.errors", "SmimeError"),
     "Status": ("smimekit.trust", "Status"),
     "StoreError": ("smimekit.errors", "StoreError"),

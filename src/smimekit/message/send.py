@@ -55,7 +55,7 @@ def sign(
     Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
     and is safe for transport, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Several signers come as a list, each for a signature
-    of its own; a `smimekit.message.signing.Signer` is a credential with a scheme, attributes
+    of its own; a `smimekit.Signer` is a credential with a scheme, attributes
     or a time-stamp of its own. Raises UsageError where a credential may not sign,
     PolicyError for a key or scheme that is too weak, and MimeError for a draft that is
     ambiguous.
