@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import smimekit
@@ -45,6 +46,7 @@ def endless(depth: int, tag: int = der.SEQUENCE) -> bytes:
     return bytes((tag, 0x80)) * depth + b"\0\0" * depth
 
 
+@cache
 def nested(depth: int, tag: int = der.SEQUENCE) -> bytes:
     """The same of definite length, from the inside out."""
     headers: list[bytes] = []
