@@ -212,10 +212,26 @@ class Reader:
             raise _too_deep()
         found: list[bytes] = []
         while self.more:
+            found += self._short_segments(tag)
+            if not self.more:
+                break
             if self.peek == tag | _CONSTRUCTED:
                 found += self.enter(tag | _CONSTRUCTED).segments(tag, depth + 1)
             else:
                 found.append(self.read(tag))
+        return found
+
+    def _short_segments(self, tag: int) -> list[bytes]:
+        """The short segments that stand next: an octet each would cost a call each."""
+        data, at, end = self._data, self._pos, self._end
+        found: list[bytes] = []
+        while at + 2 <= end and data[at] == tag and data[at + 1] < 0x80:
+            stop = at + 2 + data[at + 1]
+            if stop > end:
+                break
+            found.append(data[at + 2 : stop])
+            at = stop
+        self._pos = at
         return found
 
     def members(self) -> Iterator["Reader"]:

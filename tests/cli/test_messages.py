@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import smimekit
-from tests.cli.support import DRAFT, Run
+from tests.cli.support import DRAFT, PASSWORD, Run
 
 PAYLOAD = b"Content-Type: text/plain; charset=us-ascii\r\n\r\nHello, Bob\r\n"
 STORE = ("--store", "sqlite:///trust.db")
@@ -67,9 +67,59 @@ def test_a_scheme_that_does_not_suit_the_key_is_refused(run: Run, here: Path) ->
     assert (unknown.status, unknown.code) == (2, "usage")
 
 
-def test_one_key_signs(run: Run) -> None:
-    done = run("sign", "--key", "alice.p12", "--key", "bob.p12", "draft.eml")
-    assert (done.status, done.out) == (2, b"")
+def signers_of(mail: bytes, *keys: smimekit.Credential) -> set[tuple[str, str]]:
+    with smimekit.open(mail, keys=keys, trust=smimekit.Trust()) as opened:
+        return {
+            (address, str(each.integrity))
+            for each in opened.signatures
+            for address in (each.certificate.addresses if each.certificate else ("unknown",))
+        }
+
+
+@pytest.mark.parametrize("options", [(), ("--opaque",)])
+def test_several_keys_sign_side_by_side(run: Run, here: Path, options: tuple[str, ...]) -> None:
+    keys = ("--key", "alice.p12", "--key", "carol.p12")
+    done = run("sign", *keys, *options, "draft.eml", "-o", "out.eml")
+    assert done.status == 0
+    assert "alice@example.org, carol@example.org" in done.err
+    mail = (here / "out.eml").read_bytes()
+    assert signers_of(mail) == {("alice@example.org", "good"), ("carol@example.org", "good")}
+    assert smimekit.verify(mail, trust(here)).bytes() == PAYLOAD
+
+
+def test_several_keys_sign_what_is_encrypted(run: Run, here: Path) -> None:
+    keys = ("--key", "alice.p12", "--key", "carol.p12")
+    mail = run("encrypt", "--to", "bob.pem", *keys, "draft.eml").out
+    bob = smimekit.Credential.from_pkcs12((here / "bob.p12").read_bytes(), PASSWORD)
+    assert signers_of(mail, bob) == {("alice@example.org", "good"), ("carol@example.org", "good")}
+
+
+def test_the_same_key_signs_once(run: Run, here: Path) -> None:
+    (here / "copy.p12").write_bytes((here / "alice.p12").read_bytes())
+    keys = ("--key", "alice.p12", "--key", "copy.p12")
+    for command in (("sign",), ("encrypt", "--to", "bob.pem")):
+        done = run(*command, *keys, "draft.eml", "--json", "-o", "x")
+        assert (done.status, done.code, (here / "x").exists()) == (2, "usage.keys", False)
+
+
+def test_a_scheme_goes_with_one_key(run: Run) -> None:
+    keys = ("--key", "alice.p12", "--key", "carol.p12", "--scheme", "rsa-pss-sha256")
+    done = run("sign", *keys, "draft.eml", "-o", "out.eml", "--json")
+    assert (done.status, done.code) == (2, "usage.scheme")
+
+
+def test_nobody_signs_where_one_key_stays_locked(run: Run, here: Path) -> None:
+    """A mail that lacks one of the signatures that were asked for is not written."""
+    locked = smimekit.Credential.from_pkcs12((here / "carol.p12").read_bytes(), PASSWORD)
+    (here / "locked.p12").write_bytes(locked.to_pkcs12("another"))
+    keys = ("--key", "alice.p12", "--key", "locked.p12", "-o", "out.eml")
+    done = run("sign", *keys, "draft.eml", "--json")
+    assert (done.status, done.code) == (4, "key.wrong-password")
+    assert not (here / "out.eml").exists()
+    (here / "second").write_text("another\n")
+    both = ("--password-file", "password", "--password-file", "second")
+    assert run("sign", *keys, *both, "draft.eml").status == 0
+    assert len(signers_of((here / "out.eml").read_bytes())) == 2
 
 
 # --- encrypt and decrypt -------------------------------------------------------------------
@@ -369,8 +419,8 @@ def test_report_and_message_do_not_mix(run: Run, words: tuple[str, ...]) -> None
 
 def test_reports_of_what_was_written(run: Run) -> None:
     signed = run("sign", "--key", "alice.p12", "draft.eml", "-o", "a", "--json").json
-    assert signed["signer"]["addresses"] == ["alice@example.org"]
+    assert [each["addresses"] for each in signed["signers"]] == [["alice@example.org"]]
     encrypted = run("encrypt", "--to", "bob.pem", "draft.eml", "-o", "b", "--json").json
-    assert (encrypted["cipher"], encrypted["signer"]) == ("aes-256-cbc", None)
+    assert (encrypted["cipher"], encrypted["signers"]) == ("aes-256-cbc", [])
     decrypted = run("decrypt", "--key", "bob.p12", "b", "-o", "c", "--json").json
     assert decrypted["protection"] == ["confidential"]

@@ -162,11 +162,12 @@ class KeyOptions:
         passwords = Passwords(self.password_file)
         return tuple(load_key(name, self.cert, passwords) for name in self.key)
 
-    def load_one(self) -> Credential | None:
-        """The one to sign with."""
-        if len(self.key) > 1:
-            raise UsageError("A message is signed with one --key.", code="usage.keys")
-        return next(iter(self.load()), None)
+    def load_signers(self) -> tuple[Credential, ...]:
+        """Those to sign with, each of them; UsageError where one is named twice."""
+        found = self.load()
+        if len({each.signing.certificate for each in found}) < len(found):
+            raise UsageError("The same --key is named twice.", code="usage.keys")
+        return found
 
 
 def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
@@ -179,7 +180,7 @@ def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
             multiple=True,
             required=required,
             metavar="FILE",
-            help="Your private key: PKCS #12, or PEM with its certificate.",
+            help="Your private key: PKCS #12, or PEM with its certificate. Again for more.",
         ),
         click.option(
             "--cert",

@@ -8,7 +8,17 @@ from typing import final
 import click
 
 import smimekit
-from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Signer, Trust, UsageError
+from smimekit import (
+    Certificate,
+    Chain,
+    Credential,
+    Policy,
+    PolicyError,
+    Purpose,
+    Signer,
+    Trust,
+    UsageError,
+)
 from smimekit.algorithms import ContentCipher, SignatureScheme
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import write_out, writes_stdout
@@ -79,24 +89,33 @@ def sign(
     output: str | None,
     as_json: bool,
 ) -> None:
-    """Sign a mail, as multipart/signed; the chain goes along, without its root."""
+    """Sign a mail, as multipart/signed; the chain goes along, without its root.
+
+    Several keys sign side by side, each by itself.
+    """
     require_room_for_json(as_json=as_json and writes_stdout(output))
-    signer = keys.load_one()
-    if signer is None:
-        raise UsageError("Signing needs a --key.")
-    by = Signer(signer, form.scheme, form.chain)
+    chain = form.chain
+    if form.scheme is not None and len(keys.key) > 1:
+        raise UsageError("--scheme goes with one --key.", code="usage.scheme")
+    signers = keys.load_signers()
+    by = [Signer(each, form.scheme, chain) for each in signers]
     with reading(message) as draft:
         signed = smimekit.sign(draft, by, opaque=form.opaque, policy=policy)
     write_out(output, (signed,))
     facts: Json = {
         "output": output,
         "size": len(signed),
-        "signer": certificate_facts(signer.signing.certificate),
+        "signers": _facts_of(signers),
     }
     if as_json:
         show_json(facts)
     elif not writes_stdout(output):
-        note(f"{output}: signed by {certificate_title(facts['signer'])}.")
+        names = ", ".join(map(certificate_title, facts["signers"]))
+        note(f"{output}: signed by {names}.")
+
+
+def _facts_of(signers: Sequence[Credential]) -> list[Json]:
+    return [certificate_facts(each.signing.certificate) for each in signers]
 
 
 # --- encrypt -------------------------------------------------------------------------------
@@ -149,15 +168,17 @@ def encrypt(
     unusable = [one for each in found for one in each.unusable]
     if not as_json:
         _warn(unusable)
-    signer = keys.load_one()
+    signers = keys.load_signers()
     with reading(message) as draft:
-        encrypted = smimekit.encrypt(draft, usable, signer=signer, cipher=cipher, policy=policy)
+        encrypted = smimekit.encrypt(
+            draft, usable, signer=signers or None, cipher=cipher, policy=policy
+        )
     write_out(output, (encrypted,))
     facts: Json = {
         "output": output,
         "size": len(encrypted),
         "cipher": (cipher or policy.cipher).name,
-        "signer": certificate_facts(signer.signing.certificate) if signer else None,
+        "signers": _facts_of(signers),
         "recipients": [certificate_facts(each) for each in usable],
         "unusable": unusable,
     }

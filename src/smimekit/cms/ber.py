@@ -254,16 +254,15 @@ class BerReader:
             if following == -1:
                 self.leave()
                 continue
-            if following == der.OCTET_STRING | _CONSTRUCTED:
-                self.enter(following)
+            run, count = self._short_segments()
+            if run:
+                yield run
+            if not count:
                 count = 1
-            else:
-                self._expect(der.OCTET_STRING)
-                run, count = self._short_segments()
-                if run:
-                    yield run
-                if not count:
-                    count = 1
+                if following == der.OCTET_STRING | _CONSTRUCTED:
+                    self.enter(following)
+                else:
+                    self._expect(der.OCTET_STRING)
                     yield from self._content(self._header()[1])
             segments += count
             if segments > self._limits.string_segments:
@@ -274,21 +273,32 @@ class BerReader:
     def _short_segments(self) -> tuple[bytes, int]:
         """The short segments that lie whole in the buffer, joined, and how many they are.
 
-        Senders that write a segment per line, or an octet, would cost a generator step each.
+        Senders that write a segment per line, or an octet, would cost a generator step each;
+        and so would segments within segments, which are entered here, too.
         """
-        buffer, at, count = self._buffer, self._pos, 0
+        buffer, at, count, depth = self._buffer, self._pos, 0, 0
+        room = self._limits.cms_depth - len(self._frames)
         outer = self._frames[-1]
         stop = len(buffer) if outer is None else min(len(buffer), outer - self._base)
         stop = min(stop, at + CHUNK)
         pieces: list[bytes] = []
-        while at + 2 <= stop and buffer[at] == der.OCTET_STRING:
-            length = buffer[at + 1]
-            if length > 0x7F or at + 2 + length > stop:
+        while at + 2 <= stop:
+            tag, length = buffer[at], buffer[at + 1]
+            at += 2
+            if tag == der.OCTET_STRING and length <= 0x7F and at + length <= stop:
+                pieces.append(buffer[at : at + length])
+                at += length
+            elif tag == der.OCTET_STRING | _CONSTRUCTED and length == 0x80 and depth < room:
+                depth += 1
+            elif depth and not tag and not length:
+                depth -= 1
+                continue  # the end of a segment that is counted already
+            else:
+                at -= 2
                 break
-            pieces.append(buffer[at + 2 : at + 2 + length])
-            at += 2 + length
             count += 1
         self._pos = at
+        self._frames += [None] * depth
         return b"".join(pieces), count
 
 

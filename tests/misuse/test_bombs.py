@@ -1,0 +1,100 @@
+"""Messages that are made to burn time: each is a result or an error, soon, in linear time.
+
+They go off in a process of their own, which counts the processor time that it spends: how
+busy the machine is hardly shows. Most take hundredths of a second, none takes one; OpenSSL
+takes more than a minute for the first.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import smimekit
+from smimekit.limits import Limits
+from tests.misuse import bombs
+
+HERE = Path(__file__).resolve()
+GENEROUS = 3.0
+"""Seconds; a second is what is promised, on a machine that does nothing else."""
+
+
+def sizes(name: str) -> tuple[int, int]:
+    """A size, and the double, which is one that was promised."""
+    if name.startswith(("depth", "an OID", "zeros")):
+        return 500_000, 1_000_000
+    return (250_000, 500_000) if name.startswith("segments") else (50_000, 100_000)
+
+
+def codes(name: str) -> set[str]:
+    """What may come of it: of counts, of long OIDs and of depth the limit, and of what nobody
+    looks into a result; not any error that happens to come first.
+    """
+    if name in bombs.COUNTS:
+        named = {"values": "attributes", "revocation lists": "crls"}.get(name, name)
+        known = {"digest algorithms, indefinite": "digest-algorithms"}
+        known |= {"signers that are none": "signers", "recipients of unknown kinds": "recipients"}
+        return {f"limit.{known.get(name, named).replace(' ', '-')}"}
+    if name.startswith("an OID"):
+        return {"result"} if "certificate" in name else {"limit.oid-bytes"}
+    if name.startswith("depth"):
+        return {"limit.cms-depth", "cms.not-cms", "cms.unexpected", "result", "asn1.unexpected"}
+    return {"result"}
+
+
+@cache
+def set_off() -> dict[str, list[tuple[str, float]]]:
+    """All of them."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(
+            (str(Path(smimekit.__file__).parents[1]), str(HERE.parents[2]))
+        )
+    }
+    done = subprocess.run(
+        [sys.executable, str(HERE.with_name("bombs.py"))],
+        input=json.dumps({name: sizes(name) for name in bombs.BOMBS}),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[tuple[str, float]]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", bombs.BOMBS)
+def test_a_bomb_burns_no_time(name: str) -> None:
+    bare, mail, twice_bare, twice_mail = set_off()[name]
+    # What begins with an unknown type is CMS only where somebody says so.
+    allowed = codes(name) | ({"mime.no-header"} if "everything" in name else set())
+    assert bare[0] in allowed
+    assert twice_bare[0] in allowed
+    assert {mail[0], twice_mail[0]} <= codes(name)
+    for once, twice in ((bare[1], twice_bare[1]), (mail[1], twice_mail[1])):
+        assert twice < GENEROUS
+        assert twice < 4 * once + 0.3  # a quadratic one takes four times as long, and seconds
+
+
+def test_what_is_within_the_limits_passes_them() -> None:
+    """The same messages, smaller: it is their size that is refused, and not their kind."""
+    limits = Limits()
+    sized = {
+        "certificates": limits.certificates,
+        "revocation lists": limits.crls,
+        "signers": limits.signers,
+        "attributes": limits.attributes,
+        "values": limits.attributes,
+        "digest algorithms": limits.digest_algorithms,
+        "recipients": limits.recipients,
+    }
+    for name, most in sized.items():
+        assert bombs.spend(bombs.COUNTS[name](most))[0] == "result", name
+        assert bombs.spend(bombs.COUNTS[name](most + 1))[0].startswith("limit."), name
+    for name, made in bombs.OIDS.items():
+        if name != "of everything":
+            assert bombs.spend(made(20))[0] == "result", name

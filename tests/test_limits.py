@@ -1,0 +1,237 @@
+"""Each bound has a test of its name: what is at the bound passes, what is over it does not.
+
+Those of CMS and ASN.1 stand with the readers that they bound; these are the others.
+"""
+
+import dataclasses
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smimekit
+from smimekit import LimitExceeded, PasswordRecipient, Policy, Trust, der
+from smimekit.algorithms import AES256_CBC
+from smimekit.cms import attributes as attrs
+from smimekit.cms.attributes import attribute
+from smimekit.cms.recipients import ContentKey
+from smimekit.cms.signed import add_unsigned
+from smimekit.cms.timestamp import timestamp_attribute
+from smimekit.limits import Limits
+from smimekit.message.layers import Encrypted
+from smimekit.message.spool import Spool
+from smimekit.mime.fields import read_header
+from smimekit.mime.prepare import prepare
+from smimekit.mime.scanner import split
+from smimekit.span import Span
+from smimekit.trust import Revocation, Status
+from tests.cms.stamping import with_crls
+from tests.message.people import NOW, alice, bare_signed, draft, entity, root, signer_info, trust
+from tests.trust import certs
+
+TESTS = Path(__file__).resolve().parent
+NAMES = [field.name for field in dataclasses.fields(Limits)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_bound_has_a_test_of_its_name(name: str) -> None:
+    assert f"test_limit_{name}" in functions()
+
+
+@cache
+def functions() -> frozenset[str]:
+    texts = (path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    return frozenset(
+        name for text in texts for name in re.findall(r"^def (\w+)\(", text, re.MULTILINE)
+    )
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(LimitExceeded) as caught:
+        call()
+    return caught.value.code
+
+
+def policy(**limits: int) -> Policy:
+    return replace(Policy.INTEROP, limits=Limits(**limits))
+
+
+def opened(source: bytes, **limits: int) -> Any:
+    with smimekit.open(source, trust=trust(), policy=policy(**limits)) as found:
+        return found
+
+
+# --- MIME ----------------------------------------------------------------------------------
+
+
+def test_limit_header_bytes() -> None:
+    head = b"A: " + b"x" * 9_000 + b"\r\n\r\n"
+    read_header(Span.of(head), limits=Limits(header_bytes=len(head)))
+    assert (
+        code_of(lambda: read_header(Span.of(head), limits=Limits(header_bytes=len(head) - 1)))
+        == "limit.header-bytes"
+    )
+
+
+def test_limit_header_fields() -> None:
+    head = b"A: 1\r\n" * 10 + b"\r\n"
+    assert len(read_header(Span.of(head), limits=Limits(header_fields=10)).fields) == 10
+    assert (
+        code_of(lambda: read_header(Span.of(head), limits=Limits(header_fields=9)))
+        == "limit.header-fields"
+    )
+
+
+def test_limit_mime_parts() -> None:
+    body = b"--b\r\n\r\nx\r\n" * 10 + b"--b--\r\n"
+    assert len(split(Span.of(body), b"b", limits=Limits(mime_parts=10)).parts) == 10
+    assert (
+        code_of(lambda: split(Span.of(body), b"b", limits=Limits(mime_parts=9)))
+        == "limit.mime-parts"
+    )
+
+
+def test_limit_mime_depth() -> None:
+    deep = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (at, at) for at in range(12)
+    )
+    deep += b"\nx\n" + b"".join(b"--b%d--\n" % at for at in reversed(range(12)))
+    prepare(deep, limits=Limits(mime_depth=12))
+    assert code_of(lambda: prepare(deep, limits=Limits(mime_depth=11))) == "limit.mime-depth"
+
+
+def test_limit_layers() -> None:
+    mail = draft()
+    for _ in range(4):
+        mail = smimekit.sign(mail, alice(), opaque=True)
+    assert len(opened(mail, layers=4).envelope) == 4
+    assert code_of(lambda: opened(mail, layers=3)) == "limit.layers"
+
+
+# --- signatures ----------------------------------------------------------------------------
+
+
+def with_unsigned(*attributes: bytes) -> bytes:
+    info = add_unsigned(signer_info(entity(), alice()), *attributes)
+    return bare_signed(entity(), alice(), infos=[info])
+
+
+def test_limit_countersignatures() -> None:
+    many = [attribute(attrs.COUNTERSIGNATURE, der.integer(at)) for at in range(3)]
+    (found,) = opened(with_unsigned(*many), countersignatures=3).signatures
+    assert len(found.countersignatures) == 3
+    code = code_of(lambda: opened(with_unsigned(*many), countersignatures=2))
+    assert code == "limit.countersignatures"
+
+
+def test_limit_timestamps() -> None:
+    many = [timestamp_attribute(der.sequence(der.integer(at))) for at in range(3)]
+    (found,) = opened(with_unsigned(*many), timestamps=3).signatures
+    assert len(found.timestamps) == 3
+    assert code_of(lambda: opened(with_unsigned(*many), timestamps=2)) == "limit.timestamps"
+
+
+def test_limit_evidence_bytes() -> None:
+    """More evidence is not looked at: less is known then, and nothing is refused for it."""
+    crl = alice_is_revoked()
+    source = with_crls(bare_signed(entity(), alice()), [crl])
+    for limit, status, revocation in (
+        (len(crl), Status.REJECTED, Revocation.REVOKED),
+        (len(crl) - 1, Status.TRUSTED, Revocation.UNKNOWN),
+    ):
+        (found,) = opened(source, evidence_bytes=limit).signatures
+        assert (found.judgement.status, found.judgement.revocation) == (status, revocation)
+
+
+def alice_is_revoked() -> bytes:
+    from tests.message.people import ca  # noqa: PLC0415 - the CA that issued to her
+
+    return ca().crl([alice()])
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+def test_limit_pbkdf2_iterations() -> None:
+    """All hashing for one message together, on reading; and never more is written."""
+    bob = PasswordRecipient("a long password", iterations=1_000)
+    mail = smimekit.encrypt(draft(), [bob])
+    for limit, readable in ((1_000, True), (999, False)):
+        reader = PasswordRecipient("a long password", 1, Limits(pbkdf2_iterations=limit))
+        with smimekit.open(mail, keys=[reader], trust=Trust()) as found:
+            (layer,) = found.envelope
+        assert isinstance(layer, Encrypted)
+        code = None if layer.failure is None else layer.failure.code
+        assert code == (None if readable else "limit.pbkdf2-iterations")
+    with pytest.raises(smimekit.UsageError):
+        PasswordRecipient("a long password", 1_001, Limits(pbkdf2_iterations=1_000))
+    info = bob.wrap(ContentKey(bytes(AES256_CBC.key_size)))
+    reader = PasswordRecipient("a long password", 1, Limits(pbkdf2_iterations=1_999))
+    assert reader.unwrap([info], size=32, attempts=9).octets == bytes(32)
+
+
+def test_limit_spool_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More goes to a file; nothing is refused for it."""
+    files: list[object] = []
+    real = tempfile.TemporaryFile
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        files.append(arguments)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", counted)
+    content = hashlib.shake_128(b"").digest(1_000)
+    for limit, used in ((1_000, 0), (999, 1)):
+        files.clear()
+        with Spool(limit) as spool:
+            for at in range(0, 1_000, 100):
+                spool.write(content[at : at + 100])
+            assert b"".join(spool.chunks()) == content
+        assert len(files) == used
+    mail = smimekit.sign(draft(text="x" * 900), alice(), opaque=True)
+    inside = len(entity("x" * 900))
+    for limit, used in ((inside, 0), (inside - 1, 1)):
+        files.clear()
+        opened(mail, spool_memory=limit)
+        assert len(files) == used
+
+
+# --- paths ---------------------------------------------------------------------------------
+
+
+def judged(**limits: int) -> Any:
+    """A person below two authorities below the anchor: four certificates, three signatures."""
+    top = certs.ca("Top")
+    middle = certs.ca("Middle", top)
+    low = certs.ca("Low", middle)
+    leaf = certs.person("alice@example.com", low)
+    given = Trust(anchors=[top.certificate], policy=policy(**limits), clock=lambda: certs.NOW)
+    bag = [middle.certificate, low.certificate]
+    return given.judge(leaf.certificate, smimekit.Purpose.VERIFY, extra_certificates=bag)
+
+
+def end_at(name: str, most: int) -> None:
+    assert judged(**{name: most}).status is Status.TRUSTED
+    found = judged(**{name: most - 1})
+    assert found.status is Status.UNTRUSTED
+    assert "path.budget" in {reason.code for reason in found.reasons}
+
+
+def test_limit_path_certificates() -> None:
+    end_at("path_certificates", 4)
+
+
+def test_limit_path_signatures() -> None:
+    end_at("path_signatures", 3)
+
+
+def test_the_people_here_are_trusted() -> None:
+    """Or else the tests above would show nothing."""
+    found = Trust(anchors=[root().certificate], clock=lambda: NOW)
+    assert smimekit.verify(smimekit.sign(draft(), alice()), found).bytes() == entity()
