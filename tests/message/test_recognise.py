@@ -184,7 +184,11 @@ def test_a_short_object_in_base64_without_its_label() -> None:
 
 
 @pytest.mark.parametrize("name", ["smime.p7s", "anything.p7s"])
-@pytest.mark.parametrize("media", ["application/octet-stream", "application/x-pkcs7-signature"])
+@pytest.mark.parametrize(
+    "media",
+    ["application/octet-stream", "application/x-pkcs7-signature", "application/pkcs7-mime",
+     "application/x-any", "application/x-of-somebody"],
+)  # fmt: skip
 def test_labels_of_a_signature_part(name: str, media: str) -> None:
     """RFC 8551, 3.5.3.1; programs name the part octet-stream, and the protocol says the rest."""
     mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True)).replace(
