@@ -223,9 +223,13 @@ def test_a_missing_protocol_is_made_good_by_the_second_part() -> None:
      "Content-Type: application/octet-stream; name=smime.p7z"],
 )  # fmt: skip
 def test_a_file_of_that_name_that_is_no_cms(field: str) -> None:
-    for content in (b"", b"\x30", b"text", b"\x30\x82\x01\x00\x06\x03\x55\x04\x03", b"PK\3\4"):
+    other = content_info("1.3.6.1.4.1.32473.1", der.octet_string(b"x"))
+    for content in (
+        b"", b"\x30", b"text", b"\x30\x82\x01\x00\x06\x03\x55\x04\x03", b"PK\3\4", other,
+    ):  # fmt: skip
         with smimekit.open(labelled(content, field), trust=trust()) as opened:
             assert opened.envelope == ()
+            assert opened.errant == ()
 
 
 def test_octet_streams_of_other_names_are_files() -> None:

@@ -15,6 +15,7 @@ import smimekit
 from smimekit import InputError, MimeError, Protection, SmimeError
 from smimekit.message.identity import Identity
 from smimekit.message.layers import Signed
+from smimekit.span import Span
 from tests.message.people import (
     ALICE,
     MALLORY,
@@ -364,6 +365,35 @@ def test_noise_anywhere_verifies_only_what_was_signed(at: int, noise: bytes) -> 
 @given(st.integers(0, len(SOURCE)), st.integers(0, 40))
 def test_gaps_anywhere_verify_only_what_was_signed(at: int, size: int) -> None:
     assert verified(SOURCE[:at] + SOURCE[at + size :]) in {None, entity()}
+
+
+WRAPPED = multipart("mixed", entity("a lie"), as_part(SOURCE), sender=MALLORY)
+FORWARDED = multipart(
+    "mixed", b"Content-Type: message/rfc822\r\n\r\n" + SOURCE, entity("a lie"), sender=MALLORY
+)
+
+
+@pytest.mark.parametrize("source", [WRAPPED, FORWARDED], ids=["wrapped", "forwarded"])
+@given(data=st.data())
+def test_noise_makes_no_part_the_message(source: bytes, data: st.DataObject) -> None:
+    """RFC 9787, 4.5: a layer below something else never counts, whatever is put where."""
+    at = data.draw(st.integers(0, len(source)))
+    noise = b"".join(data.draw(st.lists(_NOISE, min_size=1, max_size=4)))
+    try:
+        with smimekit.open(source[:at] + noise + source[at:], trust=trust()) as opened:
+            assert opened.envelope == ()
+            assert opened.protection == Protection.NONE
+            for each in opened.errant:
+                assert verified_part(each.span) in {None, entity()}
+    except InputError:
+        pass
+
+
+def verified_part(span: Span) -> bytes | None:
+    try:
+        return smimekit.verify(span, trust(), expect=ALICE).bytes()
+    except SmimeError:
+        return None
 
 
 @given(st.integers(1, 40))
