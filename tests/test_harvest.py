@@ -200,6 +200,14 @@ def test_nothing_where_the_signer_is_not_the_sender(sender: str) -> None:
     assert harvest(mail).found == ()
 
 
+def test_nothing_where_the_signer_is_the_sender_field() -> None:
+    """DESIGN, 6: the From address has to be in the certificate."""
+    mail = f"Sender: {MALLORY}\r\n".encode() + smimekit.sign(draft(ALICE), mallory())
+    found = harvest(mail)
+    assert found.found == ()
+    assert found.reasons == ("the signer is not the sender",)
+
+
 def test_nothing_from_two_senders() -> None:
     mail = b"From: alice@example.org\r\n" + smimekit.sign(draft(), alice())
     assert harvest(mail).found == ()

@@ -102,8 +102,10 @@ def test_limit_mime_depth() -> None:
         b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (at, at) for at in range(12)
     )
     deep += b"\nx\n" + b"".join(b"--b%d--\n" % at for at in reversed(range(12)))
-    prepare(deep, limits=Limits(mime_depth=12))
-    assert code_of(lambda: prepare(deep, limits=Limits(mime_depth=11))) == "limit.mime-depth"
+    prepare(Span.of(deep), limits=Limits(mime_depth=12))
+    assert (
+        code_of(lambda: prepare(Span.of(deep), limits=Limits(mime_depth=11))) == "limit.mime-depth"
+    )
 
 
 def test_limit_layers() -> None:

@@ -184,7 +184,11 @@ def test_a_short_object_in_base64_without_its_label() -> None:
 
 
 @pytest.mark.parametrize("name", ["smime.p7s", "anything.p7s"])
-@pytest.mark.parametrize("media", ["application/octet-stream", "application/x-pkcs7-signature"])
+@pytest.mark.parametrize(
+    "media",
+    ["application/octet-stream", "application/x-pkcs7-signature", "application/pkcs7-mime",
+     "application/x-any", "application/x-of-somebody"],
+)  # fmt: skip
 def test_labels_of_a_signature_part(name: str, media: str) -> None:
     """RFC 8551, 3.5.3.1; programs name the part octet-stream, and the protocol says the rest."""
     mail = clear_signed(entity(), bare_signed(entity(), alice(), detached=True)).replace(
@@ -219,9 +223,13 @@ def test_a_missing_protocol_is_made_good_by_the_second_part() -> None:
      "Content-Type: application/octet-stream; name=smime.p7z"],
 )  # fmt: skip
 def test_a_file_of_that_name_that_is_no_cms(field: str) -> None:
-    for content in (b"", b"\x30", b"text", b"\x30\x82\x01\x00\x06\x03\x55\x04\x03", b"PK\3\4"):
+    other = content_info("1.3.6.1.4.1.32473.1", der.octet_string(b"x"))
+    for content in (
+        b"", b"\x30", b"text", b"\x30\x82\x01\x00\x06\x03\x55\x04\x03", b"PK\3\4", other,
+    ):  # fmt: skip
         with smimekit.open(labelled(content, field), trust=trust()) as opened:
             assert opened.envelope == ()
+            assert opened.errant == ()
 
 
 def test_octet_streams_of_other_names_are_files() -> None:

@@ -38,6 +38,8 @@ def block(data: bytes) -> HeaderBlock:
         (b"a/b;", "a/b", {}),
         (b"a/b;;x=1;", "a/b", {"x": "1"}),
         (b'a/b; x=""', "a/b", {"x": ""}),
+        (b'a/b; boundary="(x)"; y=1 (z)', "a/b", {"boundary": "(x)", "y": "1"}),
+        (b"a/b; (x) boundary=b; (y) z=1", "a/b", {"boundary": "b", "z": "1"}),
         (
             b"multipart/signed; protocol=application/pkcs7-signature; micalg=sha-256",
             "multipart/signed",
@@ -117,6 +119,15 @@ def test_read(value: bytes, media: str, parameters: dict[str, str]) -> None:
         # Readers disagree on where an unquoted boundary with "=" ends.
         (b"multipart/mixed; boundary==_x", "mime.parameter"),
         (b"multipart/mixed; boundary=a=b", "mime.parameter"),
+        # ... and on whether a comment or a quoted-pair is a part of it.
+        (b"multipart/mixed; boundary=(x)b", "mime.parameter"),
+        (b"multipart/mixed; boundary=b(x)", "mime.parameter"),
+        (b"multipart/mixed; boundary=b (x)", "mime.parameter"),
+        (b'multipart/mixed; boundary="b" (")', "mime.parameter"),
+        (b'multipart/mixed; boundary="b"(x); a=b', "mime.parameter"),
+        (b'multipart/mixed; boundary= (") "b"', "mime.parameter"),
+        (b"multipart/mixed; boundary (x) =b", "mime.parameter"),
+        (b'multipart/mixed; boundary="a\\b"', "mime.parameter"),
     ],
 )
 def test_refused(value: bytes, code: str) -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from smimekit.errors import LimitExceeded, MimeError
@@ -127,6 +128,33 @@ def test_padding_in_the_epilogue_is_nobodys_business() -> None:
     body = b"--b\r\nx\r\n--b--\r\n--b" + b" " * 2000
     assert found([body]) == found(cut(body, 1))
     assert parts(body) == [b"x"]
+
+
+@given(st.lists(_PIECES, max_size=40).map(b"".join), st.lists(st.integers(0, 60), max_size=12))
+def test_any_uneven_cut_finds_the_same(body: bytes, places: list[int]) -> None:
+    ends = [0, *sorted(min(place, len(body)) for place in places), len(body)]
+    chunks = [body[start:end] for start, end in pairwise(ends)]
+    assert list(delimiters(chunks, b"b")) == list(delimiters([body], b"b"))
+
+
+_BOUNDARIES = st.text("ab-'=_ .", min_size=1, max_size=6).map(lambda text: text.rstrip() or "b")
+_CONTENTS = st.lists(
+    st.sampled_from([b"a", b"-", b"\r\n", b"\n", b"\r", b" ", b"\0", b"\xff", b"--a", b"--"])
+).map(b"".join)
+
+
+@given(_BOUNDARIES, st.lists(_CONTENTS, min_size=1, max_size=4), st.sampled_from([b"\r\n", b"\n"]))
+def test_parts_come_back_byte_for_byte(boundary: str, found: list[bytes], eol: bytes) -> None:
+    """Whatever is in them: 8bit, NUL, blanks, mixed line ends, what looks like delimiters."""
+    line = b"--" + boundary.encode()
+    assume(all(not is_delimiter(text, line) for part in found for text in part.split(b"\n")))
+    assume(eol == b"\r\n" or not any(part.endswith(b"\r") for part in found))
+    body = b"".join(line + eol + part + eol for part in found) + line + b"--" + eol
+    assert parts(body, boundary.encode()) == found
+
+
+def is_delimiter(text: bytes, line: bytes) -> bool:
+    return text.removesuffix(b"\r").rstrip(b" \t") in {line, line + b"--"}
 
 
 @given(st.lists(_PIECES, max_size=40).map(b"".join))

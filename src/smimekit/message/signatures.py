@@ -18,7 +18,7 @@ from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer
 from smimekit.errors import CmsError, LimitExceeded
-from smimekit.message.divergence import MOST, Change, Divergence, departures
+from smimekit.message.divergence import CONFIRMED, MOST, Change, Divergence, departures
 from smimekit.message.evidence import Judge, assess, bounded
 from smimekit.message.identity import Claim, identity_of
 from smimekit.message.layers import SignatureResult
@@ -35,10 +35,6 @@ _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE}
 _NAMESAKES: Final = 4
 """Certificates that one identifier may name and that are tried: a renewed certificate keeps
 its key, and with it its key identifier; anybody can put more of them into a message."""
-
-
-_CONFIRMED: Final = 3
-"""Forms of changed content whose signatures are checked again: digests can be made up."""
 
 
 def check_opaque(
@@ -131,7 +127,7 @@ def _departed(
     if len(content) > MOST:
         return {}
     canonical = b"".join(to_crlf(content.chunks()))
-    for found in islice(departures(canonical, _signed_digests(data.signers)), _CONFIRMED):
+    for found in islice(departures(canonical, _signed_digests(data.signers)), CONFIRMED):
         again = _checked(data, Digests((), found.content), bag, judge)
         good = [at for at, (*_, check) in enumerate(again) if check.integrity is Integrity.GOOD]
         if good:

@@ -151,6 +151,7 @@ def _parameters(cursor: Cursor) -> Mapping[str, str]:
 
 def _parameter(cursor: Cursor, found: dict[str, _Sections]) -> None:
     """Read `name=value`, `name*=value` or `name*1*=value` into `found`."""
+    begin = cursor.at
     name = _NAME.fullmatch(_token(cursor))
     if not name or not cursor.accept("="):
         raise cursor.error("has a parameter without a value", "mime.parameter")
@@ -163,6 +164,18 @@ def _parameter(cursor: Cursor, found: dict[str, _Sections]) -> None:
     cursor.skip()
     sections[section] = (_value(cursor, name[1]), extended)
     cursor.skip()
+    if name[1] == "boundary" and _is_ambiguous(cursor.text[begin : cursor.at]):
+        raise cursor.error("has a boundary that can be read in two ways", "mime.parameter")
+
+
+def _is_ambiguous(boundary: str) -> bool:
+    """Does the text of the parameter hold what programs may take for a part of the value?
+
+    Comments beside it are such, and quoted-pairs; no boundary needs any (RFC 2046, 5.1.1).
+    """
+    begin, end = boundary.find('"'), boundary.rfind('"')
+    outside = boundary if begin < 0 else boundary[:begin] + boundary[end:]
+    return "\\" in boundary or bool(set(outside) & set("()"))
 
 
 def _value(cursor: Cursor, name: str) -> str:
