@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("SMIMEKIT_CI", "") not in {"", "0"}
-PACKAGES = {"certutil": "libnss3-tools", "cmsutil": "libnss3-tools", "pk12util": "libnss3-tools"}
+PACKAGES = {
+    **dict.fromkeys(("certutil", "cmsutil", "pk12util"), "libnss3-tools"),
+    **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
+}
 """The Debian packages of the programs that are not named like theirs."""
 
 # No deadlines: a busy machine is no bug. In CI the examples follow from the test alone, so
@@ -53,7 +56,9 @@ def require_program() -> Callable[[str], str]:
 
 
 def find_program(name: str) -> str:
-    found = shutil.which(name)
+    # Debian keeps PostgreSQL's programs out of the way, one folder for each version.
+    apart = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(apart))
     if found is not None:
         return found
     reason = f"{name} is not installed (Debian package {PACKAGES.get(name, name)})"

@@ -90,7 +90,9 @@ def check_after_kill(url: str, folder: Path, heard: Sequence[str], last: int) ->
             kind, number, *revision = line.split()
             assert int(number) in there, line
             if kind == "decided":
-                (record,) = store.records(ByFingerprint(message(folder, int(number))[0].fingerprint))
+                (record,) = store.records(
+                    ByFingerprint(message(folder, int(number))[0].fingerprint)
+                )
                 assert record.revision >= int(revision[0]), line
         assert there == list(range(len(there)))
         again = message(folder, 0)[0]
@@ -154,8 +156,8 @@ def check_crowd(url: str, folder: Path, count: int) -> None:
         assert [said(one) for one in crowd] == ["done"] * len(names)
     store = open_store(url)
     for number in range(count):
-        for one in message(folder, number):
-            (record,) = store.records(ByFingerprint(one.fingerprint))
+        for certificate in message(folder, number):
+            (record,) = store.records(ByFingerprint(certificate.fingerprint))
             assert [source.origin for source in record.sources] == list(names)
     assert store.version() == 2 * count, "two new authorities a message, each counted once"
     getattr(store, "close", lambda: None)()

@@ -24,7 +24,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def decision(verdict: Verdict, by: str) -> Decision:
@@ -43,14 +44,10 @@ def learn(store: TrustStore, folder: str, start: str) -> None:
     """Harvest and decide, without end."""
     for number, certificates in groups(folder, start):
         source = Source("mail", "somebody@example.com", NOW, f"<{number}@example.com>")
-        store.put_all(
-            [Sighting(certificate=one, source=source) for one in certificates], at=NOW
-        )
+        store.put_all([Sighting(certificate=one, source=source) for one in certificates], at=NOW)
         say("put", number)
         for revision, verdict in enumerate((Verdict.TRUST, Verdict.REJECT)):
-            store.decide(
-                certificates[0].fingerprint, decision(verdict, "me"), expected=revision
-            )
+            store.decide(certificates[0].fingerprint, decision(verdict, "me"), expected=revision)
             say("decided", number, revision + 1)
     say("end")
 
