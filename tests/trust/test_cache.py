@@ -188,13 +188,46 @@ def test_the_end_of_anything_ends_a_judgement(root: Made) -> None:
     }
     store = store_of(below, declared, leaves["decision"])
     decide(store, leaves["decision"], Verdict.TRUST, until=end)
-    decide(store, declared, Verdict.ANCHOR, until=end)
+    decide(store, declared, Verdict.ANCHOR, until=end + timedelta(minutes=7))
     trust = trusting(store, root, other)
     for name, leaf in leaves.items():
         for at in (NOW, end - minute, end, end + TICK, end + minute, end, end - minute):
             found = trust.judge(leaf.certificate, Purpose.VERIFY, at=at).status
-            assert (found is Status.TRUSTED) == (at <= end), (name, at)
+            expected = at <= end or name == "declared anchor"
+            assert (found is Status.TRUSTED) == expected, (name, at)
     assert trust.judge(plain.certificate, Purpose.VERIFY, at=end + TICK).status is Status.TRUSTED
+    for away in (-TICK, 0 * TICK, TICK, -TICK):
+        at = end + timedelta(minutes=7) + away
+        found = trust.judge(leaves["declared anchor"].certificate, Purpose.VERIFY, at=at).status
+        assert (found is Status.TRUSTED) == (away <= 0 * TICK)
+
+
+def test_a_way_that_opens_later_is_found(root: Made) -> None:
+    """What no path leads over yet counts as well: here the first path is bad for ever."""
+    start = NOW + timedelta(minutes=10)
+    private = certs.key("crossed twice")
+    tight = ca("Tight root", path_length=0)
+    middle = ca("Middle", tight)
+    bad = ca("Crossed twice", middle, private=private)
+    later = ca("Crossed twice", root, private=private, start=start)
+    leaf = person(ALICE, bad).certificate
+    extra = [middle.certificate, bad.certificate, later.certificate]
+    for anchors in ((tight, root), (root, tight)):
+        trust = trusting(None, *anchors)
+        for at in (NOW, start - TICK, start, NOW):
+            found = trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra)
+            assert (found.status is Status.TRUSTED) == (at >= start), at
+
+
+def test_the_facts_about_a_rejected_authority_stay_true(root: Made) -> None:
+    made = ca("Ending", root, end=NOW + timedelta(minutes=10))
+    store = store_of(made)
+    decide(store, made, Verdict.REJECT)
+    keeping, forgetful = trusting(store, root), trusting(store, root, cache=0)
+    for minutes in (0, 11, 0):
+        at = NOW + timedelta(minutes=minutes)
+        found = keeping.judge(made.certificate, Purpose.VERIFY, at=at)
+        assert found == forgetful.judge(made.certificate, Purpose.VERIFY, at=at)
 
 
 def test_the_beginning_of_anything_ends_a_judgement(root: Made) -> None:
@@ -358,6 +391,18 @@ def test_the_oldest_go_when_it_is_full() -> None:
     assert 3 < sum(there) < 9
     assert there[-3:] == [True] * 3
     assert kept._used == sum(weight for *_, weight in kept._found.values()) <= 20_000
+
+
+def test_what_was_found_under_another_version_is_not_kept() -> None:
+    window = window_around(NOW, ())
+    assert window is not None
+    kept = JudgementCache(20_000)
+    (one,) = some_judgements(1)
+    key = key_for(one.certificate, Purpose.VERIFY, (), None)
+    assert kept.get(key, 1, NOW) is None
+    assert kept.get(key, 2, NOW) is None, "somebody else asks, after a decision"
+    kept.put(key, 1, one, window)
+    assert kept.get(key, 2, NOW) is None
 
 
 def test_what_is_too_large_is_not_kept(root: Made, validations: list[Any]) -> None:
