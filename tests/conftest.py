@@ -18,11 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 JARS = Path("/usr/share/java")
 IN_CI = os.environ.get("SMIMEKIT_CI", "") not in {"", "0"}
 PACKAGES = {
-    "certutil": "libnss3-tools",
-    "cmsutil": "libnss3-tools",
-    "pk12util": "libnss3-tools",
-    "java": "default-jdk-headless",
-    "javac": "default-jdk-headless",
+    **dict.fromkeys(("certutil", "cmsutil", "pk12util"), "libnss3-tools"),
+    **dict.fromkeys(("java", "javac"), "default-jdk-headless"),
+    **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
 }
 """The Debian packages of the programs that are not named like theirs."""
 
@@ -61,7 +59,9 @@ def require_program() -> Callable[[str], str]:
 
 
 def find_program(name: str) -> str:
-    found = shutil.which(name)
+    # Debian keeps PostgreSQL's programs out of the way, one folder for each version.
+    apart = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(apart))
     return _missing(name, PACKAGES.get(name, name)) if found is None else found
 
 

@@ -1,10 +1,7 @@
 """Revocation evidence: who may give it, how it is forged, and that nobody is asked for it."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,40 +17,15 @@ from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.trust import (
     Judgement,
-    Purpose,
     Revocation,
     RevocationPolicy,
     Status,
-    Trust,
 )
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, ca, crl, person
+from tests.trust.hostile import ALICE, LEAF, MALLORY, NO_WARNINGS, ROOT, SUB, judge, within
 
-# Damage may make a serial number negative; cryptography warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-
-ALICE = "alice@example.com"
-ROOT = ca("Root")
-SUB = ca("Sub", ROOT)
-LEAF = person(ALICE, SUB)
-MALLORY = certs.key("mallory")
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """The time that work on hostile input may take; generous, for busy machines."""
-    start = time.perf_counter()
-    yield
-    assert time.perf_counter() - start < seconds
-
-
-def judge(leaf: Certificate, extra: list[Certificate], *anchors: Made, **more: Any) -> Judgement:
-    trust = Trust(
-        anchors=[one.certificate for one in anchors or (ROOT,)],
-        revocation=more.pop("revocation", RevocationPolicy.SOFT),
-    )
-    at: datetime = more.pop("at", NOW)
-    return trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra, **more)
+pytestmark = NO_WARNINGS
 
 
 HARD = RevocationPolicy.HARD

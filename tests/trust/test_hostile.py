@@ -1,9 +1,5 @@
 """Hostile certificates and evidence: an answer within the budget, and never a false 'trusted'."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -22,7 +18,6 @@ from smimekit.trust import (
     Judgement,
     MemoryTrustStore,
     Purpose,
-    RevocationPolicy,
     Source,
     Status,
     Trust,
@@ -33,32 +28,9 @@ from smimekit.trust.paths import PathSearch, Pool
 from smimekit.trust.validate import validate_path
 from tests.trust import certs
 from tests.trust.certs import NOW, Made, alt_names, ca, person
+from tests.trust.hostile import ALICE, LEAF, MALLORY, NO_WARNINGS, ROOT, SUB, judge, within
 
-# Damage may make a serial number negative; cryptography warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-
-ALICE = "alice@example.com"
-ROOT = ca("Root")
-SUB = ca("Sub", ROOT)
-LEAF = person(ALICE, SUB)
-MALLORY = certs.key("mallory")
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """The time that work on hostile input may take; generous, for busy machines."""
-    start = time.perf_counter()
-    yield
-    assert time.perf_counter() - start < seconds
-
-
-def judge(leaf: Certificate, extra: list[Certificate], *anchors: Made, **more: Any) -> Judgement:
-    trust = Trust(
-        anchors=[one.certificate for one in anchors or (ROOT,)],
-        revocation=more.pop("revocation", RevocationPolicy.SOFT),
-    )
-    at: datetime = more.pop("at", NOW)
-    return trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra, **more)
+pytestmark = NO_WARNINGS
 
 
 # --- bombs and loops ------------------------------------------------------------------------

@@ -1,11 +1,5 @@
 """Name constraints on mail addresses (RFC 5280, 4.2.1.10; RFC 9598, 6)."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
-
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,41 +9,13 @@ from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.trust import (
     Chain,
-    Judgement,
-    Purpose,
-    RevocationPolicy,
     Status,
-    Trust,
     Validity,
 )
-from tests.trust import certs
-from tests.trust.certs import NOW, Made, ca, person, smtp_utf8
+from tests.trust.certs import Made, ca, person, smtp_utf8
+from tests.trust.hostile import ALICE, NO_WARNINGS, ROOT, judge
 
-# Damage may make a serial number negative; cryptography warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-
-ALICE = "alice@example.com"
-ROOT = ca("Root")
-SUB = ca("Sub", ROOT)
-LEAF = person(ALICE, SUB)
-MALLORY = certs.key("mallory")
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """The time that work on hostile input may take; generous, for busy machines."""
-    start = time.perf_counter()
-    yield
-    assert time.perf_counter() - start < seconds
-
-
-def judge(leaf: Certificate, extra: list[Certificate], *anchors: Made, **more: Any) -> Judgement:
-    trust = Trust(
-        anchors=[one.certificate for one in anchors or (ROOT,)],
-        revocation=more.pop("revocation", RevocationPolicy.SOFT),
-    )
-    at: datetime = more.pop("at", NOW)
-    return trust.judge(leaf, Purpose.VERIFY, at=at, extra_certificates=extra, **more)
+pytestmark = NO_WARNINGS
 
 
 def constrained(permitted: list[str] | None, excluded: list[str] | None = None) -> Made:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from smimekit.errors import StoreError, UsageError
+from smimekit.errors import UsageError
 from smimekit.testing.stores import check_trust_store
 from smimekit.trust import (
     ByAddress,
@@ -93,95 +92,12 @@ def test_the_suite_notices(broken: Callable[[], TrustStore]) -> None:
         check_trust_store(broken)
 
 
-def test_what_was_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/trust.db"
-    alice = certs.person("alice@example.com").certificate
-    with SqlTrustStore(url) as store:
-        store.put(alice, HERE, at=NOW, capabilities=Capabilities(b"\x30\x00", NOW))
-        until = decision(Verdict.TRUST, until=NOW + certs.DAY, scope=frozenset({Purpose.VERIFY}))
-        kept = store.decide(alice.fingerprint, until, expected=0)
-    with SqlTrustStore(url) as store:
-        assert store.records(ByFingerprint(alice.fingerprint)) == (kept,)
-        assert [one.decision for one in store.audit()] == [until]
-
-
-def test_two_connections_see_one_conflict(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/trust.db"
-    alice = certs.person("alice@example.com").certificate
-    with SqlTrustStore(url) as one, SqlTrustStore(url) as two:
-        one.put(alice, HERE, at=NOW)
-        two.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
-        with pytest.raises(StoreError) as caught:
-            one.decide(alice.fingerprint, decision(Verdict.TRUST), expected=0)
-        assert caught.value.code == "store.conflict"
-        assert one.records(ByFingerprint(alice.fingerprint))[0].rejected
-
-
-def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/trust.db"
-    SqlTrustStore(url).close()
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE smimekit_schema SET version = 99"))
-    engine.dispose()
-    with pytest.raises(StoreError) as caught:
-        SqlTrustStore(url)
-    assert caught.value.code == "store.schema"
-
-
-def test_a_record_that_cannot_be_read_is_an_error_not_an_absence(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/trust.db"
-    alice = certs.person("alice@example.com").certificate
-    with SqlTrustStore(url) as store:
-        store.put(alice, HERE, at=NOW)
-        store.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
-        engine = sa.create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(sa.text("UPDATE smimekit_certificate SET decision = '{}'"))
-        engine.dispose()
-        with pytest.raises(StoreError) as caught:
-            store.records(ByFingerprint(alice.fingerprint))
-        assert caught.value.code == "store.corrupt"
-
-
 @pytest.mark.parametrize(
     "url", ["trust.db", "nonsense://x", "sqlite://", "sqlite:///:memory:", "://"]
 )
 def test_urls_that_name_no_store(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(url)
-
-
-def test_a_database_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "x.db").write_bytes(b"not a database, but long enough to be read as one" * 30)
-    with pytest.raises(StoreError) as caught:
-        open_store(f"sqlite:///{tmp_path}/x.db")
-    assert caught.value.code == "store.unavailable"
-    with pytest.raises(StoreError):
-        open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db")
-
-
-def test_every_query_uses_an_index(tmp_path: Path) -> None:
-    with SqlTrustStore(f"sqlite:///{tmp_path}/trust.db"):
-        pass
-    engine = sa.create_engine(f"sqlite:///{tmp_path}/trust.db")
-    queries = (
-        "SELECT * FROM smimekit_certificate WHERE fingerprint = 'x'",
-        (
-            "SELECT * FROM smimekit_certificate c JOIN smimekit_index i "
-            "ON i.fingerprint = c.fingerprint WHERE i.key = 'x'"
-        ),
-        "SELECT * FROM smimekit_certificate WHERE verdict = 'anchor' ORDER BY fingerprint",
-        "SELECT * FROM smimekit_certificate WHERE fingerprint > 'x' ORDER BY fingerprint LIMIT 2",
-        "SELECT * FROM smimekit_audit WHERE fingerprint = 'x'",
-    )
-    with engine.begin() as connection:
-        for query in queries:
-            plan = [
-                row.detail for row in connection.execute(sa.text("EXPLAIN QUERY PLAN " + query))
-            ]
-            assert not [line for line in plan if line.startswith("SCAN")], plan
-    engine.dispose()
 
 
 def test_naive_times_are_refused() -> None:

@@ -101,7 +101,9 @@ class JudgementCache:
     def put(self, key: Key, version: int, judgement: Judgement, window: Window) -> None:
         """Keep a judgement that was made while the store had this version."""
         weight = _OVERHEAD + sum(len(one.der) for one in judgement.path)
-        kept = replace(judgement, path=tuple(Certificate(one.der) for one in judgement.path))
+        # Afresh: the views that were parsed for judging are many times as large.
+        path = tuple(Certificate(one.der) for one in judgement.path)
+        kept = replace(judgement, certificate=path[-1], path=path)
         with self._lock:
             if version != self._version or weight > self._size:
                 return

@@ -1,0 +1,96 @@
+"""The trust store in PostgreSQL: several nodes share it, and one that is killed leaves no trace."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from smimekit.errors import StoreError
+from smimekit.testing import check_trust_store
+from smimekit.trust import ByFingerprint, ByIssuer, Source, Verdict, open_store
+from smimekit.trust.sql import SqlTrustStore
+from tests.interop.postgres import Postgres, server
+from tests.trust import certs, processes, schemas
+from tests.trust.certs import NOW
+
+pytestmark = pytest.mark.interop
+HERE = Source("upload", "test")
+
+
+@pytest.fixture(scope="module")
+def postgres(require_program: Callable[[str], str]) -> Iterator[Postgres]:
+    with server(require_program) as running:
+        yield running
+
+
+def test_it_keeps_the_contract(postgres: Postgres) -> None:
+    check_trust_store(lambda: SqlTrustStore(postgres.database()))
+
+
+def test_of_two_processes_that_decide_at_once_one_wins(postgres: Postgres) -> None:
+    processes.check_contention(postgres.database(), certs.person("a@example.com").certificate)
+
+
+def test_a_crowd_that_opens_and_fills_a_new_store_loses_nothing(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    mail = processes.write_messages(tmp_path / "messages", 10)
+    processes.check_crowd(postgres.database(), mail, 10)
+
+
+def test_a_killed_process_loses_nothing_and_leaves_nothing_half(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    mail = processes.write_messages(tmp_path / "messages", 100)
+    url, start = postgres.database(), 0
+    for seed in range(4):
+        heard = processes.kill_in_the_middle(url, mail, start, seed)
+        start = processes.check_after_kill(url, mail, heard, start + 50)
+    assert start > 4
+
+
+def test_an_old_store_is_brought_up_to_date(postgres: Postgres) -> None:
+    url = postgres.database()
+    alice = certs.person("alice@example.com").certificate
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        schemas.write_version_1(connection, alice)
+    engine.dispose()
+    with SqlTrustStore(url) as store:
+        (record,) = store.records(ByIssuer(alice.issuer))
+        assert record.decision == schemas.DECISION
+        assert store.audit()[0].decision == schemas.DECISION
+
+
+def test_a_node_sees_at_once_what_another_decides(postgres: Postgres) -> None:
+    url = postgres.database()
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as one, SqlTrustStore(url) as two:
+        one.put(alice, HERE, at=NOW)
+        before = two.version()
+        one.decide(alice.fingerprint, schemas.DECISION, expected=0)
+        assert two.version() != before
+        (record,) = two.records(ByFingerprint(alice.fingerprint))
+        assert record.decision is not None
+        assert record.decision.verdict is Verdict.REJECT
+
+
+def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
+    url = postgres.database()
+    with SqlTrustStore(url) as store:
+        before = store.version()
+        postgres.execute(
+            sa.make_url(url).database or "",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        assert store.version() == before
+        assert store.page() == ()
+
+
+def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store(f"postgresql://somebody:secret@/nothing?host={tmp_path}")
+    assert caught.value.code == "store.unavailable"
+    assert "secret" not in str(caught.value)

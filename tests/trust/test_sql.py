@@ -1,0 +1,236 @@
+"""The trust store in SQLite: what was acknowledged stays, every query has its index, old ones grow."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from smimekit import der
+from smimekit.certificate import Certificate
+from smimekit.errors import StoreError
+from smimekit.trust import (
+    ByAddress,
+    ByFingerprint,
+    ByIssuer,
+    ByIssuerSerial,
+    Capabilities,
+    Decision,
+    Preference,
+    Purpose,
+    Sighting,
+    Source,
+    Verdict,
+    open_store,
+)
+from smimekit.trust.sql import SqlTrustStore
+from tests.trust import certs, schemas
+
+NOW = certs.NOW
+DAY = certs.DAY
+HERE = Source("upload", "test")
+
+
+def decision(verdict: Verdict, **more: Any) -> Decision:
+    return Decision(verdict=verdict, by="me", why="test", at=NOW, **more)
+
+
+def test_what_was_acknowledged_is_there_after_reopening(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as store:
+        store.put(alice, HERE, at=NOW, capabilities=Capabilities(b"\x30\x00", NOW))
+        until = decision(Verdict.TRUST, until=NOW + certs.DAY, scope=frozenset({Purpose.VERIFY}))
+        kept = store.decide(alice.fingerprint, until, expected=0)
+    with SqlTrustStore(url) as store:
+        assert store.records(ByFingerprint(alice.fingerprint)) == (kept,)
+        assert [one.decision for one in store.audit()] == [until]
+
+
+def test_two_connections_see_one_conflict(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as one, SqlTrustStore(url) as two:
+        one.put(alice, HERE, at=NOW)
+        two.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        with pytest.raises(StoreError) as caught:
+            one.decide(alice.fingerprint, decision(Verdict.TRUST), expected=0)
+        assert caught.value.code == "store.conflict"
+        assert one.records(ByFingerprint(alice.fingerprint))[0].rejected
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    SqlTrustStore(url).close()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE smimekit_schema SET version = 99"))
+    engine.dispose()
+    with pytest.raises(StoreError) as caught:
+        SqlTrustStore(url)
+    assert caught.value.code == "store.schema"
+
+
+def test_a_record_that_cannot_be_read_is_an_error_not_an_absence(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(url) as store:
+        store.put(alice, HERE, at=NOW)
+        store.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE smimekit_certificate SET decision = '{}'"))
+        engine.dispose()
+        with pytest.raises(StoreError) as caught:
+            store.records(ByFingerprint(alice.fingerprint))
+        assert caught.value.code == "store.corrupt"
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database, but long enough to be read as one" * 30)
+    with pytest.raises(StoreError) as caught:
+        open_store(f"sqlite:///{tmp_path}/x.db")
+    assert caught.value.code == "store.unavailable"
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db")
+
+
+# --- what is asked and written -------------------------------------------------------------
+
+
+@contextmanager
+def statements(store: SqlTrustStore) -> Iterator[list[tuple[str, Any]]]:
+    """What the store says to its database meanwhile."""
+    heard: list[tuple[str, Any]] = []
+
+    def hear(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        heard.append((statement, parameters))
+
+    sa.event.listen(store._engine, "before_cursor_execute", hear)
+    yield heard
+    sa.event.remove(store._engine, "before_cursor_execute", hear)
+
+
+def use_everything(store: SqlTrustStore) -> None:
+    root = certs.ca("Root").certificate
+    alice = certs.person("alice@example.com").certificate
+    store.put_all([Sighting(certificate=one, source=HERE) for one in (root, alice)], at=NOW)
+    store.put(alice, HERE, at=NOW + DAY)
+    store.decide(root.fingerprint, decision(Verdict.ANCHOR), expected=0)
+    for query in (
+        ByAddress("alice@example.com"),
+        ByFingerprint(alice.fingerprint),
+        ByIssuer(root.subject),
+        ByIssuerSerial(alice.issuer, alice.serial),
+    ):
+        store.records(query)
+        store.page(query=query, after="a")
+    store.anchors()
+    store.page()
+    store.audit(root.fingerprint)
+
+
+def test_every_statement_uses_an_index(tmp_path: Path) -> None:
+    with SqlTrustStore(f"sqlite:///{tmp_path}/trust.db") as store:
+        with statements(store) as heard:
+            use_everything(store)
+        asked = [one for one in heard if one[0].startswith(("SELECT", "UPDATE", "DELETE"))]
+        assert len(asked) > 12
+        for statement, parameters in asked:
+            with store._engine.connect() as connection:
+                explain = f"EXPLAIN QUERY PLAN {statement}"
+                rows = connection.exec_driver_sql(explain, parameters)
+                plan = [row.detail for row in rows]
+            assert plan
+            # There is one row in that table, and nothing to search for.
+            scans = [one for one in plan if "SCAN" in one and "smimekit_schema" not in one]
+            assert not scans, statement
+            if "LIMIT" in statement and "last_seen" not in statement.partition("ORDER BY")[2]:
+                assert not [one for one in plan if "TEMP B-TREE" in one], "a page sorts the world"
+
+
+def test_what_is_known_writes_nothing(tmp_path: Path) -> None:
+    """Ten thousand mails of known people in a day begin no transaction that writes."""
+    made = [certs.person(f"a{number}@example.com").certificate for number in range(10)]
+    with SqlTrustStore(f"sqlite:///{tmp_path}/trust.db") as store:
+
+        def mail(number: int) -> list[Sighting]:
+            at = NOW + number * DAY / 20_001
+            source = Source("mail", f"a{number % 10}@example.com", at, f"<{number}@example.com>")
+            able = Capabilities(b"\x30\x00", at)
+            named = Preference(ByIssuerSerial(made[0].issuer, made[0].serial), at)
+            return [
+                Sighting(
+                    certificate=made[number % 10],
+                    source=source,
+                    capabilities=able,
+                    preference=named,
+                )
+            ]
+
+        for number in range(10):
+            store.put_all(mail(number), at=NOW)
+        with statements(store) as heard:
+            for number in range(10, 1_000):
+                store.put_all(mail(number * 10), at=NOW + number * DAY / 2_001)
+        said = {statement.split()[0] for statement, _ in heard}
+        assert said == {"BEGIN", "SELECT"}
+        assert not [one for one, _ in heard if re.match("BEGIN IMM", one)]
+        with statements(store) as heard:
+            store.put_all(mail(0), at=NOW + DAY)
+        assert "UPDATE" in {statement.split()[0] for statement, _ in heard}
+
+
+# --- older stores --------------------------------------------------------------------------
+
+
+def long_serial() -> Certificate:
+    """A certificate whose serial number has more decimal digits than Python writes."""
+    outer = der.Reader(certs.person("long@example.com").der).enter(der.SEQUENCE)
+    tbs = outer.enter(der.SEQUENCE)
+    version = tbs.raw()
+    tbs.raw()
+    number = der.tlv(der.INTEGER, b"\x01" * 3_000)
+    return Certificate(der.sequence(der.sequence(version, number, tbs.rest()), outer.rest()))
+
+
+@pytest.mark.parametrize("made", [certs.person("alice@example.com").certificate, long_serial()])
+def test_an_old_store_is_brought_up_to_date(tmp_path: Path, made: Certificate) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        schemas.write_version_1(connection, made)
+    engine.dispose()
+    for _ in range(2):
+        with SqlTrustStore(url) as store:
+            (record,) = store.page()
+            assert record.certificate == made
+            assert (record.sources, record.revision) == ((schemas.SOURCE,), 1)
+            assert (record.first_seen, record.last_seen) == (NOW, NOW + DAY)
+            assert record.capabilities == schemas.CAPABILITIES
+            assert (record.decision, record.preference) == (schemas.DECISION, None)
+            for query in (ByIssuer(made.issuer), ByIssuerSerial(made.issuer, made.serial)):
+                assert store.records(query) == (record,)
+            assert [one.decision for one in store.audit()] == [schemas.DECISION]
+    with SqlTrustStore(url) as store:
+        store.decide(made.fingerprint, decision(Verdict.NONE), expected=1)
+        assert store.version() == 1
+
+
+def test_an_old_store_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        schemas.write_version_1(connection, alice)
+        connection.exec_driver_sql("UPDATE smimekit_certificate SET der = x'30'")
+    with pytest.raises(StoreError) as caught:
+        SqlTrustStore(url)
+    assert caught.value.code == "store.corrupt"
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM smimekit_schema").all() == [(1,)]
+        assert len(connection.exec_driver_sql("SELECT * FROM smimekit_index").all()) == 1
+    engine.dispose()
