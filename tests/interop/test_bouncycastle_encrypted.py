@@ -26,10 +26,11 @@ from smimekit.cms.recipients import (
 from smimekit.keys import Decryptor, Recipient
 from smimekit.message.layers import Encrypted
 from tests.interop.castle import BouncyCastle, agree, kek, oaep, password, transport
-from tests.interop.messages import body_of
+from tests.interop.messages import body_of, split_signed
 from tests.interop.peers import People, Refused
 
 ENTITY = b"Content-Type: text/plain; charset=us-ascii\r\n\r\nOne line,\r\nand another.\r\n"
+MAIL = b"From: alice@example.org\r\nTo: bob@example.org\r\nSubject: Hi\r\n" + ENTITY
 CIPHERS = list(rows.CONTENT_CIPHERS.values())
 WRITTEN = [row for row in CIPHERS if row.emitted]
 WITH_TAG = [row for row in CIPHERS if row.authenticated]
@@ -304,6 +305,41 @@ def test_passwords_of_ours(bouncycastle: BouncyCastle, cipher: rows.ContentCiphe
         bouncycastle.decrypt_with(cms, options=tag(cipher), text="Gruesse")
 
 
+# --- what we do not know -------------------------------------------------------------------
+
+UNKNOWN = {
+    "camellia-256": "1.2.392.200011.61.1.1.1.4",
+    "seed": "1.2.410.200004.1.4",
+    "cast5": "1.2.840.113533.7.66.10",
+}
+
+
+@pytest.mark.parametrize("oid", UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_ciphers(bouncycastle: BouncyCastle, people: People, oid: str) -> None:
+    """Named, and not opened."""
+    bob = people("bob")
+    cms = bouncycastle.encrypt(ENTITY, oid, to(bob, "p256"))
+    assert bouncycastle.decrypt(cms, bob) == ENTITY
+    with smimekit.open(cms, trust=smimekit.Trust()) as opened:
+        (layer,) = opened.envelope
+        assert isinstance(layer, Encrypted)
+        assert (layer.algorithm, layer.cipher, layer.content) == (oid, None, None)
+    with pytest.raises(smimekit.CmsError, match=oid) as caught:
+        smimekit.decrypt(cms, [bob])
+    assert caught.value.code == "cms.cipher"
+
+
+@pytest.mark.parametrize("wrap", ["1.2.392.200011.61.1.1.3.4", "1.2.410.200004.7.1.1.1"])
+def test_unknown_wraps(bouncycastle: BouncyCastle, people: People, wrap: str) -> None:
+    bob, cipher = people("bob"), rows.AES128_CBC.oid
+    unknown = agree(bob.certificate, rows.ECDH_STD_SHA256.oid, wrap)
+    with suppress(smimekit.DecryptionError):
+        found = smimekit.decrypt(bouncycastle.encrypt(ENTITY, cipher, unknown), [bob])
+        assert found.bytes() != ENTITY  # a random key, whose padding fits one time in 256
+    beside = bouncycastle.encrypt(ENTITY, cipher, unknown, to(bob, "p256"))
+    layer_of(beside, bob)
+
+
 # --- several recipients, and streams -------------------------------------------------------
 
 
@@ -377,6 +413,21 @@ def test_streams_with_a_tag(
     pieces = [ENTITY[at : at + size] for at in range(0, len(ENTITY), size)]
     cms = b"".join(enveloped_data_stream(pieces, cipher, key, [wrapped]))
     assert bouncycastle.decrypt(cms, bob, options="auth") == ENTITY
+
+
+@pytest.mark.parametrize("kind", ["rsa-2048", "p256"])
+def test_signed_then_encrypted(
+    bouncycastle: BouncyCastle, people: People, trust: smimekit.Trust, kind: str
+) -> None:
+    alice, bob = people("alice"), people(f"bob {kind}")
+    ours = body_of(smimekit.encrypt(MAIL, [bob], signer=alice))
+    entity, signature = split_signed(bouncycastle.decrypt(ours, bob))
+    assert entity == ENTITY
+    assert bouncycastle.verify(signature, content=entity).signers == 1
+    signed = bouncycastle.sign(ENTITY, (alice, "SHA256withECDSA"))
+    theirs = bouncycastle.encrypt(signed, rows.AES256_CBC.oid, to(bob, kind), options="stream")
+    payload = smimekit.verify(theirs, trust, keys=[bob], expect="alice@example.org")
+    assert payload.bytes() == ENTITY
 
 
 # --- what nobody should accept -------------------------------------------------------------
