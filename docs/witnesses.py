@@ -133,6 +133,11 @@ WITNESSES: Final = (
         ("both", "key_agreement", f"{_ECDH} {_WRAPS}"),
         ("writes", "key_agreement", "ecdh-std-sha1 ecdh-cofactor-sha1"),
         ("both", "curves", f"{_NIST} {_BRAINPOOL}"),
+    ),
+    *_of(
+        BOUNCY_CASTLE,
+        "interop/test_bouncycastle_recipients.py",
+        ("both", "shared_keys", _WRAPS),
         ("writes", "passwords_of_theirs", "password"),
         ("reads", "passwords_of_ours", "password"),
     ),
