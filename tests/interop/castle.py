@@ -20,7 +20,11 @@ from tests.interop.peers import Refused, run
 __all__ = ["BouncyCastle", "Verified", "agree", "kek", "oaep", "password", "transport"]
 
 SOURCES = Path(__file__).parent / "bouncycastle"
-JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
+JARS = tuple(
+    f"{name}.jar"
+    for name in ("bcprov", "bcpkix", "bcutil", "bcmail", "javax.mail", "javax.activation")
+)
+"""As libbcmail-java installs them, and what it depends on."""
 SECONDS = 60.0
 """As long as one answer may take."""
 
@@ -95,7 +99,7 @@ class BouncyCastle:
         return self._sign("countersign", signers, "", cms=cms)
 
     def _sign(
-        self, verb: str, signers: Iterable[tuple[Credential, str]], options: str, **what: bytes
+        self, verb: str, signers: Iterable[tuple[Credential, str]], options: str, **what: Part
     ) -> bytes:
         who = list(signers)
         return self.ask(
@@ -185,6 +189,24 @@ class BouncyCastle:
     def read(self, kind: str, cms: bytes, **more: Part) -> bytes:
         """The content of one; Refused where its digest or MAC is wrong."""
         return self.ask("read", kind=kind, cms=cms, **more)[0]
+
+    # --- whole mails
+
+    def write_mail(
+        self,
+        kind: str,
+        entity: bytes,
+        *signers: tuple[Credential, str],
+        options: str = "",
+        **more: Part,
+    ) -> bytes:
+        """A mail around an entity, signed, enveloped or compressed."""
+        return self._sign("write-mail", signers, options, kind=kind, content=entity, **more)
+
+    def read_mail(self, kind: str, mail: bytes, who: Credential | None = None) -> bytes:
+        """The entity inside a mail: Refused unless every signature is good."""
+        mine = {} if who is None else {"key": _key(who), "certificate": who.certificate.der}
+        return self.ask("read-mail", kind=kind, cms=mail, **mine)[0]
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

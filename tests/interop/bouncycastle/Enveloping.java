@@ -108,7 +108,7 @@ final class Enveloping {
         return open(new CMSEnvelopedData(cms).getRecipientInfos(), asked, false);
     }
 
-    private static byte[] open(
+    static byte[] open(
             RecipientInformationStore recipients, Peer.Question asked, boolean tag)
             throws Exception {
         for (RecipientInformation each : recipients.getRecipients()) {

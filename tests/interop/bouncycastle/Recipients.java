@@ -6,7 +6,9 @@ import java.security.PublicKey;
 import java.security.cert.X509Certificate;
 import java.security.interfaces.ECPublicKey;
 import java.security.spec.MGF1ParameterSpec;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import javax.crypto.SecretKey;
 import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
@@ -59,9 +61,17 @@ final class Recipients {
     }
 
     static void add(CMSEnvelopedGenerator into, Peer.Question asked) throws Exception {
-        for (String line : asked.texts("recipient")) {
-            into.addRecipientInfoGenerator(recipient(line.split(" ")));
+        for (RecipientInfoGenerator each : all(asked)) {
+            into.addRecipientInfoGenerator(each);
         }
+    }
+
+    static List<RecipientInfoGenerator> all(Peer.Question asked) throws Exception {
+        List<RecipientInfoGenerator> found = new ArrayList<>();
+        for (String line : asked.texts("recipient")) {
+            found.add(recipient(line.split(" ")));
+        }
+        return found;
     }
 
     private static RecipientInfoGenerator recipient(String[] words) throws Exception {
