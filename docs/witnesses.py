@@ -149,6 +149,14 @@ WITNESSES: Final = (
         ("both", "curves", "X25519 X448"),
     ),
     *_of(
+        PARTS,
+        "interop/test_bouncycastle_young.py",
+        ("writes", "rsa_kem_of_theirs", "rsa-kem"),
+        ("reads", "rsa_kem_of_ours", "rsa-kem"),
+        ("writes", "derived_keys_of_theirs", "cek-hkdf-sha256"),
+        ("reads", "derived_keys_of_ours", "cek-hkdf-sha256"),
+    ),
+    *_of(
         BOUNCY_CASTLE,
         "interop/test_bouncycastle_content.py",
         ("both", "digested", _DIGESTS),

@@ -17,7 +17,7 @@ from smimekit import Certificate, Credential
 from smimekit.keys.software import SoftwareKey
 from tests.interop.peers import Refused, run
 
-__all__ = ["BouncyCastle", "Verified", "agree", "kek", "oaep", "password", "transport"]
+__all__ = ["BouncyCastle", "Verified", "agree", "kek", "oaep", "password", "rsa_kem", "transport"]
 
 SOURCES = Path(__file__).parent / "bouncycastle"
 JARS = tuple(
@@ -245,6 +245,11 @@ def agree(
 ) -> str:
     """Key agreement; scheme and wrap are OIDs."""
     return f"agree {_word(to.der)} {scheme} {wrap} {_word(ukm)} {'yes' if by_key else 'no'}"
+
+
+def rsa_kem(to: Certificate, wrap: str, ukm: bytes | None = None) -> str:
+    """RSA-KEM with KDF3 and SHA-256; `wrap` is an OID."""
+    return f"rsa-kem {_word(to.der)} {wrap} {_word(ukm)}"
 
 
 def kek(key_id: bytes, key: bytes) -> str:

@@ -2,7 +2,7 @@
 
 What Debian's 1.72 cannot do:
 
-* KEMRecipientInfo (ML-KEM, RSA-KEM of RFC 9690) and CEK-HKDF: they are younger.
+* ML-KEM: it is younger. RSA-KEM and CEK-HKDF are, too: see `test_bouncycastle_young.py`.
 * Put X25519 and X448 (RFC 8418) or ChaCha20-Poly1305 (RFC 8103) together in CMS: it has all the
   parts, and `Montgomery.java` and `ChaCha.java` join them.
 * Read authenticated attributes, for others than RSA recipients: its own it cannot read either.

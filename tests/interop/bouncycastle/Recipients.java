@@ -45,6 +45,7 @@ import org.bouncycastle.operator.jcajce.JcaAlgorithmParametersConverter;
  *   <li>transport CERTIFICATE by-key-identifier
  *   <li>oaep CERTIFICATE digest mask-digest label
  *   <li>agree CERTIFICATE scheme wrap ukm by-key-identifier
+ *   <li>rsa-kem CERTIFICATE wrap ukm
  *   <li>kek identifier key
  *   <li>password text wrap iterations prf
  * </ul>
@@ -82,6 +83,9 @@ final class Recipients {
                 return oaep(certificate(words[1]), words);
             case "agree":
                 return agree(certificate(words[1]), words);
+            case "rsa-kem":
+                return new RsaKem.Generator(
+                        certificate(words[1]), oid(words[2]), octets(words[3]));
             case "kek":
                 return new JceKEKRecipientInfoGenerator(
                                 octets(words[1]), new SecretKeySpec(octets(words[2]), "AES"))
