@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+import witnesses
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 
 from smimekit.algorithms import (
@@ -17,6 +18,8 @@ from smimekit.algorithms import (
     CURVES,
     DIGESTS,
     ECDH_SCHEMES,
+    HMAC_SHA256,
+    HMACS,
     KEMS,
     KEY_WRAPS,
     PWRI_KEK,
@@ -37,7 +40,7 @@ from smimekit.algorithms import (
 from smimekit.policy import Assessment, Policy
 from smimekit.primitives import PublicKey
 
-__all__ = ["sections"]
+__all__ = ["sections", "witnessed_rows"]
 
 Table = Callable[[tuple[str, ...], Sequence[tuple[str, ...]]], str]
 
@@ -178,6 +181,13 @@ def transport_rows() -> Iterator[tuple[str, ...]]:
     yield "cek-hkdf-sha256", f"`{CEK_HKDF_SHA256}`", "9709", "read, write"
 
 
+def mac_rows() -> Iterator[tuple[str, ...]]:
+    """Message authentication codes, of AuthenticatedData and within PBKDF2."""
+    for oid, digest in HMACS.items():
+        use = "read, write" if oid == HMAC_SHA256 else "read"
+        yield f"hmac-{digest.name}", f"`{oid}`", "8018", use
+
+
 def curve_rows() -> Iterator[tuple[str, ...]]:
     """Curves, each with what is chosen for it on writing."""
     for row in CURVES.values():
@@ -217,26 +227,43 @@ def default_rows() -> Iterator[tuple[str, ...]]:
         yield f"`Policy.{row.name.upper().replace('-', '_')}`", *chosen, accepts
 
 
+def with_witnesses(rows: Iterator[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """The rows, which begin with name and OID, and who else reads or writes each."""
+    return tuple((*row, witnesses.cell(row[0], row[1].strip("`"))) for row in rows)
+
+
+def witnessed_rows() -> Iterator[tuple[str, str]]:
+    """Name and OID of every row that has a witness, or a reason for having none."""
+    for found in (
+        scheme_rows(), digest_rows(), cipher_rows(), transport_rows(), mac_rows(), curve_rows()
+    ):  # fmt: skip
+        for name, oid, *_ in found:
+            yield name, oid.strip("`")
+
+
 def sections(table: Table) -> str:
     """The tables of the page, each below its heading."""
-    name, oid, rfc, use = "Name", "OID", "RFC", "Use"
+    name, oid, rfc, use, witness = "Name", "OID", "RFC", "Use", "Witness"
     parts = {
         "What each policy writes": table(
             ("Policy", "Content cipher", "For RSA recipients", "RSA signature", "Reads weak"),
             tuple(default_rows()),
         ),
-        "Signatures": table((name, oid, rfc, use, *GRADES), tuple(scheme_rows())),
+        "Signatures": table((name, oid, rfc, use, *GRADES, witness), with_witnesses(scheme_rows())),
         "Digests": table(
-            (name, oid, rfc, "micalg", "Bits of collision resistance"), tuple(digest_rows())
+            (name, oid, rfc, "micalg", "Bits of collision resistance", witness),
+            with_witnesses(digest_rows()),
         ),
         "Content encryption": table(
-            (name, oid, rfc, use, "Authenticated", *GRADES), tuple(cipher_rows())
+            (name, oid, rfc, use, "Authenticated", *GRADES, witness), with_witnesses(cipher_rows())
         ),
         "Key transport, key agreement, key wrap": table(
-            (name, oid, rfc, use), tuple(transport_rows())
+            (name, oid, rfc, use, witness), with_witnesses(transport_rows())
         ),
+        "Message authentication": table((name, oid, rfc, use, witness), with_witnesses(mac_rows())),
         "Curves": table(
-            (name, oid, rfc, "ECDSA digest", "Agreement", "Wrap, at least"), tuple(curve_rows())
+            (name, oid, rfc, "ECDSA digest", "Agreement", "Wrap, at least", witness),
+            with_witnesses(curve_rows()),
         ),
         "Keys": table(("Key", *GRADES), tuple(key_rows())),
     }

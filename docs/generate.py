@@ -30,6 +30,10 @@ a signature is reported as `unsupported`, and what is encrypted so cannot be ope
 A signature may also name its key's algorithm only (`rsaEncryption`, `id-ecPublicKey`) beside any
 digest below, and RSASSA-PSS may have any of the digests, any mask digest and any salt length. These
 are read, and graded by their digest.
+
+*Witness* says who else wrote what we read, or read what we wrote, in our tests: OpenSSL, NSS, gpgsm
+and Bouncy Castle, both ways unless one is named; or whose example stands in for them. *Bouncy
+Castle's parts* are its primitives and its syntax, put together by the program of the test.
 """
 OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,

@@ -277,6 +277,7 @@ def hkdf(key: bytes, info: bytes) -> bytes:
     ],
 )
 def test_rfc9709(ikm: str, info: str, okm: str) -> None:
+    """cek-hkdf-sha256."""
     key, identifier = bytes.fromhex(ikm), bytes.fromhex(info)
     assert derive_content_key(key, identifier).hex() == okm == hkdf(key, identifier).hex()
     read = AlgorithmIdentifier.read(der.Reader(identifier))

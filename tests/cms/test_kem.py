@@ -275,7 +275,10 @@ SECRET = "7DF12D412AE299A24FDE6D7C3BB8E3194C80AD3C733DCF2775E09FE8BEDB86D8"  # n
 
 
 def test_rfc9936(vectors: Path) -> None:
-    """Appendix C is about ML-KEM-512: its structure, and its steps behind the secret."""
+    """Appendix C is about ml-kem-512: its structure, and its steps behind the secret.
+
+    Those of ml-kem-768 and ml-kem-1024 are the same.
+    """
     path = next((vectors / "rfc_pem" / "rfc9936").glob("02-*.pem"))
     body = b"".join(path.read_bytes().split(b"-----")[2].split())
     reader = ber(base64.b64decode(body))
@@ -318,7 +321,7 @@ yv66vvrO263eyviId4GAEMbKZdt73Xaw834vq2Jktm0=
 
 
 def test_rfc9690(vectors: Path) -> None:
-    """Appendix D, to the end."""
+    """rsa-kem: Appendix D, to the end."""
     path = next((vectors / "rfc_pem" / "rfc9690").glob("02-*.pem"))
     key = load_private_key(path.read_bytes())
     reader = ber(base64.b64decode(BOB_MESSAGE))

@@ -67,7 +67,7 @@ def gpgsm(require_program: Callable[[str], str], ca: FakeCA, people: People) -> 
 
 @pytest.fixture(scope="session")
 def bouncycastle(require_program: Callable[[str], str]) -> Iterator[BouncyCastle]:
-    jars = [find_jar(name, "libbcpkix-java") for name in JARS]
+    jars = [find_jar(name, "libbcmail-java") for name in JARS]
     with (
         folder() as home,
         BouncyCastle.start(require_program("java"), require_program("javac"), jars, home) as peer,

@@ -193,6 +193,7 @@ def refuse(peer: BouncyCastle, changed: Iterable[bytes], who: smimekit.Credentia
 
 @SIZES
 def test_authenticated_of_ours(bouncycastle: BouncyCastle, people: People, size: int) -> None:
+    """hmac-sha256."""
     bob, key = people("bob rsa-2048"), new_mac_key()
     to = [CertificateRecipient(bob.certificate, rows.RsaPadding()).wrap(key)]
     whole = authenticated_data(ENTITY, key, to)

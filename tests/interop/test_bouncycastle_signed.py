@@ -357,6 +357,30 @@ def test_changed(
         bouncycastle.verify(changed)
 
 
+def test_nobody_signed(bouncycastle: BouncyCastle, trust: Trust) -> None:
+    """Content with zero signers is not signed, whoever wrote it."""
+    theirs, ours = bouncycastle.sign(ENTITY), signed_data(ENTITY, (), (), ())
+    for cms in (theirs, ours):
+        with pytest.raises(smimekit.NotSigned):
+            smimekit.verify(cms, trust, expect=ALICE)
+        with pytest.raises(Refused, match="nobody signed"):
+            bouncycastle.verify(cms)
+
+
+@pytest.mark.parametrize("algorithm", ["RIPEMD160withRSA", "RIPEMD256withRSA"])
+def test_an_algorithm_that_nobody_asked_for(
+    bouncycastle: BouncyCastle, people: People, trust: Trust, algorithm: str
+) -> None:
+    """It is reported, and harms no signature beside it."""
+    rsa = people("alice rsa-2048")
+    cms = bouncycastle.sign(ENTITY, (rsa, algorithm), (people("alice"), "SHA256withECDSA"))
+    assert bouncycastle.verify(cms).signers == 2
+    with smimekit.open(cms, trust=trust, expect=ALICE) as opened:
+        found = {each.integrity for each in opened.signatures}
+        assert found == {Integrity.UNSUPPORTED, Integrity.GOOD}
+        assert opened.payload(require=Protection.VERIFIED).bytes() == ENTITY
+
+
 def test_content_of_its_own_in_a_detached_signature(
     bouncycastle: BouncyCastle, people: People, trust: Trust
 ) -> None:

@@ -141,7 +141,7 @@ def test_untrusted_root(gpgsm: Gpgsm, trust: Trust) -> None:
 def test_gpgsm_decrypts(
     gpgsm: Gpgsm, people: People, cipher: rows.ContentCipher, first: str
 ) -> None:
-    """Ours, with its key second, or first: the SET of recipients is in the order of DER."""
+    """Ours by rsa-pkcs1, with its key second, or first: the SET of recipients is in the order of DER."""
     to = [people(first).certificate, people("bob rsa-2048").certificate]
     assert gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, to, cipher=cipher))) == ENTITY
 
@@ -172,6 +172,7 @@ def test_gpgsm_encrypts(gpgsm: Gpgsm, people: People, trust: Trust, cipher: str,
 
 
 def test_gpgsm_encrypts_with_triple_des(gpgsm: Gpgsm, people: People) -> None:
+    """des-ede3-cbc."""
     bob = people("bob rsa-2048")
     cms = gpgsm.encrypt(ENTITY, bob.certificate, cipher="3DES")
     with pytest.raises(smimekit.PolicyError):

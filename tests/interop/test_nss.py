@@ -182,7 +182,7 @@ def test_signer_whom_nobody_trusts(nss: Nss, ca: FakeCA, trust: Trust, who: str)
     "cipher", [rows.AES128_CBC, rows.AES192_CBC, rows.AES256_CBC], ids=lambda row: row.name
 )
 def test_nss_decrypts(nss: Nss, people: People, cipher: rows.ContentCipher) -> None:
-    """Ours, with a key for somebody else."""
+    """Ours by rsa-pkcs1, with a key for somebody else."""
     to = [people("carol rsa-2048").certificate, people("bob rsa-2048").certificate]
     assert nss.decode(body_of(smimekit.encrypt(MAIL, to, cipher=cipher))) == ENTITY
 

@@ -89,6 +89,7 @@ PADDING_IDS = [" ".join(each.split(":")[1] for each in options) for options, _ i
 def test_openssl_pads(
     openssl: OpenSsl, people: People, options: tuple[str, ...], padding: rows.RsaPadding
 ) -> None:
+    """rsa-pkcs1 and rsa-oaep."""
     bob = people("bob rsa-2048")
     message = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc", key_options=options)
     (recipient,) = layer_of(message, bob).recipients
@@ -100,6 +101,7 @@ def test_openssl_pads(
 def test_openssl_unpads(
     openssl: OpenSsl, people: People, options: tuple[str, ...], padding: rows.RsaPadding
 ) -> None:
+    """rsa-pkcs1 and rsa-oaep."""
     bob = people("bob rsa-2048")
     to = CertificateRecipient(bob.certificate, padding)
     assert openssl.decrypt(smimekit.encrypt(MAIL, [to]), bob) == ENTITY
@@ -291,6 +293,7 @@ def test_pkcs7_of_openssl(openssl: OpenSsl, people: People) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_triple_des(openssl: OpenSsl, people: People, key: str) -> None:
+    """des-ede3-cbc."""
     bob = people(f"bob {key}")
     message = openssl.encrypt(ENTITY, [bob.certificate], "-des3", "-aes128-wrap")
     with pytest.raises(smimekit.PolicyError) as caught:
@@ -303,6 +306,7 @@ def test_triple_des(openssl: OpenSsl, people: People, key: str) -> None:
     "options", [("-rc2-40",), ("-rc2-64",), ("-rc2-128",)], ids=["rc2-40", "rc2-64", "rc2-128"]
 )
 def test_rc2(openssl: OpenSsl, people: People, options: tuple[str, ...]) -> None:
+    """rc2-cbc."""
     bob = people("bob rsa-2048")
     old = replace(openssl, tool="smime")
     provider = ("-provider", "default", "-provider", "legacy")

@@ -110,6 +110,7 @@ def test_shared_keys(openssl: OpenSsl, size: int, cipher: str) -> None:
 
 @pytest.mark.parametrize("cipher", ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc"])
 def test_passwords(openssl: OpenSsl, cipher: str) -> None:
+    """password."""
     who = PasswordRecipient("correct horse", iterations=2000)
     option = ("-pwri_password", "correct horse")
     layer = layer_of(encrypt(openssl, f"-{cipher}", *option), who)

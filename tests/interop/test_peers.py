@@ -35,7 +35,7 @@ def test_bouncycastle_starts(bouncycastle: BouncyCastle) -> None:
 
 
 def test_bouncycastle_ends_with_its_input(require_program: Callable[[str], str]) -> None:
-    jars = [find_jar(name, "libbcpkix-java") for name in JARS]
+    jars = [find_jar(name, "libbcmail-java") for name in JARS]
     programs = require_program("java"), require_program("javac")
     with folder() as home, BouncyCastle.start(*programs, jars, home) as peer:
         assert peer.version()

@@ -57,6 +57,7 @@ def opened(name: str, read: Read, trust: Trust, policy: Policy) -> smimekit.Open
 
 @pytest.mark.parametrize("name", SIGNED)
 def test_signed(name: str, read: Read, trust: Trust) -> None:
+    """dsa-sha1, and RSA with SHA-1."""
     algorithm, signers = SIGNED[name]
     with opened(name, read, trust, Policy.LEGACY_READ) as message:
         payload = message.payload(require=Protection.INTACT).bytes()

@@ -48,6 +48,9 @@ final class Enveloping {
 
     static OutputEncryptor encryptor(Peer.Question asked) throws Exception {
         ASN1ObjectIdentifier cipher = new ASN1ObjectIdentifier(asked.text("cipher"));
+        if (asked.has("derived")) {
+            return new Derived();
+        }
         if (asked.all("size").isEmpty()) {
             return cipher.equals(PKCSObjectIdentifiers.id_alg_AEADChaCha20Poly1305)
                     ? new ChaCha()
@@ -99,6 +102,9 @@ final class Enveloping {
 
     static byte[] decrypt(Peer.Question asked) throws Exception {
         byte[] cms = asked.one("cms");
+        if (asked.has("young")) {
+            return Derived.open(asked);
+        }
         if (asked.has("auth")) {
             return open(new CMSAuthEnvelopedData(cms).getRecipientInfos(), asked, true);
         }
@@ -108,7 +114,7 @@ final class Enveloping {
         return open(new CMSEnvelopedData(cms).getRecipientInfos(), asked, false);
     }
 
-    private static byte[] open(
+    static byte[] open(
             RecipientInformationStore recipients, Peer.Question asked, boolean tag)
             throws Exception {
         for (RecipientInformation each : recipients.getRecipients()) {

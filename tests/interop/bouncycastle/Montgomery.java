@@ -65,6 +65,10 @@ final class Montgomery {
 
     private Montgomery() {}
 
+    static int keySize(AlgorithmIdentifier wrap) {
+        return WRAPS.get(wrap.getAlgorithm());
+    }
+
     private static byte[] secret(AsymmetricKeyParameter mine, CipherParameters peer) {
         RawAgreement agreement =
                 mine instanceof X25519PrivateKeyParameters
@@ -89,7 +93,7 @@ final class Montgomery {
 
     private static byte[] kek(String scheme, AlgorithmIdentifier wrap, byte[] ukm, byte[] secret)
             throws IOException {
-        int size = WRAPS.get(wrap.getAlgorithm());
+        int size = keySize(wrap);
         byte[] bits = Pack.intToBigEndian(8 * size);
         byte[] info =
                 ukm == null

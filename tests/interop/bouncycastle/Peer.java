@@ -95,6 +95,10 @@ public final class Peer {
                 return Others.write(asked);
             case "read":
                 return new byte[][] {Others.read(asked)};
+            case "write-mail":
+                return new byte[][] {Mail.write(asked)};
+            case "read-mail":
+                return new byte[][] {Mail.read(asked)};
             default:
                 throw new Refusal("unknown verb " + verb);
         }

@@ -6,7 +6,9 @@ import java.security.PublicKey;
 import java.security.cert.X509Certificate;
 import java.security.interfaces.ECPublicKey;
 import java.security.spec.MGF1ParameterSpec;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import javax.crypto.SecretKey;
 import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
@@ -43,6 +45,7 @@ import org.bouncycastle.operator.jcajce.JcaAlgorithmParametersConverter;
  *   <li>transport CERTIFICATE by-key-identifier
  *   <li>oaep CERTIFICATE digest mask-digest label
  *   <li>agree CERTIFICATE scheme wrap ukm by-key-identifier
+ *   <li>rsa-kem CERTIFICATE wrap ukm
  *   <li>kek identifier key
  *   <li>password text wrap iterations prf
  * </ul>
@@ -59,9 +62,17 @@ final class Recipients {
     }
 
     static void add(CMSEnvelopedGenerator into, Peer.Question asked) throws Exception {
-        for (String line : asked.texts("recipient")) {
-            into.addRecipientInfoGenerator(recipient(line.split(" ")));
+        for (RecipientInfoGenerator each : all(asked)) {
+            into.addRecipientInfoGenerator(each);
         }
+    }
+
+    static List<RecipientInfoGenerator> all(Peer.Question asked) throws Exception {
+        List<RecipientInfoGenerator> found = new ArrayList<>();
+        for (String line : asked.texts("recipient")) {
+            found.add(recipient(line.split(" ")));
+        }
+        return found;
     }
 
     private static RecipientInfoGenerator recipient(String[] words) throws Exception {
@@ -72,6 +83,9 @@ final class Recipients {
                 return oaep(certificate(words[1]), words);
             case "agree":
                 return agree(certificate(words[1]), words);
+            case "rsa-kem":
+                return new RsaKem.Generator(
+                        certificate(words[1]), oid(words[2]), octets(words[3]));
             case "kek":
                 return new JceKEKRecipientInfoGenerator(
                                 octets(words[1]), new SecretKeySpec(octets(words[2]), "AES"))

@@ -57,7 +57,7 @@ final class Signing {
         return SubjectKeyIdentifier.fromExtensions(certificate.getExtensions()).getKeyIdentifier();
     }
 
-    private static List<SignerInfoGenerator> signers(Peer.Question asked) throws Exception {
+    static List<SignerInfoGenerator> signers(Peer.Question asked) throws Exception {
         List<SignerInfoGenerator> found = new ArrayList<>();
         for (int at = 0; at < asked.all("key").size(); at++) {
             JcaSignerInfoGeneratorBuilder builder =
@@ -155,7 +155,7 @@ final class Signing {
     }
 
     /** The content, the number of signers and that of countersigners: all of them are good. */
-    private static byte[][] checkAll(
+    static byte[][] checkAll(
             byte[] content,
             SignerInformationStore signers,
             Store<X509CertificateHolder> bag,
