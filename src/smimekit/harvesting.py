@@ -5,8 +5,8 @@ store is the caller's.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NoReturn, final
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
@@ -17,6 +17,9 @@ from smimekit.mime.address import address_key
 from smimekit.trust import Capabilities, Source, TrustStore
 
 __all__ = ["Harvest", "Harvested", "harvest"]
+
+_CLOCK_SKEW: Final = timedelta(days=1)
+"""RFC 8551, 2.7.1: signing times MUST NOT lie far in the future, or nothing newer would count."""
 
 
 @final
@@ -120,13 +123,22 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
 
 def _capabilities(signature: SignatureResult) -> Capabilities | None:
     """Only from signed attributes, dated by them: the newest wins in the store."""
-    if signature.attributes is None or signature.signing_time is None:
+    signed_at = _signed_at(signature)
+    if signature.attributes is None or signed_at is None:
         return None
     try:
         encoded = signature.attributes.capabilities
     except (CmsError, LimitExceeded):
         return None
-    return None if encoded is None else Capabilities(encoded, signature.signing_time)
+    return None if encoded is None else Capabilities(encoded, signed_at)
+
+
+def _signed_at(signature: SignatureResult) -> datetime | None:
+    """The signing time, unless it lies far in the future, as the judgement has it."""
+    claimed, judgement = signature.signing_time, signature.judgement
+    if claimed is None or judgement is None or claimed > judgement.at + _CLOCK_SKEW:
+        return None
+    return claimed
 
 
 def _addresses(certificate: Certificate) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from smimekit.algorithms import (
     key_allows,
     key_scheme,
 )
+from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
 from smimekit.cms.signed import (
     Digests,
@@ -38,7 +39,7 @@ from smimekit.keys import Credential
 from smimekit.limits import Limits
 from smimekit.policy import Grade, Policy
 
-__all__ = ["Chain", "Signer", "Signers", "Signing"]
+__all__ = ["Chain", "Signer", "Signers", "Signing", "announced_by"]
 
 
 class Chain(StrEnum):
@@ -204,6 +205,14 @@ class Signing:
 
     def _infos(self, digests: Digests) -> list[bytes]:
         return [each.info(digests) for each in self.ready]
+
+
+def announced_by(signers: Signers) -> dict[Certificate, bytes]:
+    """The capabilities that signers announce with every signature, by the certificate that
+    others should encrypt to.
+    """
+    found = (each.credential.encryption_certificate for each in _signers(signers))
+    return {each: _CAPABILITIES for each in found if each is not None}
 
 
 def _signers(signers: Signers) -> tuple[Signer, ...]:

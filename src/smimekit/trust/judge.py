@@ -25,6 +25,7 @@ from smimekit.trust.records import (
     BySubject,
     Decision,
     Purpose,
+    Record,
     Verdict,
     public_key_fingerprint,
     require_aware,
@@ -84,6 +85,8 @@ class Selection:
     usable: tuple[Certificate, ...]
     """Newest first: all devices of a person."""
     unusable: tuple[tuple[Certificate, Judgement], ...]
+    records: tuple[Record, ...] = ()
+    """Those of the usable ones: `encrypt` takes them, too, and what they announce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +177,16 @@ class Trust:
             key=lambda one: (one.certificate.not_before, one.certificate.fingerprint),
             reverse=True,
         )
-        judged = [
-            (one.certificate, self.judge(one.certificate, purpose, at=moment)) for one in records
-        ]
+        judged = [(one, self.judge(one.certificate, purpose, at=moment)) for one in records]
+        usable = tuple(one for one, verdict in judged if verdict.status is Status.TRUSTED)
         return Selection(
-            tuple(one for one, verdict in judged if verdict.status is Status.TRUSTED),
-            tuple(pair for pair in judged if pair[1].status is not Status.TRUSTED),
+            tuple(one.certificate for one in usable),
+            tuple(
+                (one.certificate, verdict)
+                for one, verdict in judged
+                if verdict.status is not Status.TRUSTED
+            ),
+            usable,
         )
 
     # --- facts ----------------------------------------------------------------------------
