@@ -16,12 +16,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, final, runtime_checkable
 
 from smimekit.algorithms import (
+    AES128_CBC,
+    AES128_GCM,
+    AES256_GCM,
     RSA_ENCRYPTION,
     SHA1,
     ContentCipher,
     Curve,
     EcdhScheme,
     KdfKind,
+    Mode,
     RsaPadding,
 )
 from smimekit.certificate import Certificate
@@ -56,7 +60,8 @@ class Knowledge(StrEnum):
     CERTIFICATE = "certificate"
     """Their certificate says so (RFC 4262)."""
     ASSUMED = "assumed"
-    """Nothing is known: the policy believes so (RFC 8551, 2.7.1.2)."""
+    """They said nothing of it. The policy believes so (RFC 8551, 2.7.1.2), or what they did
+    say implies it."""
 
 
 @runtime_checkable
@@ -102,6 +107,21 @@ class Person:
             if announced.about_content:
                 return knowledge, announced.ciphers
         return Knowledge.ASSUMED, policy.believed
+
+    def might_read(self, policy: Policy) -> tuple[ContentCipher, ...]:
+        """Those, and what programs that read them have to read as well.
+
+        RFC 8551, 2.7.1.2 presumes both sizes of AES-GCM in whoever has one, and 2.7 (as RFC
+        5751, 2.7 before it) AES-128 in CBC mode in everybody. That is better than to refuse
+        somebody, or to send several messages; who announces weak ciphers only is older.
+        """
+        _, rows = self.reads(policy)
+        more: tuple[ContentCipher, ...] = ()
+        if any(row.mode is Mode.GCM for row in rows):
+            more = (AES256_GCM, AES128_GCM)
+        if any(not row.weak for row in rows):
+            more = (*more, AES128_CBC)
+        return tuple(dict.fromkeys((*rows, *more)))
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ from smimekit.algorithms import (
     ECDH_SCHEMES,
     KEMS,
     KEY_WRAPS,
+    MGF1,
     RSA_KEM_SPKI,
+    RSAES_OAEP,
     SHA1,
     SHA224,
     SHA256,
@@ -25,6 +27,7 @@ from smimekit.algorithms import (
     UNREAD_CIPHERS,
     AlgorithmIdentifier,
     ContentCipher,
+    Digest,
     EcdhScheme,
     KeyWrap,
     RsaPadding,
@@ -122,7 +125,19 @@ def _is_cipher(entry: AlgorithmIdentifier) -> bool:
     return row is not None and (row.weak or entry.plain)
 
 
+def _untagged(digest: Digest) -> bytes:
+    """OAEP parameters as RFC 3560, 5 prints them: without the tags [0] and [1] of its syntax."""
+    hashed = AlgorithmIdentifier(digest.oid, der.NULL_VALUE).encode()
+    return der.sequence(hashed, AlgorithmIdentifier(MGF1, hashed).encode())
+
+
+_UNTAGGED: Final = {_untagged(row): RsaPadding(row, row) for row in (SHA256, SHA384, SHA512)}
+"""The RFC says that these MUST be the octets, so they are what some programs announce."""
+
+
 def _padding(entry: AlgorithmIdentifier) -> RsaPadding | None:
+    if entry.oid == RSAES_OAEP and entry.parameters in _UNTAGGED:
+        return _UNTAGGED[entry.parameters]
     try:
         found = rsa_padding(entry)
     except (CmsError, LimitExceeded):

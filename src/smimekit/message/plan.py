@@ -12,7 +12,7 @@ authenticated cannot be turned into another that leaks.
 Whoever announces weak ciphers only is refused. That weak encryption is unacceptable "overrides
 any other decision" (2.7.1), so none of theirs will do; and the assumption is for recipients of
 whom nothing is known (2.7.1.2), which these are not. Whoever knows better names a cipher
-(2.7.2). Recipients who read nothing in common need a message for each group (2.7.3).
+(2.7.2). Recipients who have nothing in common need a message for each group (2.7.3).
 """
 
 from collections import Counter
@@ -138,6 +138,7 @@ def _served(one: Person, decision: "Decision", policy: Policy) -> Served:
     knowledge, reads = one.reads(policy)
     notes = one.notes
     if knowledge is not Knowledge.ASSUMED and decision.cipher not in reads:
+        knowledge = Knowledge.ASSUMED
         notes = (*notes, f"It does not announce {decision.cipher.name}.")
     return Served(
         addressee=one.addressee,
@@ -214,7 +215,7 @@ def _listed(to: Iterable[Addressee]) -> Sequence[Addressee]:
 
 def _unless_unreadable(one: Person, policy: Policy) -> Person:
     """Refused where it announces nothing that the policy encrypts with."""
-    if one.refusal is not None or set(one.reads(policy)[1]) & set(policy.choices):
+    if one.refusal is not None or set(one.might_read(policy)) & set(policy.choices):
         return one
     refusal = PolicyError(
         f"{one.name} announces {_names(one.said)}, and this policy encrypts with none of that. "
@@ -225,17 +226,21 @@ def _unless_unreadable(one: Person, policy: Policy) -> Person:
 
 
 def _shared(people: Iterable[Person], policy: Policy) -> ContentCipher:
-    """Of the ciphers that most of those who can be served read, the policy's first."""
-    served = (each for each in people if each.refusal is None)
+    """The policy's first that all of those who can be served read or, failing that, that most
+    of them might.
+    """
+    served = [each for each in people if each.refusal is None]
     counts = Counter(row for each in served for row in each.reads(policy)[1])
-    if not counts:
-        return policy.cipher
-    return max(policy.choices, key=lambda row: counts[row])
+    best = max(policy.choices, key=lambda row: counts[row])
+    if counts[best] < len(served):
+        counts = Counter(row for each in served for row in each.might_read(policy))
+        best = max(policy.choices, key=lambda row: counts[row])
+    return best if served else policy.cipher
 
 
 def _unless_apart(one: Person, cipher: ContentCipher, policy: Policy) -> Person:
     """Refused where it does not read what the others share."""
-    if one.refusal is not None or cipher in one.reads(policy)[1]:
+    if one.refusal is not None or cipher in one.might_read(policy):
         return one
     refusal = PolicyError(
         f"{one.name} does not read {cipher.name}, which others of this message do, and there is "
