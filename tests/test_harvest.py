@@ -273,12 +273,20 @@ def test_it_is_put_into_a_store_once() -> None:
 
 def test_the_newest_signing_time_wins() -> None:
     store = MemoryTrustStore()
-    times = (NOW, NOW + timedelta(days=2), NOW + timedelta(days=1))
+    times = (NOW - timedelta(days=2), NOW, NOW - timedelta(days=1))
     for at in times:
         harvest(smimekit.sign(draft(), alice(), at=at)).put_into(store, at=NOW)
     [record] = store.records(ByAddress(ALICE))
     assert record.capabilities is not None
     assert record.capabilities.signed_at == max(times)
+
+
+def test_a_signing_time_far_in_the_future_teaches_no_capabilities() -> None:
+    """RFC 8551, 2.7.1: MUST NOT be accepted; nothing that is signed later would replace it."""
+    for ahead, taught in ((timedelta(hours=23), True), (timedelta(days=2), False)):
+        [leaf, *_] = harvest(smimekit.sign(draft(), alice(), at=NOW + ahead)).found
+        assert leaf.certificate == alice().certificate
+        assert (leaf.capabilities is not None) is taught
 
 
 def test_harvest_never_undoes_a_rejection() -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smimekit.limits import Limits
     from smimekit.message.layers import Protection
     from smimekit.message.opened import Opened, Payload
+    from smimekit.message.plan import EncryptionPlan, plan_encryption
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
     from smimekit.message.send import encrypt, sign
     from smimekit.message.signing import Chain, Signer
@@ -56,6 +57,7 @@ __all__ = [
     "ContentChanged",
     "Credential",
     "DecryptionError",
+    "EncryptionPlan",
     "Harvest",
     "InputError",
     "InsufficientProtection",
@@ -90,6 +92,7 @@ __all__ = [
     "harvest",
     "load_certificates",
     "open",
+    "plan_encryption",
     "sign",
     "verify",
 ]
@@ -105,6 +108,7 @@ _HOMES = {
     "ContentChanged": ("smimekit.errors", "ContentChanged"),
     "Credential": ("smimekit.keys", "Credential"),
     "DecryptionError": ("smimekit.errors", "DecryptionError"),
+    "EncryptionPlan": ("smimekit.message.plan", "EncryptionPlan"),
     "Harvest": ("smimekit.harvesting", "Harvest"),
     "InputError": ("smimekit.errors", "InputError"),
     "InsufficientProtection": ("smimekit.errors", "InsufficientProtection"),
@@ -138,6 +142,7 @@ _HOMES = {
     "harvest": ("smimekit.harvesting", "harvest"),
     "load_certificates": ("smimekit.certificate", "load_certificates"),
     "open": ("smimekit.message.receive", "open_message"),
+    "plan_encryption": ("smimekit.message.plan", "plan_encryption"),
     "sign": ("smimekit.message.send", "sign"),
     "verify": ("smimekit.message.verbs", "verify"),
 }

@@ -5,8 +5,8 @@ store is the caller's.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import NoReturn, final
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CmsError, LimitExceeded
@@ -27,6 +27,9 @@ from smimekit.trust.merging import newer_said
 from smimekit.trust.records import addresses_of, is_authority
 
 __all__ = ["Harvest", "Harvested", "harvest"]
+
+_CLOCK_SKEW: Final = timedelta(days=1)
+"""RFC 8551, 2.7.1: signing times MUST NOT lie far in the future, or nothing newer would count."""
 
 
 @final
@@ -154,18 +157,28 @@ def _from_signature(signature: SignatureResult, layer: Signed) -> list[Harvested
 
 def _capabilities(signature: SignatureResult) -> Capabilities | None:
     """Only from signed attributes, dated by them: the newest wins in the store."""
-    if signature.attributes is None or signature.signing_time is None:
+    signed_at = _signed_at(signature)
+    if signature.attributes is None or signed_at is None:
         return None
     try:
         encoded = signature.attributes.capabilities
     except (CmsError, LimitExceeded):
         return None
-    return None if encoded is None else Capabilities(encoded, signature.signing_time)
+    return None if encoded is None else Capabilities(encoded, signed_at)
+
+
+def _signed_at(signature: SignatureResult) -> datetime | None:
+    """The signing time, unless it lies far in the future, as the judgement has it."""
+    claimed, judgement = signature.signing_time, signature.judgement
+    if claimed is None or judgement is None or claimed > judgement.at + _CLOCK_SKEW:
+        return None
+    return claimed
 
 
 def _preference(signature: SignatureResult) -> Preference | None:
     """Only from signed attributes, dated by them (RFC 8551, 2.5.3): the newest wins."""
-    if signature.attributes is None or signature.signing_time is None:
+    signed_at = _signed_at(signature)
+    if signature.attributes is None or signed_at is None:
         return None
     try:
         named = signature.attributes.encryption_key_preference
@@ -174,8 +187,8 @@ def _preference(signature: SignatureResult) -> Preference | None:
     if named is None:
         return None
     if isinstance(named, bytes):
-        return Preference(ByKeyId(named), signature.signing_time)
-    return Preference(ByIssuerSerial(named.issuer, named.serial), signature.signing_time)
+        return Preference(ByKeyId(named), signed_at)
+    return Preference(ByIssuerSerial(named.issuer, named.serial), signed_at)
 
 
 def _address_keys(certificate: Certificate) -> set[tuple[str, str]]:

@@ -45,6 +45,8 @@ class Limits:
     """Time-stamp tokens of one signer: each costs a public-key operation and a path."""
     attributes: int = 200
     """Attributes of one signer, and values of one attribute."""
+    capabilities: int = 200
+    """Entries of one SMIMECapabilities: those of real programs have less than 30."""
     digest_algorithms: int = 32
     """digestAlgorithms of one SignedData: each may cost a pass over the content."""
     oid_bytes: int = 128

@@ -11,8 +11,13 @@ from typing import ClassVar, Final, final
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 
 from smimekit.algorithms import (
+    AES128_CBC,
+    AES128_GCM,
+    AES192_CBC,
+    AES192_GCM,
     AES256_CBC,
     AES256_GCM,
+    CHACHA20_POLY1305,
     CURVES,
     ED448,
     ED25519,
@@ -21,6 +26,7 @@ from smimekit.algorithms import (
     ML_DSA_87,
     RSA_PKCS1_SHA256,
     RSA_PSS_SHA256,
+    SHA1,
     SHA256,
     SHA384,
     SHA512,
@@ -37,6 +43,21 @@ __all__ = ["Assessment", "Grade", "Policy"]
 
 _COLLISION_BITS: Final = 112
 """Digests with less collision resistance do not make evidence (NIST SP 800-131A)."""
+
+
+_CIPHERS: Final = (
+    *(AES256_GCM, CHACHA20_POLY1305, AES192_GCM, AES128_GCM),
+    *(AES256_CBC, AES192_CBC, AES128_CBC),
+)
+"""Authenticated ones first, then by the size of the key (RFC 8551, 2.7)."""
+
+_PADDINGS: Final = (
+    *(RsaPadding(SHA256, SHA256), RsaPadding(SHA384, SHA384), RsaPadding(SHA512, SHA512)),
+    *(RsaPadding(SHA256, SHA1), RsaPadding(SHA1, SHA1)),
+    RsaPadding(),
+)
+"""OAEP first: its digests, even SHA-1, need not resist collisions, and PKCS #1 v1.5 is what
+Bleichenbacher's attack is for (RFC 3218; RFC 8551, 2.3: OAEP is SHOULD+, v1.5 is MUST-)."""
 
 
 class Grade(StrEnum):
@@ -64,18 +85,26 @@ class Policy:
     """What to emit and what to accept. `dataclasses.replace` makes variants.
 
     `Policy.INTEROP` emits what every S/MIME program of the last ten years reads,
-    `Policy.MODERN` authenticated encryption, PSS and OAEP (RFC 8551, 2.7), and
+    `Policy.MODERN` authenticated encryption, PSS and OAEP (RFC 8551, 2.7). Either encrypts
+    with the best that the recipients announce, where they announce anything.
     `Policy.LEGACY_READ` is INTEROP that also reads what is no longer safe: SHA-1, MD5, DSA,
     small RSA keys, 3DES, RC2. It grades them WEAK and never emits them.
     """
 
     name: str
     cipher: ContentCipher
-    """Encrypts the content where the caller names none."""
+    """What a recipient of whom nothing is known is believed to read (RFC 8551, 2.7.1.2)."""
     rsa_padding: RsaPadding
-    """Carries the content-encryption key to RSA recipients."""
+    """Carries the content-encryption key to RSA recipients of whom nothing is known."""
     rsa_signature: SignatureScheme
     """Signs with RSA keys where the caller names none."""
+    assumed: tuple[ContentCipher, ...] = (AES128_CBC,)
+    """What such a recipient is believed to read as well, as far as it stands behind `cipher` in
+    `ciphers`: it counts where another recipient does not read `cipher`."""
+    ciphers: tuple[ContentCipher, ...] = _CIPHERS
+    """What may be chosen where recipients announce what they read, the preferred first."""
+    rsa_paddings: tuple[RsaPadding, ...] = _PADDINGS
+    """The same for the padding, where an RSA recipient announces it."""
     accepts_weak: bool = False
     """Reads weak algorithms and grades them, instead of refusing them."""
     minimum_rsa: int = 2048
@@ -90,6 +119,19 @@ class Policy:
     INTEROP: ClassVar["Policy"]
     MODERN: ClassVar["Policy"]
     LEGACY_READ: ClassVar["Policy"]
+
+    @property
+    def choices(self) -> tuple[ContentCipher, ...]:
+        """The ciphers that may be chosen, the preferred first: never a weak one."""
+        rows = dict.fromkeys((*self.ciphers, self.cipher))
+        return tuple(row for row in rows if row.emitted and not row.weak)
+
+    @property
+    def believed(self) -> tuple[ContentCipher, ...]:
+        """Those of them that a recipient of whom nothing is known is believed to read."""
+        rows = self.choices
+        behind = rows[rows.index(self.cipher) :] if self.cipher in rows else ()
+        return tuple(row for row in behind if row == self.cipher or row in self.assumed)
 
     def _weak(self, reason: str) -> Assessment:
         return Assessment(Grade.WEAK if self.accepts_weak else Grade.REFUSED, reason)
@@ -171,6 +213,9 @@ Policy.MODERN = Policy(
     cipher=AES256_GCM,
     rsa_padding=RsaPadding(SHA256, SHA256),
     rsa_signature=RSA_PSS_SHA256,
+    # RFC 8551, 2.7: what a receiver of S/MIME 4.0 MUST, and MUST- read; AES-256 in CBC mode is
+    # the SHOULD+ of the version before (RFC 5751, 2.7).
+    assumed=(AES128_GCM, AES256_CBC, AES128_CBC),
 )
 Policy.LEGACY_READ = Policy(
     name="legacy-read",

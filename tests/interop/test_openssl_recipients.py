@@ -12,8 +12,8 @@ from smimekit.cms.agreement import Agreement, agree_with_all
 from smimekit.cms.enveloped import enveloped_data
 from smimekit.cms.recipients import ContentKey, KekRecipient, PasswordRecipientInfo
 from smimekit.keys import Decryptor, PasswordRecipient, SharedKeyRecipient
+from smimekit.message.addressee import Addressee
 from smimekit.message.layers import Encrypted
-from smimekit.message.sealing import Addressee
 from tests.interop.peers import OpenSsl, People, Refused, folder
 
 ENTITY = b"Content-Type: text/plain\r\n\r\nOne line,\r\nand another.\r\n"

@@ -178,6 +178,7 @@ __all__ = [
     "SHAKE256",
     "SHAKE256_LEN",
     "SIGNATURE_SCHEMES",
+    "UNREAD_CIPHERS",
     "X448",
     "X25519",
     "AlgorithmIdentifier",
@@ -286,6 +287,20 @@ CONTENT_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+UNREAD_CIPHERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "1.3.14.3.2.7": "des-cbc",
+        "1.2.392.200011.61.1.1.1.2": "camellia-128-cbc",  # RFC 3657
+        "1.2.392.200011.61.1.1.1.3": "camellia-192-cbc",
+        "1.2.392.200011.61.1.1.1.4": "camellia-256-cbc",
+        "1.2.410.200004.1.4": "seed-cbc",  # RFC 4010
+        "1.2.840.113533.7.66.10": "cast5-cbc",  # RFC 2984
+        "1.3.6.1.4.1.188.7.1.1.2": "idea-cbc",
+        "1.2.643.2.2.21": "gost-28147-89",  # RFC 4490
+    }
+)
+"""Content ciphers that other programs announce, and that nothing here reads or writes."""
 
 CEK_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.31"
 """In place of a content cipher: its parameters name it, and its key is derived (RFC 9709)."""

@@ -1,7 +1,7 @@
 """A draft is signed, then encrypted (RFC 8551, 3; RFC 9787, 5.2: in this order, always).
 
 Knows the order of things. May not know how a signature is made (`signing` does), what a
-recipient's key is (`sealing` does), nor what the draft is about.
+recipient's key is (`plan` and `sealing` do), nor what the draft is about.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from smimekit.algorithms import ContentCipher
+from smimekit.message.addressee import Addressee
 from smimekit.message.drafts import Draft, draft_span
-from smimekit.message.sealing import Addressee, Sealing
+from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.fields import Field
 from smimekit.mime.prepare import Prepared, prepare
@@ -88,13 +89,15 @@ def encrypt(
 
     The signature is inside the encryption, where nobody can strip or replace it (RFC 9787,
     5.2). The header fields that are not about content stay outside, readable: what must be
-    secret belongs into the body. Raises UsageError without recipients or for a key that
-    cannot be encrypted to, PolicyError for one that is too weak.
+    secret belongs into the body. Without a `cipher`, what is announced by the recipients and
+    the policy choose one: `plan_encryption` says what, and why. Raises UsageError without
+    recipients or for a key that cannot be encrypted to, PolicyError for one that is too weak
+    and where there is no cipher for all recipients.
     """
     with ExitStack() as closing:
         prepared = _prepared(draft, transfer, policy, closing)
         content = b"".join(_content(prepared, signer, transfer, policy, at))
-        sealing = Sealing.of(to, cipher, policy)
+        sealing = Sealing.of(to, cipher, policy, signer)
         return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
 
 
@@ -116,7 +119,7 @@ def encrypt_stream(
     with ExitStack() as closing:
         prepared = _prepared(draft, transfer, policy, closing)
         content = _content(prepared, signer, transfer, policy, at)
-        sealing = Sealing.of(to, cipher, policy)
+        sealing = Sealing.of(to, cipher, policy, signer)
         enveloped = sealing.enveloped_stream(content)
         return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
 

@@ -21,6 +21,7 @@ from smimekit.algorithms import (
     key_allows,
     key_scheme,
 )
+from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
 from smimekit.cms.signed import Digests
 from smimekit.cms.signing import (
@@ -35,7 +36,7 @@ from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import Credential
 from smimekit.policy import Grade, Policy
 
-__all__ = ["Chain", "Signer", "Signers", "Signing"]
+__all__ = ["Chain", "Signer", "Signers", "Signing", "announced_by"]
 
 
 class Chain(StrEnum):
@@ -160,6 +161,14 @@ class Signing:
     def opaque_stream(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same in BER, for content of any length."""
         return sign_opaque_stream(chunks, self.signers, self.certificates)
+
+
+def announced_by(signers: Signers) -> dict[Certificate, bytes]:
+    """The capabilities that signers announce with every signature, by the certificate that
+    others should encrypt to.
+    """
+    found = (each.credential.encryption_certificate for each in _signers(signers))
+    return {each: _CAPABILITIES for each in found if each is not None}
 
 
 def _signers(signers: Signers) -> tuple[Signer, ...]:

@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 _SMTP_UTF8_MAILBOX: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.9")
+_SMIME_CAPABILITIES: Final = x509.ObjectIdentifier("1.2.840.113549.1.9.15")
 MAILBOX_VALIDATED_STRICT: Final = x509.ObjectIdentifier("2.23.140.1.5.1.3")
 ANY_POLICY: Final = x509.ObjectIdentifier("2.5.29.32.0")
 
@@ -107,6 +108,8 @@ class Profile:
     """The extKeyUsage; none: the extension is left out."""
     policies: tuple[x509.ObjectIdentifier, ...] = (MAILBOX_VALIDATED_STRICT,)
     """The certificatePolicies; none: the extension is left out."""
+    capabilities: bytes | None = None
+    """The DER of SMIMECapabilities (RFC 4262); None: the extension is left out."""
     start: timedelta = timedelta(days=-1)
     """notBefore, counted from the authority's now."""
     end: timedelta = timedelta(days=365)
@@ -190,6 +193,9 @@ def certificate_builder(
     if profile.policies:
         policies = [x509.PolicyInformation(policy, None) for policy in profile.policies]
         optional.append((x509.CertificatePolicies(policies), False))
+    if profile.capabilities is not None:
+        announced = x509.UnrecognizedExtension(_SMIME_CAPABILITIES, profile.capabilities)
+        optional.append((announced, False))
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=authority, path_length=None), True),
         (_key_usage(profile.purpose, public_key), True),

@@ -6,7 +6,7 @@ from typing import NoReturn, final
 
 from smimekit.certificate import Certificate
 from smimekit.trust.paths import Path
-from smimekit.trust.records import Decision, Purpose
+from smimekit.trust.records import Decision, Purpose, Record
 from smimekit.trust.status import Chain, Reason, Revocation, Status, Validity
 
 __all__ = ["Flip", "Judgement", "Selection"]
@@ -45,6 +45,8 @@ class Selection:
     """Newest first: all devices of a person."""
     unusable: tuple[tuple[Certificate, Judgement], ...]
     """Newest first. One that is trusted all the same has a reason `selection.preference`."""
+    records: tuple[Record, ...] = ()
+    """Those of the usable ones: `encrypt` takes them, too, and what they announce."""
 
 
 @final

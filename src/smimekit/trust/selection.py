@@ -39,8 +39,8 @@ def select(judged: Iterable[tuple[Record, Judgement]], purpose: Purpose) -> Sele
         for record, verdict in ordered
         if verdict.status is not Status.TRUSTED or record.fingerprint in passed_over
     )
-    usable = (one.certificate for one in trusted if one.fingerprint not in passed_over)
-    return Selection(tuple(usable), unusable)
+    usable = tuple(one for one in trusted if one.fingerprint not in passed_over)
+    return Selection(tuple(one.certificate for one in usable), unusable, usable)
 
 
 def _passed_over(trusted: Iterable[Record]) -> frozenset[str]:
