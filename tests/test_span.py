@@ -4,9 +4,11 @@ import io
 import threading
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smimekit.errors import UsageError
 from smimekit.span import Span
 
 data = st.binary(max_size=50)
@@ -49,6 +51,35 @@ def test_chunks_can_be_read_again_and_in_between() -> None:
             b"def",
         ]
         assert list(span.chunks(6)) == [b"abcdef"]
+
+
+class Shrunk(io.BytesIO):
+    """A file that has more to say at first."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 3))
+
+
+def test_a_file_that_gives_less_at_a_time() -> None:
+    assert Span.of_file(Shrunk(b"From here to there")).bytes() == b"From here to there"
+
+
+def test_a_file_that_shrinks() -> None:
+    """What is left of it must not pass for all of it."""
+    file = io.BytesIO(b"From here to there")
+    span = Span.of_file(file)
+    file.truncate(9)
+    assert span.read(0, 9) == b"From here"
+    for read in (span.bytes, lambda: list(span.chunks()), lambda: span.read(8, 10)):
+        with pytest.raises(UsageError) as error:
+            read()
+        assert error.value.code == "usage.file-changed"
+
+
+def test_a_file_that_stands_behind_its_end() -> None:
+    file = io.BytesIO(b"short")
+    file.seek(9)
+    assert Span.of_file(file).bytes() == b""
 
 
 def test_a_file_begins_where_it_stands() -> None:

@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from smimekit import aio as aio
+    from smimekit import stream as stream
     from smimekit.certificate import Certificate, load_certificates
     from smimekit.errors import (
         CertificateError,
@@ -149,7 +151,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """A public name, from the module that defines it (PEP 562)."""
+    """A public name, from the module that defines it (PEP 562); or a module of verbs."""
+    if name in {"aio", "stream"}:
+        return import_module(f"smimekit.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'smimekit' has no attribute {name!r}")
     module, original = _HOMES[name]

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, final
 
+from smimekit.errors import UsageError
+
 __all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span"]
 
 CHUNK = 1 << 16
@@ -44,7 +46,8 @@ class FileSource:
     """A seekable binary file, from its present position to its end.
 
     The file stays the caller's: it is neither closed nor locked, and has to stay
-    unchanged as long as the spans are in use.
+    unchanged as long as the spans are in use. Raises UsageError (`usage.file-changed`) where
+    it became shorter: what is left of it would pass for all of it.
     """
 
     __slots__ = ("_base", "_file", "_lock", "size")
@@ -53,7 +56,7 @@ class FileSource:
         self._file = file
         self._lock = threading.Lock()
         self._base = file.tell()
-        self.size = file.seek(0, 2) - self._base
+        self.size = max(0, file.seek(0, 2) - self._base)
 
     def read(self, start: int, end: int) -> bytes:
         with self._lock:
@@ -61,7 +64,13 @@ class FileSource:
             found = self._file.read(end - start)
             while len(found) < end - start and (more := self._file.read(end - start - len(found))):
                 found += more  # a raw file may give less than it has
-            return found
+        if len(found) < end - start:
+            raise UsageError(
+                "The file became shorter while it was in use; keep it unchanged until the "
+                "message is written or closed.",
+                code="usage.file-changed",
+            )
+        return found
 
 
 @final

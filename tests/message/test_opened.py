@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import traceback
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -335,6 +336,30 @@ def test_the_spool_rolls_to_an_unlinked_file() -> None:
     assert error.value.code == "usage.closed"
     assert spool._file.closed
     spool.close()
+
+
+def test_a_spool_is_as_large_as_its_bytes() -> None:
+    """Not as the pieces that they came in: an object costs 40 octets."""
+    tracemalloc.start()
+    try:
+        with Spool(1 << 20) as spool:
+            for _ in range(1 << 17):
+                spool.write(bytes((7, 8)))
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+            assert spool.read(1, 3) == b"\x08\x07"
+            spool.write(b"end")
+            assert spool.span().bytes() == b"\x07\x08" * (1 << 17) + b"end"
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_spool_is_written_after_it_was_read() -> None:
+    for memory in (2, 100):
+        with Spool(memory) as spool:
+            for piece in (b"ab", b"cd", b"ef"):
+                spool.write(piece)
+                assert spool.read(0, 1) == b"a"
+            assert spool.span().bytes() == b"abcdef"
 
 
 def test_an_empty_spool() -> None:

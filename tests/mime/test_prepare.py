@@ -112,12 +112,12 @@ def test_text_beyond_ascii_becomes_base64() -> None:
     )
 
 
-def test_utf_16_has_no_line_breaks_to_convert() -> None:
-    text = "a\nb\n".encode("utf-16")
-    assert leaf(ready(b"Content-Type: text/plain; charset=utf-16\n\n" + text).entity)[1:] == (
-        "base64",
-        text,
-    )
+@pytest.mark.parametrize("charset", ["utf-16", "UTF-16BE", "utf-16le", "ISO-10646-UCS-2"])
+@pytest.mark.parametrize("text", ["a\nb\n", "\u0a0a\u4e0a\u0a4e", "\u0d0a\u0a0d"])
+def test_utf_16_has_no_line_breaks_to_convert(charset: str, text: str) -> None:
+    data = text.encode("utf-16-be")
+    header = f"Content-Type: text/plain; charset={charset}\n\n".encode()
+    assert leaf(ready(header + data).entity)[1:] == ("base64", data)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +255,17 @@ def test_reports_are_7bit() -> None:
     with pytest.raises(MimeError) as caught:
         prepare(Span.of(report + b"\xff"), limits=LIMITS)
     assert caught.value.code == "mime.unsafe-message"
+
+
+def test_a_report_that_needs_repair_is_short() -> None:
+    """It is held in memory for that."""
+    report = b"Content-Type: message/delivery-status\n\n" + b"X: y \n" * 100
+    limits = replace(LIMITS, value_bytes=500)
+    assert prepare(Span.of(report), limits=LIMITS)
+    with pytest.raises(MimeError) as caught:
+        prepare(Span.of(report), limits=limits)
+    assert caught.value.code == "mime.unsafe-message"
+    assert prepare(Span.of(report.replace(b" \n", b"\n")), limits=limits)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,31 @@ def test_quoted_printable_comes_back_and_is_safe(data: bytes) -> None:
         assert b"\0" not in line
 
 
+@given(st.lists(st.sampled_from([b"x" * 0x8000, b"y", b"\r", b"\n", b" ", b"="]), max_size=9),
+       st.sampled_from([1, 0x8000, 0x10000, 0x10001, 100_000]))  # fmt: skip
+def test_quoted_printable_is_written_the_same_however_it_is_cut(
+    pieces: list[bytes], size: int
+) -> None:
+    """Lines without end, too, of which no more than a piece is held."""
+    data = b"".join(pieces)
+    cuts = pieces if size == 1 else cut(data, size)
+    text = b"".join(encode_quoted_printable(cuts))
+    assert text == b"".join(encode_quoted_printable([data]))
+    assert b"".join(decode_quoted_printable([text])) == data
+
+
+@pytest.mark.parametrize("size", [0xFFFE, 0xFFFF, 0x10000, 0x10001, 0x20000])
+def test_a_line_break_is_not_cut_in_two(size: int) -> None:
+    line = b"x" * size
+    text = b"".join(encode_quoted_printable([line + b"\r\n"]))
+    assert b"".join(encode_quoted_printable([line + b"\r", b"\n"])) == text
+
+
+def test_a_line_without_end_is_not_held() -> None:
+    endless = encode_quoted_printable(b"x" * 0x1000 for _ in range(1_000))
+    assert max(map(len, endless)) < 0x20000
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

@@ -230,8 +230,13 @@ def enveloped_data_stream(
     derived: bool = False,
     content_type: str = DATA,
 ) -> Iterator[bytes]:
-    """The same in BER, for content of any length."""
-    writing = _Writing(cipher, key, recipients, derived, content_type)
+    """The same in BER, for content of any length; UsageError before the first octet."""
+    return _enveloped(content, cipher, _Writing(cipher, key, recipients, derived, content_type))
+
+
+def _enveloped(
+    content: Iterable[bytes], cipher: ContentCipher, writing: _Writing
+) -> Iterator[bytes]:
     yield indefinite(der.SEQUENCE) + der.oid(_outer_type(cipher)) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + writing.before + indefinite(der.SEQUENCE) + writing.begin
     yield from constructed_octets(writing.encrypt(content), 0xA0)

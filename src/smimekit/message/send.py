@@ -4,7 +4,7 @@ Knows the order of things. May not know how a signature is made (`signing` does)
 recipient's key is (`plan` and `sealing` do), nor what the draft is about.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -42,8 +42,8 @@ def sign(
     scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
         signing = Signing.of(signer, policy, at)
+        prepared = _prepared(draft, transfer, policy, closing)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
             return b"".join(signed)
@@ -58,16 +58,17 @@ def sign_stream(
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """`sign`, for a draft of any length: the message in chunks, of which none is kept.
 
     The draft is examined before this returns: what is wrong with it, or with a signer, is
     raised here. What goes wrong later, in reading it again, is raised by the iterator, and
-    what was written by then does not verify.
+    what was written by then does not verify. Who stops before the end may `close()` it, to
+    forget at once what was spooled of a draft that came in pieces.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
         signing = Signing.of(signer, policy, at)
+        prepared = _prepared(draft, transfer, policy, closing)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
         else:
@@ -95,9 +96,10 @@ def encrypt(
     and where there is no cipher for all recipients.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
-        content = b"".join(_content(prepared, signer, transfer, policy, at))
         sealing = Sealing.of(to, cipher, policy, signer)
+        signing = None if signer is None else Signing.of(signer, policy, at)
+        prepared = _prepared(draft, transfer, policy, closing)
+        content = b"".join(_content(prepared, signing, transfer))
         return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
 
 
@@ -110,17 +112,17 @@ def encrypt_stream(
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """`encrypt`, for a draft of any length: the message in chunks, of which none is kept.
 
     Errors are raised as `sign_stream` raises them; what was written before one does not
     decrypt.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
-        content = _content(prepared, signer, transfer, policy, at)
         sealing = Sealing.of(to, cipher, policy, signer)
-        enveloped = sealing.enveloped_stream(content)
+        signing = None if signer is None else Signing.of(signer, policy, at)
+        prepared = _prepared(draft, transfer, policy, closing)
+        enveloped = sealing.enveloped_stream(_content(prepared, signing, transfer))
         return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
 
 
@@ -129,17 +131,11 @@ def _prepared(draft: Draft, transfer: Transfer, policy: Policy, closing: ExitSta
     return prepare(span, limits=policy.limits, transfer=transfer)
 
 
-def _content(
-    prepared: Prepared,
-    signer: Signers | None,
-    transfer: Transfer,
-    policy: Policy,
-    at: datetime | None,
-) -> Iterator[bytes]:
+def _content(prepared: Prepared, signing: Signing | None, transfer: Transfer) -> Iterator[bytes]:
     """What is encrypted: the entity, signed where there is a signer."""
-    if signer is None:
+    if signing is None:
         return prepared.chunks()
-    return _clear_signed((), prepared.chunks(), Signing.of(signer, policy, at), transfer)
+    return _clear_signed((), prepared.chunks(), signing, transfer)
 
 
 def _clear_signed(
@@ -175,6 +171,14 @@ def _sealed(
     return pkcs7_mime(prepared.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
 
 
-def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Iterator[bytes]:
-    with closing:
-        yield from chunks
+def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Generator[bytes, None, None]:
+    """`chunks`, and then what was opened for them is closed, wherever they end."""
+
+    def running() -> Generator[bytes, None, None]:
+        with closing:
+            yield b""
+            yield from chunks
+
+    started = running()
+    next(started)  # one that never started would not close anything
+    return started

@@ -3,6 +3,7 @@
 Knows bytes only.
 """
 
+import io
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -32,37 +33,41 @@ class Spool:
 
     def __init__(self, memory: int) -> None:
         self._memory: Final = memory
-        self._pieces: list[bytes] = []
+        # One buffer, whose size is that of the bytes, however small the pieces are.
+        self._held: Final = io.BytesIO()
         self._file: IO[bytes] | None = None
+        self._at_end = True
         self._lock: Final = threading.Lock()
         self._closed = False
         self.size = 0
 
     def write(self, data: bytes, /) -> None:
         """Append; there must not have been a read that still is in use."""
-        self.size += len(data)
-        if self._file is None and self.size <= self._memory:
-            self._pieces.append(data)
-            return
-        if self._file is None:
+        if self._file is None and self.size + len(data) > self._memory:
             # Closed by `close`, not by a block: it lives as long as the spool.
             self._file = tempfile.TemporaryFile()  # noqa: SIM115
-            self._file.writelines(self._pieces)
-            self._pieces.clear()
-        self._file.seek(0, 2)
-        self._file.write(data)
+            with self._held.getbuffer() as held:
+                self._file.write(held)
+            self._held.close()
+            self._at_end = True
+        file = self._held if self._file is None else self._file
+        if not self._at_end:  # each seek would send what is buffered to the disk
+            file.seek(0, 2)
+            self._at_end = True
+        file.write(data)
+        self.size += len(data)
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end` (ByteSource)."""
         with self._lock:
             if self._closed:
                 raise closed()
-            if self._file is not None:
-                self._file.seek(start)
-                return self._file.read(end - start)
-            if len(self._pieces) > 1:
-                self._pieces = [b"".join(self._pieces)]
-            return self._pieces[0][start:end] if self._pieces else b""
+            if self._file is None and end - start == self.size:
+                return self._held.getvalue()  # which is no copy
+            file = self._held if self._file is None else self._file
+            self._at_end = False
+            file.seek(start)
+            return file.read(end - start)
 
     def chunks(self) -> Iterator[bytes]:
         """All of it (Sink)."""
@@ -87,6 +92,6 @@ class Spool:
         """Forget the bytes."""
         with self._lock:
             self._closed = True
-            self._pieces.clear()
+            self._held.close()
             if self._file is not None:
                 self._file.close()

@@ -22,7 +22,7 @@ from smimekit.mime.content_type import (
     transfer_encoding,
 )
 from smimekit.mime.fields import Field, HeaderBlock, read_header
-from smimekit.mime.safety import are_transport_safe, safe_field
+from smimekit.mime.safety import are_transport_safe, is_transport_safe, safe_field
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import (
     Transfer,
@@ -38,6 +38,8 @@ __all__ = ["Prepared", "prepare"]
 _MESSAGE: Final = ContentType("message", "rfc822")
 _ASCII = bytes(range(128))
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
+_WIDE = ("utf-16", "utf-32", "ucs-2", "ucs-4", "iso-10646-ucs")
+"""Charsets in which LF is an octet like others (RFC 2781, 4: no MIME text)."""
 _UNIQUE = (
     "Content-Type",
     "Content-Transfer-Encoding",
@@ -159,14 +161,20 @@ def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: 
 def _prepare_leaf(
     fields: tuple[Field, ...], content: ContentType, body: Span, walk: _Walk
 ) -> _Entity:
-    # Text with NUL is no text (UTF-16, perhaps): its LF are no line breaks.
-    text = content.type == "text" and not any(b"\0" in chunk for chunk in body.chunks())
+    text = content.type == "text" and _has_lines(content, body)
     octets = _crlf(body) if text else body.chunks
     if walk.may_stay(octets):
         return _labelled(fields, walk.encoding(octets)), octets
     if content.type == "text" and not _block(fields).all("Content-Type"):
         fields = (*fields, _text_type(body.chunks))
     return _encode(fields, octets, text=text)
+
+
+def _has_lines(content: ContentType, body: Span) -> bool:
+    """Are the LF of a text line breaks? Not where a character takes several octets each."""
+    if (content.get("charset") or "").lower().startswith(_WIDE):
+        return False
+    return not any(b"\0" in chunk for chunk in body.chunks())
 
 
 def _prepare_encoded(
@@ -200,18 +208,22 @@ def _prefers_base64(octets: _Octets) -> bool:
 def _prepare_report(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
     """message/delivery-status and its like are 7bit by definition (RFC 2046, 5.2)."""
     octets = _crlf(body)
-    if are_transport_safe(octets()):
-        return _labelled(fields, "7bit"), octets
-    # Rare and short, since it is the report of a machine.
+    if walk.may_stay(octets):
+        return _labelled(fields, walk.encoding(octets)), octets
+    _check_report(len(body) <= walk.limits.value_bytes)  # rare, and short
     lines = b"".join(octets()).split(b"\r\n")
     data = b"\r\n".join(line.rstrip(b" \t") for line in lines)
-    if walk.may_stay(lambda: (data,)):
-        return _labelled(fields, walk.encoding(lambda: (data,))), lambda: (data,)
-    raise MimeError(
-        "A message/* part holds what its type forbids, such as 8bit characters; attach it as "
-        "application/octet-stream instead.",
-        code="mime.unsafe-message",
-    )
+    _check_report(is_transport_safe(data))
+    return _labelled(fields, "7bit"), lambda: (data,)
+
+
+def _check_report(fits: bool) -> None:
+    if not fits:
+        raise MimeError(
+            "A message/* part holds what its type forbids, such as 8bit characters; attach it "
+            "as application/octet-stream instead.",
+            code="mime.unsafe-message",
+        )
 
 
 def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
@@ -242,7 +254,9 @@ def _prepare_multipart(
             code="mime.encoded-multipart",
         )
     if content.subtype == "signed":
-        return tuple(map(safe_field, fields)), _crlf(body)
+        # What is called binary was made for a transport that leaves LF alone.
+        octets = body.chunks if encoding == "binary" else _crlf(body)
+        return tuple(map(safe_field, fields)), octets
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
     octets = _prepare_parts(body, boundary_of(content), default, walk.deeper())
     return _labelled(fields, walk.encoding(octets)), octets

@@ -196,7 +196,10 @@ def encode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
     held = b""
     for chunk in chunks:
         *lines, held = (held + chunk).split(b"\r\n")
-        begun, held = _begin_line(held)
+        # A last CR may be half a line break: then it does not count for how long the line is.
+        line = held.removesuffix(b"\r")
+        begun, rest = _begin_line(line)
+        held = rest + held[len(line) :]
         yield b"\r\n".join([*map(_encode_line, lines), begun])
     yield _encode_line(held)
 

@@ -1,0 +1,402 @@
+"""The verbs, awaited: the same results, and nothing left behind by who does not wait for them."""
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import smimekit
+from smimekit import Credential, Protection, UsageError, aio, stream
+from smimekit.aio import Verbs
+from smimekit.cms.recipients import ContentKey, RecipientInfo
+from smimekit.message import drafts, receive
+from smimekit.message.opened import Opened
+from smimekit.message.spool import Spool
+from tests.message.people import ALICE, NOW, alice, bob, draft, entity, trust
+
+LONG = draft(text="A line, and others like it.\r\n" * 60_000)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Two threads; when the test ends, they have ended."""
+    with ThreadPoolExecutor(2) as made:
+        yield made
+
+
+# --- the same results ----------------------------------------------------------------------
+
+
+def test_the_verbs() -> None:
+    async def all_verbs() -> None:
+        signed = await smimekit.aio.sign(draft(), alice(), at=NOW)
+        assert (await aio.verify(signed, trust())).bytes() == entity()
+        mail = await aio.encrypt(draft(), [bob()], signer=alice())
+        assert (await aio.decrypt(mail, [bob()])).bytes() == entity()
+        payload = await aio.verify(io.BytesIO(mail), trust(), keys=[bob()])
+        assert payload.bytes() == entity()
+        with await aio.open(io.BytesIO(mail), keys=[bob()], trust=trust()) as opened:
+            assert opened.payload(require=Protection.VERIFIED).bytes() == entity()
+            assert smimekit.harvest(opened).sender == ALICE
+
+    asyncio.run(all_verbs())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda verbs: verbs.sign("text", alice()),
+        lambda verbs: verbs.encrypt(draft(), []),
+        lambda verbs: verbs.verify(draft(), trust()),
+        lambda verbs: verbs.decrypt(draft(), [bob()]),
+        lambda verbs: verbs.open(b"", trust=trust()),
+        lambda verbs: anext(verbs.sign_stream("text", alice())),
+        lambda verbs: anext(verbs.encrypt_stream(draft(), [])),
+    ],
+)
+def test_the_errors(call: Callable[[Verbs], Any], pool: ThreadPoolExecutor) -> None:
+    async def fails() -> None:
+        with pytest.raises(smimekit.SmimeError):
+            await call(Verbs(pool))
+
+    asyncio.run(fails())
+
+
+async def pieces(data: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        await asyncio.sleep(0)
+        yield data[at : at + size]
+
+
+async def whole(chunks: AsyncGenerator[bytes, None]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+@pytest.mark.parametrize(
+    "source", [bytes, io.BytesIO, pieces, lambda data: iter([data])],
+    ids=["bytes", "file", "asynchronous", "chunks"],
+)  # fmt: skip
+def test_streams(source: Callable[[bytes], Any]) -> None:
+    async def both() -> tuple[bytes, bytes]:
+        signed = aio.sign_stream(source(LONG), alice(), opaque=True)
+        sealed = aio.encrypt_stream(source(LONG), [bob()], signer=alice())
+        return await whole(signed), await whole(sealed)
+
+    wanted = smimekit.verify(smimekit.sign(LONG, alice()), trust()).bytes()
+    signed, sealed = asyncio.run(both())
+    assert smimekit.verify(signed, trust()).bytes() == wanted
+    assert smimekit.verify(sealed, trust(), keys=[bob()]).bytes() == wanted
+
+
+def test_chunks_of_something_else() -> None:
+    async def text() -> AsyncIterator[Any]:
+        yield "text"
+
+    async def signing() -> None:
+        with pytest.raises(UsageError):
+            await whole(aio.sign_stream(text(), alice()))
+
+    asyncio.run(signing())
+
+
+def test_chunks_are_neither_crumbs_nor_the_whole() -> None:
+    async def sizes() -> list[int]:
+        return [len(each) async for each in aio.sign_stream(LONG, alice())]
+
+    found = asyncio.run(sizes())
+    assert len(found) > 3
+    assert max(found) < 1 << 19
+    assert min(found[:-1]) >= 1 << 18
+
+
+# --- threads -------------------------------------------------------------------------------
+
+
+class Gate(io.BytesIO):
+    """A file whose reader waits at the gate; it counts who is there."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        super().__init__(data or draft())
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        self.reached.set()
+        assert self.opened.wait(60)
+        return super().read(size)
+
+
+async def until(event: threading.Event) -> None:
+    """The loop goes on meanwhile: it could not, did the verb run in its thread."""
+    assert await asyncio.to_thread(event.wait, 60)
+
+
+def test_the_loop_goes_on(pool: ThreadPoolExecutor) -> None:
+    async def going_on() -> None:
+        gate = Gate()
+        signing = asyncio.create_task(Verbs(pool).sign(gate, alice()))
+        await until(gate.reached)
+        assert not signing.done()
+        gate.opened.set()
+        assert smimekit.verify(await signing, trust()).bytes() == entity()
+
+    asyncio.run(going_on())
+
+
+def test_as_many_threads_as_the_executor_has(pool: ThreadPoolExecutor) -> None:
+    async def many() -> None:
+        gates = [Gate() for _ in range(5)]
+        verbs = Verbs(pool)
+        tasks = [asyncio.create_task(verbs.sign(gate, alice())) for gate in gates]
+        await until(gates[0].reached)
+        await until(gates[1].reached)
+        assert [gate.reached.is_set() for gate in gates] == [True, True, False, False, False]
+        for gate in gates:
+            gate.opened.set()
+        assert len(await asyncio.gather(*tasks)) == 5
+
+    asyncio.run(many())
+
+
+def test_no_thread_is_left_by_the_loop() -> None:
+    before = threading.active_count()
+    asyncio.run(aio.sign(draft(), alice()))
+    assert threading.active_count() == before
+
+
+# --- cancellation --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
+    """Every spool that is made."""
+    made: list[Spool] = []
+
+    def remembered(memory: int) -> Spool:
+        made.append(Spool(memory))
+        return made[-1]
+
+    monkeypatch.setattr(drafts, "Spool", remembered)
+    monkeypatch.setattr(receive, "Spool", remembered)
+    return made
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
+    """Every opened message that is made."""
+    made: list[Opened] = []
+
+    def remembered(**facts: Any) -> Opened:
+        made.append(Opened(**facts))
+        return made[-1]
+
+    monkeypatch.setattr(receive, "Opened", remembered)
+    return made
+
+
+def is_closed(thing: Spool | Opened) -> bool:
+    try:
+        thing.read(0, 0) if isinstance(thing, Spool) else thing.check_not_closed()
+    except UsageError as error:
+        return error.code == "usage.closed"
+    return False
+
+
+class SlowKey:
+    """A key in another place, whose answer takes its time."""
+
+    def __init__(self, who: Credential) -> None:
+        self._who = who
+        self.reached, self.answer = threading.Event(), threading.Event()
+
+    def unwrap(
+        self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
+    ) -> ContentKey:
+        self.reached.set()
+        assert self.answer.wait(60)
+        return self._who.unwrap(recipients, size=size, attempts=attempts)
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_who_is_cancelled_leaves_no_message_open(
+    spools: list[Spool], messages: list[Opened]
+) -> None:
+    """The thread cannot be stopped: what it makes in the end is closed by it."""
+    mail = smimekit.encrypt(draft(), [bob()], signer=alice())
+    key = SlowKey(bob())
+
+    async def opening(pool: Executor) -> None:
+        task = asyncio.create_task(Verbs(pool).open(mail, keys=[key], trust=trust()))
+        await until(key.reached)
+        await cancelled(task)
+        assert messages == []
+
+    with ThreadPoolExecutor() as pool:
+        asyncio.run(opening(pool))
+        key.answer.set()
+    [message] = messages
+    assert is_closed(message)
+    assert spools
+    assert all(map(is_closed, spools))
+
+
+class Inline(Executor):
+    """Has done its work before anybody can wait for it."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(work(*args, **options))
+        return done
+
+
+def test_who_is_cancelled_at_the_last_moment_leaves_no_message_open(
+    messages: list[Opened],
+) -> None:
+    """The message is there, and the task would go on with it at its next step."""
+
+    async def opening() -> None:
+        mail = smimekit.sign(draft(), alice())
+        task = asyncio.create_task(Verbs(Inline()).open(mail, trust=trust()))
+        await asyncio.sleep(0)
+        assert len(messages) == 1
+        assert not is_closed(messages[0])
+        await cancelled(task)
+
+    asyncio.run(opening())
+    assert is_closed(messages[0])
+
+
+def test_who_waits_for_a_message_has_it_open(messages: list[Opened]) -> None:
+    mail = smimekit.sign(draft(), alice())
+    opened = asyncio.run(aio.open(mail, trust=trust()))
+    assert messages == [opened]
+    assert not is_closed(opened)
+    opened.close()
+
+
+def test_what_waits_for_a_thread_never_begins(pool: ThreadPoolExecutor) -> None:
+    async def crowd() -> None:
+        verbs, gates = Verbs(pool), [Gate() for _ in range(3)]
+        tasks = [asyncio.create_task(verbs.sign(gate, alice())) for gate in gates]
+        await until(gates[0].reached)
+        await until(gates[1].reached)
+        await cancelled(tasks[2])
+        for gate in gates:
+            gate.opened.set()
+        await asyncio.gather(*tasks[:2])
+        assert gates[2].reads == 0
+
+    asyncio.run(crowd())
+
+
+@pytest.mark.parametrize("verb", ["sign", "encrypt", "open", "verify", "decrypt"])
+def test_a_file_is_not_read_to_its_end_for_nobody(verb: str) -> None:
+    mail = smimekit.encrypt(LONG, [bob()])
+    gate = Gate(LONG if verb in {"sign", "encrypt"} else mail)
+
+    async def begin(pool: Executor) -> None:
+        verbs = Verbs(pool)
+        calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+            "sign": lambda: verbs.sign(gate, alice()),
+            "encrypt": lambda: verbs.encrypt(gate, [bob()]),
+            "open": lambda: verbs.open(gate, keys=[bob()], trust=trust()),
+            "verify": lambda: verbs.verify(gate, trust(), keys=[bob()]),
+            "decrypt": lambda: verbs.decrypt(gate, [bob()]),
+        }
+        task = asyncio.create_task(calls[verb]())
+        await until(gate.reached)
+        await cancelled(task)
+
+    with ThreadPoolExecutor() as pool:
+        asyncio.run(begin(pool))
+        gate.opened.set()
+    assert gate.reads == 1
+
+
+def test_a_stream_that_is_left_closes_its_spool(spools: list[Spool]) -> None:
+    async def leave() -> None:
+        chunks = aio.sign_stream(iter([LONG]), alice())
+        await anext(chunks)
+        assert not is_closed(spools[0])
+        await chunks.aclose()
+
+    asyncio.run(leave())
+    assert is_closed(spools[0])
+
+
+def test_a_stream_that_is_cancelled_closes_its_spool(
+    spools: list[Spool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a step, which the thread finishes."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def slow(signature: bytes) -> bytes:
+        reached.set()
+        assert go_on.wait(60)
+        raise UsageError("No time-stamp today.")
+
+    async def signing(pool: Executor) -> None:
+        signer = smimekit.Signer(alice(), timestamp=slow)
+        chunks = Verbs(pool).sign_stream(iter([draft()]), signer)
+        task = asyncio.create_task(anext(chunks))
+        await until(reached)
+        await cancelled(task)
+
+    with ThreadPoolExecutor() as pool:
+        asyncio.run(signing(pool))
+        assert not is_closed(spools[0])
+        go_on.set()
+    assert is_closed(spools[0])
+
+
+def test_a_stream_that_is_cancelled_before_its_step_closes_its_spool(
+    spools: list[Spool], pool: ThreadPoolExecutor
+) -> None:
+    async def signing() -> None:
+        chunks = Verbs(pool).sign_stream(iter([LONG]), alice())
+        await anext(chunks)
+        gates = [Gate(), Gate()]
+        others = [asyncio.create_task(Verbs(pool).sign(gate, alice())) for gate in gates]
+        for gate in gates:
+            await until(gate.reached)
+        task = asyncio.create_task(anext(chunks))
+        await asyncio.sleep(0)
+        await cancelled(task)
+        assert is_closed(spools[0])
+        for gate in gates:
+            gate.opened.set()
+        await asyncio.gather(*others)
+
+    asyncio.run(signing())
+
+
+def test_a_source_that_fails_leaves_no_message() -> None:
+    class Broken(Exception):
+        pass
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield LONG
+        raise Broken
+
+    async def signing() -> None:
+        with pytest.raises(Broken):
+            await anext(aio.sign_stream(broken(), alice()))
+
+    asyncio.run(signing())
+
+
+def test_they_are_the_verbs_of_the_house() -> None:
+    """The same documentation, and names for who asks what a verb is."""
+    assert aio.sign.__doc__ == smimekit.sign.__doc__
+    assert aio.open.__doc__ == smimekit.open.__doc__
+    assert aio.encrypt_stream.__doc__ == stream.encrypt.__doc__
