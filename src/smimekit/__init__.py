@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from smimekit.message.layers import Protection
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
+    from smimekit.message.reply import reply_headers
     from smimekit.message.send import encrypt, sign
     from smimekit.message.signing import Chain, Signer
     from smimekit.message.verbs import decrypt, verify
+    from smimekit.mime.protected import HeaderProtection
     from smimekit.mime.transfer import Transfer
     from smimekit.policy import Policy
     from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
@@ -57,6 +59,7 @@ __all__ = [
     "Credential",
     "DecryptionError",
     "Harvest",
+    "HeaderProtection",
     "InputError",
     "InsufficientProtection",
     "KeyFileError",
@@ -90,6 +93,7 @@ __all__ = [
     "harvest",
     "load_certificates",
     "open",
+    "reply_headers",
     "sign",
     "verify",
 ]
@@ -106,6 +110,7 @@ _HOMES = {
     "Credential": ("smimekit.keys", "Credential"),
     "DecryptionError": ("smimekit.errors", "DecryptionError"),
     "Harvest": ("smimekit.harvesting", "Harvest"),
+    "HeaderProtection": ("smimekit.mime.protected", "HeaderProtection"),
     "InputError": ("smimekit.errors", "InputError"),
     "InsufficientProtection": ("smimekit.errors", "InsufficientProtection"),
     "KeyFileError": ("smimekit.errors", "KeyFileError"),
@@ -138,6 +143,7 @@ _HOMES = {
     "harvest": ("smimekit.harvesting", "harvest"),
     "load_certificates": ("smimekit.certificate", "load_certificates"),
     "open": ("smimekit.message.receive", "open_message"),
+    "reply_headers": ("smimekit.message.reply", "reply_headers"),
     "sign": ("smimekit.message.send", "sign"),
     "verify": ("smimekit.message.verbs", "verify"),
 }

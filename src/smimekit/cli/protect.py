@@ -1,20 +1,31 @@
 """`sign` and `encrypt`. Knows whom a message goes to; may not know how it is protected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import click
 
 import smimekit
-from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Signer, Trust, UsageError
+from smimekit import (
+    Certificate,
+    Chain,
+    HeaderProtection,
+    Policy,
+    PolicyError,
+    Purpose,
+    Signer,
+    Trust,
+    UsageError,
+)
 from smimekit.algorithms import ContentCipher, SignatureScheme
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import load_certificates, reading
 from smimekit.cli.options import (
     CIPHER,
+    HEADERS,
     JSON,
     MESSAGE,
     OUTPUT,
@@ -45,6 +56,7 @@ class _Form:
     include_root: bool
     leaf_only: bool
     scheme: SignatureScheme | None
+    headers: HeaderProtection | None
 
     @property
     def chain(self) -> Chain:
@@ -66,6 +78,7 @@ class _Form:
     click.option("--include-root", is_flag=True, help="Attach the chain with its root."),
     click.option("--leaf-only", is_flag=True, help="Attach your own certificate only."),
     SCHEME,
+    HEADERS,
 )
 @POLICY
 @OUTPUT
@@ -86,7 +99,7 @@ def sign(
         raise UsageError("Signing needs a --key.")
     by = Signer(signer, form.scheme, form.chain)
     with reading(message) as draft:
-        signed = smimekit.sign(draft, by, opaque=form.opaque, policy=policy)
+        signed = smimekit.sign(draft, by, opaque=form.opaque, headers=form.headers, policy=policy)
     write_out(output, (signed,))
     facts: Json = {
         "output": output,
@@ -111,6 +124,25 @@ class _Recipients:
     unusable: tuple[Json, ...]
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """How a message is encrypted, and what of its header can be read outside."""
+
+    cipher: ContentCipher | None
+    headers: HeaderProtection | None
+    legacy_display: bool
+
+    @property
+    def header_protection(self) -> HeaderProtection | None:
+        """With legacy display elements, where they are wished."""
+        if not self.legacy_display:
+            return self.headers
+        if self.headers is None:
+            raise UsageError("--legacy-display repeats what is hidden; off hides nothing.")
+        return replace(self.headers, legacy_display=True)
+
+
 @click.command()
 @MESSAGE
 @click.option(
@@ -122,7 +154,17 @@ class _Recipients:
 )
 @key_options()
 @trust_options
-@CIPHER
+@as_record(
+    "envelope",
+    _Envelope,
+    CIPHER,
+    HEADERS,
+    click.option(
+        "--legacy-display",
+        is_flag=True,
+        help="Repeat the hidden fields at the top of the text, for old mail programs.",
+    ),
+)
 @POLICY
 @OUTPUT
 @JSON
@@ -132,12 +174,14 @@ def encrypt(
     to: tuple[str, ...],
     keys: KeyOptions,
     trusting: TrustOptions,
-    cipher: ContentCipher | None,
+    envelope: _Envelope,
     policy: Policy,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Encrypt a mail; with --key, signed inside.
+
+    The subject is hidden, unless --header-protection says otherwise.
 
     A --to that is an address stands for all its trusted certificates in the --store; those
     that cannot be used are reported, each with its reasons.
@@ -151,12 +195,19 @@ def encrypt(
         _warn(unusable)
     signer = keys.load_one()
     with reading(message) as draft:
-        encrypted = smimekit.encrypt(draft, usable, signer=signer, cipher=cipher, policy=policy)
+        encrypted = smimekit.encrypt(
+            draft,
+            usable,
+            signer=signer,
+            cipher=envelope.cipher,
+            headers=envelope.header_protection,
+            policy=policy,
+        )
     write_out(output, (encrypted,))
     facts: Json = {
         "output": output,
         "size": len(encrypted),
-        "cipher": (cipher or policy.cipher).name,
+        "cipher": (envelope.cipher or policy.cipher).name,
         "signer": certificate_facts(signer.signing.certificate) if signer else None,
         "recipients": [certificate_facts(each) for each in usable],
         "unusable": unusable,

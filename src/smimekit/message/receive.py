@@ -32,6 +32,7 @@ from smimekit.errors import (
 )
 from smimekit.keys import Decryptor
 from smimekit.message.evidence import load_bag
+from smimekit.message.header_set import header_set
 from smimekit.message.identity import Claim, claim_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -50,6 +51,7 @@ from smimekit.message.signatures import (
     with_identity,
 )
 from smimekit.message.spool import Spool
+from smimekit.mime.fields import HeaderBlock
 from smimekit.mime.scanner import read_entity
 from smimekit.policy import Policy
 from smimekit.span import CHUNK, Span
@@ -104,11 +106,14 @@ def open_message(
         layers, payload, claims = job.run(_span(source, policy, closing))
         if expect is not None:
             claims = ((expect,),)
+        envelope = tuple(_identified(layer, claims) for layer in layers)
         return Opened(
-            envelope=tuple(_identified(layer, claims) for layer in layers),
+            envelope=envelope,
             errant=_errant(payload, job.unread, policy),
+            header=header_set(job.header, payload, envelope, policy.limits),
             content=payload,
             closing=closing.pop_all(),
+            limits=policy.limits,
         )
 
 
@@ -186,6 +191,8 @@ class _Opening:
     content: Span | None
     unread: Span | None = None
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    header: HeaderBlock | None = None
+    """Of the mail as it came; bare CMS has none."""
     may_inflate: int = 0
     """Bytes that all compressed layers together may still grow to."""
 
@@ -236,6 +243,7 @@ class _Opening:
             raise MimeError(
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
+        self.header = entity.header
         claims.append(claim_of(entity.header))
         return recognise(entity, limits=limits)
 

@@ -14,6 +14,7 @@ from smimekit.message.sealing import Addressee, Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.fields import Field
 from smimekit.mime.prepare import Prepared, prepare
+from smimekit.mime.protected import HeaderProtection, protect
 from smimekit.mime.transfer import Transfer
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Policy
@@ -27,21 +28,23 @@ def sign(
     signer: Signers,
     *,
     opaque: bool = False,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
 ) -> bytes:
     """Sign a draft: multipart/signed, which every mail program shows, or opaque on request.
 
-    Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
-    and is safe for `transfer`, which may change how 8bit parts are encoded. `at` (aware; now
+    Content-* fields go inside, the others stay outside, and `headers` copies them inside, too,
+    under the signature (RFC 9788); None leaves them without protection. What is signed has
+    CRLF line ends and is safe for `transfer`, which may change how 8bit parts are encoded. `at` (aware; now
     without it) becomes the signingTime. Several signers come as a list, each for a signature
     of its own; a `Signer` is a credential with a scheme, a chain, attributes or a time-stamp
     of its own. Raises UsageError where a credential may not sign, PolicyError for a key or
     scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         signing = Signing.of(signer, policy, at)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
@@ -54,6 +57,7 @@ def sign_stream(
     signer: Signers,
     *,
     opaque: bool = False,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -65,7 +69,7 @@ def sign_stream(
     what was written by then does not verify.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         signing = Signing.of(signer, policy, at)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
@@ -80,6 +84,7 @@ def encrypt(
     *,
     signer: Signers | None = None,
     cipher: ContentCipher | None = None,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -87,12 +92,15 @@ def encrypt(
     """Encrypt a draft to recipients; signed by `signer` first, where there is one.
 
     The signature is inside the encryption, where nobody can strip or replace it (RFC 9787,
-    5.2). The header fields that are not about content stay outside, readable: what must be
-    secret belongs into the body. Raises UsageError without recipients or for a key that
-    cannot be encrypted to, PolicyError for one that is too weak.
+    5.2). The header goes inside, too; `headers` says what of it can still be read outside
+    (RFC 9788): by default all but the subject, comments and keywords, with None everything,
+    and then nothing of it is inside. Addresses stay readable, as mail needs them. A draft
+    that is signed already keeps its header outside as it is: nothing could be put inside. Raises
+    UsageError without recipients or for a key that cannot be encrypted to, PolicyError for
+    one that is too weak.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
         content = b"".join(_content(prepared, signer, transfer, policy, at))
         sealing = Sealing.of(to, cipher, policy)
         return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
@@ -104,6 +112,7 @@ def encrypt_stream(
     *,
     signer: Signers | None = None,
     cipher: ContentCipher | None = None,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -114,16 +123,26 @@ def encrypt_stream(
     decrypt.
     """
     with ExitStack() as closing:
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
         content = _content(prepared, signer, transfer, policy, at)
         sealing = Sealing.of(to, cipher, policy)
         enveloped = sealing.enveloped_stream(content)
         return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
 
 
-def _prepared(draft: Draft, transfer: Transfer, policy: Policy, closing: ExitStack) -> Prepared:
+def _prepared(
+    draft: Draft,
+    headers: HeaderProtection | None,
+    transfer: Transfer,
+    policy: Policy,
+    closing: ExitStack,
+    *,
+    encrypted: bool,
+) -> Prepared:
     span = draft_span(draft, policy, closing)
-    return prepare(span, limits=policy.limits, transfer=transfer)
+    displayed = headers.displayed if headers is not None and encrypted else None
+    prepared = prepare(span, limits=policy.limits, transfer=transfer, displayed=displayed)
+    return protect(prepared, headers, encrypted=encrypted)
 
 
 def _content(
