@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.plan import EncryptionPlan, plan_encryption
     from smimekit.message.receive import open_message as open  # noqa: A004 - the verb of the house
+    from smimekit.message.reply import reply_headers
     from smimekit.message.send import encrypt, sign
     from smimekit.message.signing import Chain, Signer
     from smimekit.message.verbs import decrypt, verify
+    from smimekit.mime.protected import HeaderProtection
     from smimekit.mime.transfer import Transfer
     from smimekit.policy import Policy
     from smimekit.trust import MemoryTrustStore, Purpose, Status, Trust
@@ -61,6 +63,7 @@ __all__ = [
     "DecryptionError",
     "EncryptionPlan",
     "Harvest",
+    "HeaderProtection",
     "InputError",
     "InsufficientProtection",
     "KeyFileError",
@@ -95,6 +98,7 @@ __all__ = [
     "load_certificates",
     "open",
     "plan_encryption",
+    "reply_headers",
     "sign",
     "verify",
 ]
@@ -112,6 +116,7 @@ _HOMES = {
     "DecryptionError": ("smimekit.errors", "DecryptionError"),
     "EncryptionPlan": ("smimekit.message.plan", "EncryptionPlan"),
     "Harvest": ("smimekit.harvesting", "Harvest"),
+    "HeaderProtection": ("smimekit.mime.protected", "HeaderProtection"),
     "InputError": ("smimekit.errors", "InputError"),
     "InsufficientProtection": ("smimekit.errors", "InsufficientProtection"),
     "KeyFileError": ("smimekit.errors", "KeyFileError"),
@@ -145,6 +150,7 @@ _HOMES = {
     "load_certificates": ("smimekit.certificate", "load_certificates"),
     "open": ("smimekit.message.receive", "open_message"),
     "plan_encryption": ("smimekit.message.plan", "plan_encryption"),
+    "reply_headers": ("smimekit.message.reply", "reply_headers"),
     "sign": ("smimekit.message.send", "sign"),
     "verify": ("smimekit.message.verbs", "verify"),
 }

@@ -22,6 +22,7 @@ from smimekit.cms.recipients import (
     UnknownRecipient,
     algorithm_name,
 )
+from smimekit.message.header_set import HeaderSet
 from smimekit.message.identity import signer_addresses
 from smimekit.message.layers import (
     Compressed,
@@ -78,7 +79,29 @@ def message_facts(opened: Opened) -> Json:
             }
             for each in opened.errant
         ],
+        "header": _header(opened.header),
         "payload": None if content is None else {"size": len(content)},
+    }
+
+
+def _header(header: HeaderSet) -> Json:
+    return {
+        "protection": str(header.scheme),
+        "from_mismatch": header.from_mismatch,
+        "warning": header.warns,
+        "shown": [
+            {"name": each.name, "text": each.text, "state": str(each.state)}
+            for each in header.shown
+        ],
+        "fields": [
+            {
+                "name": each.name,
+                "value": each.value,
+                "state": str(each.state),
+                "outer": each.outer,
+            }
+            for each in header.fields
+        ],
     }
 
 

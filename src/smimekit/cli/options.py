@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, final
 import click
 
 import smimekit
-from smimekit import Credential, Opened, Policy, Trust, UsageError
+from smimekit import Credential, HeaderProtection, Opened, Policy, Trust, UsageError
 from smimekit.algorithms import (
     CONTENT_CIPHERS,
     SIGNATURE_SCHEMES,
@@ -29,6 +29,7 @@ from smimekit.trust.opening import open_store
 __all__ = [
     "AT",
     "CIPHER",
+    "HEADERS",
     "JSON",
     "MESSAGE",
     "OUTPUT",
@@ -90,6 +91,12 @@ def _plain(name: str) -> str:
 
 _CIPHERS: Final[dict[str, ContentCipher]] = {row.name: row for row in CONTENT_CIPHERS.values()}
 _SCHEMES: Final[dict[str, SignatureScheme]] = {row.name: row for row in SIGNATURE_SCHEMES}
+_HEADERS: Final = {
+    "baseline": HeaderProtection.BASELINE,
+    "shy": HeaderProtection.SHY,
+    "none": HeaderProtection.NO_CONFIDENTIALITY,
+    "off": None,
+}
 _POLICIES: Final = {row.name: row for row in (Policy.INTEROP, Policy.MODERN, Policy.LEGACY_READ)}
 
 
@@ -119,6 +126,15 @@ CIPHER: Final = click.option(
     callback=_row_of("cipher", _CIPHERS),
     metavar="NAME",
     help=f"{', '.join(name for name, row in _CIPHERS.items() if row.emitted)}; the policy's own.",
+)
+HEADERS: Final = click.option(
+    "--header-protection",
+    "headers",
+    type=click.Choice(list(_HEADERS)),
+    callback=lambda _context, _parameter, value: _HEADERS[value],
+    default="baseline",
+    show_default=True,
+    help="Copy the header inside (RFC 9788); baseline and shy hide of it what is encrypted.",
 )
 SCHEME: Final = click.option(
     "--scheme",

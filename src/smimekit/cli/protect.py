@@ -1,7 +1,7 @@
 """`sign` and `encrypt`. Knows whom a message goes to; may not know how it is protected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -12,6 +12,7 @@ from smimekit import (
     Certificate,
     Chain,
     Credential,
+    HeaderProtection,
     Policy,
     PolicyError,
     Purpose,
@@ -25,6 +26,7 @@ from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import load_certificates, reading
 from smimekit.cli.options import (
     CIPHER,
+    HEADERS,
     JSON,
     MESSAGE,
     OUTPUT,
@@ -55,6 +57,7 @@ class _Form:
     include_root: bool
     leaf_only: bool
     scheme: SignatureScheme | None
+    headers: HeaderProtection | None
 
     @property
     def chain(self) -> Chain:
@@ -76,6 +79,7 @@ class _Form:
     click.option("--include-root", is_flag=True, help="Attach the chain with its root."),
     click.option("--leaf-only", is_flag=True, help="Attach your own certificate only."),
     SCHEME,
+    HEADERS,
 )
 @POLICY
 @OUTPUT
@@ -100,7 +104,7 @@ def sign(
     signers = keys.load_signers()
     by = [Signer(each, form.scheme, chain) for each in signers]
     with reading(message) as draft:
-        signed = smimekit.sign(draft, by, opaque=form.opaque, policy=policy)
+        signed = smimekit.sign(draft, by, opaque=form.opaque, headers=form.headers, policy=policy)
     write_out(output, (signed,))
     facts: Json = {
         "output": output,
@@ -130,6 +134,25 @@ class _Recipients:
     unusable: tuple[Json, ...]
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """How a message is encrypted, and what of its header can be read outside."""
+
+    cipher: ContentCipher | None
+    headers: HeaderProtection | None
+    legacy_display: bool
+
+    @property
+    def header_protection(self) -> HeaderProtection | None:
+        """With legacy display elements, where they are wished."""
+        if not self.legacy_display:
+            return self.headers
+        if self.headers is None:
+            raise UsageError("--legacy-display repeats what is hidden; off hides nothing.")
+        return replace(self.headers, legacy_display=True)
+
+
 @click.command()
 @MESSAGE
 @click.option(
@@ -141,7 +164,17 @@ class _Recipients:
 )
 @key_options()
 @trust_options
-@CIPHER
+@as_record(
+    "envelope",
+    _Envelope,
+    CIPHER,
+    HEADERS,
+    click.option(
+        "--legacy-display",
+        is_flag=True,
+        help="Repeat the hidden fields at the top of the text, for old mail programs.",
+    ),
+)
 @POLICY
 @OUTPUT
 @JSON
@@ -151,12 +184,14 @@ def encrypt(
     to: tuple[str, ...],
     keys: KeyOptions,
     trusting: TrustOptions,
-    cipher: ContentCipher | None,
+    envelope: _Envelope,
     policy: Policy,
     output: str | None,
     as_json: bool,
 ) -> None:
     """Encrypt a mail; with --key, signed inside.
+
+    The subject is hidden, unless --header-protection says otherwise.
 
     A --to that is an address stands for all its trusted certificates in the --store; those
     that cannot be used are reported, each with its reasons.
@@ -171,13 +206,18 @@ def encrypt(
     signers = keys.load_signers()
     with reading(message) as draft:
         encrypted = smimekit.encrypt(
-            draft, usable, signer=signers or None, cipher=cipher, policy=policy
+            draft,
+            usable,
+            signer=signers or None,
+            cipher=envelope.cipher,
+            headers=envelope.header_protection,
+            policy=policy,
         )
     write_out(output, (encrypted,))
     facts: Json = {
         "output": output,
         "size": len(encrypted),
-        "cipher": (cipher or policy.cipher).name,
+        "cipher": (envelope.cipher or policy.cipher).name,
         "signers": _facts_of(signers),
         "recipients": [certificate_facts(each) for each in usable],
         "unusable": unusable,

@@ -91,14 +91,31 @@ def open_(
 @click.command()
 @source_options
 @key_options(required=True)
+@click.option(
+    "--no-legacy-display",
+    "hides",
+    is_flag=True,
+    help="Leave out what the text repeats of the header for old mail programs.",
+)
 @OUTPUT
 @JSON
-def decrypt(*, source: SourceOptions, keys: KeyOptions, output: str | None, as_json: bool) -> None:
-    """Decrypt a mail. This says nothing about who wrote it: `verify` does, with --key."""
+def decrypt(
+    *,
+    source: SourceOptions,
+    keys: KeyOptions,
+    hides: bool,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Decrypt a mail. This says nothing about who wrote it: `verify` does, with --key.
+
+    What was encrypted is written as it is. Where the sender protected the header, it is a
+    mail with its true header, the hidden subject too.
+    """
     require_room_for_json(as_json=as_json and writes_stdout(output))
     with source.open(keys) as opened:
         payload = decrypted(opened)
-        write_out(output, payload.chunks(), private=True)
+        write_out(output, payload.chunks(legacy_display=not hides), private=True)
         facts = message_facts(opened)
     if as_json:
         show_json(facts)

@@ -17,6 +17,13 @@ _TONES: Final = {
     "untrusted": "bad", "no-address": "bad", "no-sender": "bad", "no-certificate": "bad",
     "sender-field": "bad",
 }  # fmt: skip
+_HEADER: Final = {
+    "none": "not protected: anybody on the way can have written it",
+    "clear": "protected by the signature",
+    "cipher": "protected by the encryption",
+    "rfc8551": "protected by the old scheme of RFC 8551",
+}
+_SHOWN: Final = frozenset({"from", "to", "cc", "subject", "date"})
 _IDENTITY: Final = {
     "match": "match: the signer is the sender",
     "mismatch": "mismatch: the signer is not the sender",
@@ -47,6 +54,7 @@ def _message(facts: Json) -> Iterator[Row]:
     found = facts["protection"]
     tone = "good" if "verified" in found or "confidential" in found else "bad"
     yield "Protection", ", ".join(found) or "none", tone
+    yield from _header_rows(facts["header"])
     for number, layer in enumerate(facts["layers"], start=1):
         yield f"Layer {number}", _layer_title(layer), "head"
         yield from _layer_rows(layer)
@@ -59,6 +67,18 @@ def _message(facts: Json) -> Iterator[Row]:
         )
     payload = facts["payload"]
     yield "Payload", "not readable" if payload is None else f"{payload['size']} bytes", ""
+
+
+def _header_rows(header: Json) -> Iterator[Row]:
+    """What people are to see of the header, and what protects it."""
+    protection = header["protection"]
+    yield "Header", _HEADER[protection], ""
+    for field in header["shown"]:
+        if field["name"].lower() in _SHOWN:
+            said = field["text"] if protection == "none" else f"{field['text']} ({field['state']})"
+            yield f"  {field['name']}", said, ""
+    if header["warning"]:
+        yield "  Warning", "the sender inside is another one, and nothing shows who is right", "bad"
 
 
 def _layer_title(layer: Json) -> str:

@@ -21,6 +21,8 @@ from smimekit.errors import (
     VerificationError,
     WrongSender,
 )
+from smimekit.limits import Limits
+from smimekit.message.header_set import HeaderSet
 from smimekit.message.identity import Identity
 from smimekit.message.layers import (
     Encrypted,
@@ -33,6 +35,7 @@ from smimekit.message.layers import (
     protection_of,
 )
 from smimekit.message.spool import closed
+from smimekit.mime.legacy import hide_displays
 from smimekit.policy import Grade
 from smimekit.span import Span
 
@@ -71,17 +74,24 @@ class Payload:
         self._opened.check_not_closed()
         return self._span
 
-    def bytes(self) -> bytes:
-        """All of it, in memory: a MIME entity as a rule, with its Content-Type field."""
-        return self.span.bytes()
+    def bytes(self, *, legacy_display: bool = True) -> bytes:
+        """All of it, in memory: a MIME entity as a rule, with its Content-Type field.
 
-    def chunks(self) -> Iterator[builtins.bytes]:
-        """All of it, in order, piece by piece."""
-        return self.span.chunks()
+        Without `legacy_display`, what an encrypted mail repeats of its header at the top of
+        its text, for old mail programs, is left out (RFC 9788, 4.5.3): programs that read
+        the text have to (4.8.2). Then it is no longer what was signed.
+        """
+        return b"".join(self.chunks(legacy_display=legacy_display))
 
-    def write_to(self, file: BinaryIO) -> None:
-        """Write all of it to a binary file."""
-        file.writelines(self.chunks())
+    def chunks(self, *, legacy_display: bool = True) -> Iterator[builtins.bytes]:
+        """All of it, in order, piece by piece; `legacy_display` as for `bytes`."""
+        if legacy_display or not self._opened.is_encrypted:
+            return self.span.chunks()
+        return hide_displays(self.span, limits=self._opened.limits)
+
+    def write_to(self, file: BinaryIO, *, legacy_display: bool = True) -> None:
+        """Write all of it to a binary file; `legacy_display` as for `bytes`."""
+        file.writelines(self.chunks(legacy_display=legacy_display))
 
 
 @final
@@ -89,7 +99,8 @@ class Opened:
     """All facts about a message (RFC 9787). Has no truth value; close it after use.
 
     `envelope` holds the layers, outermost first; `errant` the signed or encrypted parts
-    below something that is no layer, which say nothing about the message.
+    below something that is no layer, which say nothing about the message. `header` has the
+    fields of the mail, each with what protects it (RFC 9788).
     """
 
     def __init__(
@@ -97,11 +108,15 @@ class Opened:
         *,
         envelope: tuple[Layer, ...],
         errant: tuple[Errant, ...],
+        header: HeaderSet,
         content: Span | None,
         closing: ExitStack,
+        limits: Limits,
     ) -> None:
         self.envelope = envelope
         self.errant = errant
+        self.header = header
+        self.limits = limits
         self.protection = protection_of(envelope)
         self._content = content
         self._closing = closing
@@ -130,6 +145,11 @@ class Opened:
         """Raise UsageError (`usage.closed`) where the content is forgotten already."""
         if self._closed:
             raise closed()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Is there an encryption in the envelope?"""
+        return any(isinstance(layer, Encrypted) for layer in self.envelope)
 
     @property
     def signatures(self) -> tuple[SignatureResult, ...]:

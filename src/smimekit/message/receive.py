@@ -32,6 +32,7 @@ from smimekit.errors import (
 from smimekit.keys import Decryptor
 from smimekit.message.errant import find_errant
 from smimekit.message.evidence import Judge, load_bag
+from smimekit.message.header_set import header_set
 from smimekit.message.identity import Claim, claim_of, sender_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
 from smimekit.message.opened import Opened
@@ -50,6 +51,7 @@ from smimekit.message.signatures import (
 )
 from smimekit.message.source import Source, new_spool, span_of
 from smimekit.message.spool import Spool
+from smimekit.mime.fields import HeaderBlock
 from smimekit.mime.scanner import read_entity
 from smimekit.policy import Policy
 from smimekit.span import Span
@@ -95,11 +97,14 @@ def open_message(
         layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
             claims, job.sender = ((expect,),), None
+        envelope = tuple(_identified(layer, claims, job.sender) for layer in layers)
         return Opened(
-            envelope=tuple(_identified(layer, claims, job.sender) for layer in layers),
+            envelope=envelope,
             errant=_errant(payload, job.unread, policy),
+            header=header_set(job.header, payload, envelope, policy.limits),
             content=payload,
             closing=closing.pop_all(),
+            limits=policy.limits,
         )
 
 
@@ -136,6 +141,8 @@ class _Opening:
     content: Span | None
     unread: Span | None = None
     """What is CMS, but of a type that is no layer: it is the payload, as it stands."""
+    header: HeaderBlock | None = None
+    """Of the mail as it came; bare CMS has none."""
     sender: str | None = None
     """Who the outermost Sender field says has sent it."""
     may_inflate: int = 0
@@ -190,6 +197,7 @@ class _Opening:
             raise MimeError(
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
+        self.header = entity.header
         claims.append(claim_of(entity.header))
         self.sender = sender_of(entity.header)
         return recognise(entity, limits=limits)

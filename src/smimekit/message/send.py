@@ -15,6 +15,7 @@ from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.fields import Field
 from smimekit.mime.prepare import Prepared, prepare
+from smimekit.mime.protected import HeaderProtection, protect
 from smimekit.mime.transfer import Transfer
 from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
 from smimekit.policy import Policy
@@ -28,22 +29,24 @@ def sign(
     signer: Signers,
     *,
     opaque: bool = False,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
 ) -> bytes:
     """Sign a draft: multipart/signed, which every mail program shows, or opaque on request.
 
-    Content-* fields go inside, the others stay outside. What is signed has CRLF line ends
-    and is safe for `transfer`, which may change how 8bit parts are encoded. `at` (aware; now
-    without it) becomes the signingTime. Several signers come as a list, each for a signature
-    of its own; a `Signer` is a credential with a scheme, a chain, attributes or a time-stamp
-    of its own. Raises UsageError where a credential may not sign, PolicyError for a key or
+    Content-* fields go inside, the others stay outside, and `headers` copies them inside, too,
+    under the signature (RFC 9788); None leaves them without protection. What is signed has
+    CRLF line ends and is safe for `transfer`, which may change how 8bit parts are encoded.
+    `at` (aware; now without it) becomes the signingTime. Several signers come as a list, each
+    for a signature of its own; a `Signer` is a credential with a scheme, a chain, attributes
+    or a time-stamp of its own. Raises UsageError where a credential may not sign, PolicyError for a key or
     scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
     with ExitStack() as closing:
         signing = Signing.of(signer, policy, at)
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
             return b"".join(signed)
@@ -55,6 +58,7 @@ def sign_stream(
     signer: Signers,
     *,
     opaque: bool = False,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -68,7 +72,7 @@ def sign_stream(
     """
     with ExitStack() as closing:
         signing = Signing.of(signer, policy, at)
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         if not opaque:
             signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
         else:
@@ -82,6 +86,7 @@ def encrypt(
     *,
     signer: Signers | None = None,
     cipher: ContentCipher | None = None,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -89,16 +94,19 @@ def encrypt(
     """Encrypt a draft to recipients; signed by `signer` first, where there is one.
 
     The signature is inside the encryption, where nobody can strip or replace it (RFC 9787,
-    5.2). The header fields that are not about content stay outside, readable: what must be
-    secret belongs into the body. Without a `cipher`, what is announced by the recipients and
-    the policy choose one: `plan_encryption` says what, and why. Raises UsageError without
-    recipients or for a key that cannot be encrypted to, PolicyError for one that is too weak
-    and where there is no cipher for all recipients.
+    5.2). The header goes inside, too; `headers` says what of it can still be read outside
+    (RFC 9788): by default all but the subject, comments and keywords, with None everything,
+    and then nothing of it is inside. Addresses stay readable, as mail needs them. A draft
+    that is signed already keeps its header outside as it is: nothing could be put inside.
+    Without a `cipher`, what is announced by the recipients and the policy choose one:
+    `plan_encryption` says what, and why. Raises UsageError without recipients or for a key
+    that cannot be encrypted to, PolicyError for one that is too weak and where there is no
+    cipher for all recipients.
     """
     with ExitStack() as closing:
         sealing = Sealing.of(to, cipher, policy, signer)
         signing = None if signer is None else Signing.of(signer, policy, at)
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
         content = b"".join(_content(prepared, signing, transfer))
         return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
 
@@ -109,6 +117,7 @@ def encrypt_stream(
     *,
     signer: Signers | None = None,
     cipher: ContentCipher | None = None,
+    headers: HeaderProtection | None = HeaderProtection.BASELINE,
     transfer: Transfer = Transfer.MAIL,
     policy: Policy = Policy.INTEROP,
     at: datetime | None = None,
@@ -121,14 +130,24 @@ def encrypt_stream(
     with ExitStack() as closing:
         sealing = Sealing.of(to, cipher, policy, signer)
         signing = None if signer is None else Signing.of(signer, policy, at)
-        prepared = _prepared(draft, transfer, policy, closing)
+        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
         enveloped = sealing.enveloped_stream(_content(prepared, signing, transfer))
         return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
 
 
-def _prepared(draft: Draft, transfer: Transfer, policy: Policy, closing: ExitStack) -> Prepared:
+def _prepared(
+    draft: Draft,
+    headers: HeaderProtection | None,
+    transfer: Transfer,
+    policy: Policy,
+    closing: ExitStack,
+    *,
+    encrypted: bool,
+) -> Prepared:
     span = draft_span(draft, policy, closing)
-    return prepare(span, limits=policy.limits, transfer=transfer)
+    displayed = headers.displayed if headers is not None and encrypted else None
+    prepared = prepare(span, limits=policy.limits, transfer=transfer, displayed=displayed)
+    return protect(prepared, headers, encrypted=encrypted)
 
 
 def _content(prepared: Prepared, signing: Signing | None, transfer: Transfer) -> Iterator[bytes]:

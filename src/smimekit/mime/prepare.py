@@ -6,7 +6,7 @@ keep their bytes, and parts that are signed already are never re-encoded.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Final, TypeAlias
@@ -22,6 +22,7 @@ from smimekit.mime.content_type import (
     transfer_encoding,
 )
 from smimekit.mime.fields import Field, HeaderBlock, read_header
+from smimekit.mime.legacy import display
 from smimekit.mime.safety import are_transport_safe, is_transport_safe, safe_field
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import (
@@ -49,8 +50,9 @@ _UNIQUE = (
 )
 # Whose mail it is must not depend on the reader (RFC 5322, 3.6).
 _UNIQUE_OUTSIDE = ("From", "Sender")
-# RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's.
-_NOT_SENT = frozenset({"bcc", "resent-bcc", "mime-version"})
+# RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's; HP-Outer says what another writer
+# did (RFC 9788, 2.2).
+_NOT_SENT = frozenset({"bcc", "resent-bcc", "mime-version", "hp-outer"})
 
 _Octets: TypeAlias = Callable[[], Iterable[bytes]]
 """Octets that are made anew, in chunks, each time they are asked for: nobody holds them."""
@@ -76,10 +78,18 @@ class Prepared:
         return b"".join(self.chunks())
 
 
-def prepare(draft: Span, *, limits: Limits, transfer: Transfer = Transfer.MAIL) -> Prepared:
+def prepare(
+    draft: Span,
+    *,
+    limits: Limits,
+    transfer: Transfer = Transfer.MAIL,
+    displayed: Callable[[Iterable[Field]], tuple[Field, ...]] | None = None,
+) -> Prepared:
     """Make of a draft message what can be signed or encrypted (RFC 8551, 3.1).
 
-    `outer` has every field but Content-*, MIME-Version, Bcc and Resent-Bcc, as written.
+    `outer` has every field but Content-*, MIME-Version, Bcc, Resent-Bcc and HP-Outer, as
+    written. `displayed` chooses of these the ones that a legacy display element shows in the
+    main body parts (RFC 9788, 5.2.4).
     The entity has the Content-* fields and the body: lines end with CRLF, and no relay has a
     reason to change it. Where a part is not like that (8bit, NUL, bare CR, lines over 998,
     blanks at line ends, "From " at line starts), text becomes quoted-printable or base64,
@@ -102,7 +112,8 @@ def prepare(draft: Span, *, limits: Limits, transfer: Transfer = Transfer.MAIL) 
         for field in entity.header.fields
         if not _is_content(field) and field.name.lower() not in _NOT_SENT
     )
-    fields, body = _prepare(content, entity.body, TEXT_PLAIN, _Walk(limits, transfer))
+    walk = _Walk(limits, transfer, displayed(outer) if displayed else ())
+    fields, body = _prepare(content, entity.body, TEXT_PLAIN, walk)
     if not _block(fields).all("Content-Type"):
         fields = (_text_type(entity.body.chunks), *fields)
     return Prepared(outer, fields, body)
@@ -114,6 +125,8 @@ class _Walk:
 
     limits: Limits
     transfer: Transfer
+    displayed: tuple[Field, ...] = ()
+    """What a legacy display element shows; nothing off the way to the main body parts."""
     depth: int = 0
 
     def deeper(self) -> "_Walk":
@@ -123,7 +136,10 @@ class _Walk:
                 "other; raise Limits.mime_depth if such mail is expected.",
                 code="limit.mime-depth",
             )
-        return _Walk(self.limits, self.transfer, self.depth + 1)
+        return replace(self, depth=self.depth + 1)
+
+    def aside(self) -> "_Walk":
+        return replace(self, displayed=())
 
     def may_stay(self, octets: _Octets) -> bool:
         """Whether a part may go out as it is."""
@@ -149,6 +165,13 @@ def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: 
     encoding = transfer_encoding(block)
     if content.type == "multipart":
         return _prepare_multipart(fields, content, encoding, body, walk)
+    shown = display(fields, body, walk.displayed) if walk.displayed else None
+    if shown is not None:
+        fields, octets = shown
+        # Out of its encoding, a text may hold a line that is a boundary around it.
+        if encoding in _IDENTITY and walk.may_stay(octets):
+            return _labelled(fields, walk.encoding(octets)), octets
+        return _encode(fields, octets, text=True)
     if encoding not in _IDENTITY:
         return _prepare_encoded(fields, content, encoding, body, walk)
     if content.media == "message/rfc822":
@@ -231,7 +254,7 @@ def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Ent
     if walk.may_stay(body.chunks):
         return _labelled(fields, walk.encoding(body.chunks)), body.chunks
     try:
-        inner = _prepare_part(body, TEXT_PLAIN, walk.deeper())
+        inner = _prepare_part(body, TEXT_PLAIN, walk.deeper().aside())
     except MimeError:
         # Only its bytes are known for sure. RFC 6532, 3.7: message/global may be encoded.
         rest = tuple(field for field in fields if not field.named("Content-Type"))
@@ -258,11 +281,17 @@ def _prepare_multipart(
         octets = body.chunks if encoding == "binary" else _crlf(body)
         return tuple(map(safe_field, fields)), octets
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
-    octets = _prepare_parts(body, boundary_of(content), default, walk.deeper())
+    # RFC 9787, 7.1: every alternative may be the one that is shown, else the first part.
+    first_only = content.subtype != "alternative"
+    octets = _prepare_parts(
+        body, boundary_of(content), default, walk.deeper(), first_only=first_only
+    )
     return _labelled(fields, walk.encoding(octets)), octets
 
 
-def _prepare_parts(body: Span, boundary: bytes, default: ContentType, walk: _Walk) -> _Octets:
+def _prepare_parts(
+    body: Span, boundary: bytes, default: ContentType, walk: _Walk, *, first_only: bool
+) -> _Octets:
     """The parts, each prepared, between the delimiters that were there.
 
     No delimiter can appear that was not there: base64 has no "-", quoted-printable of ours
@@ -280,6 +309,7 @@ def _prepare_parts(body: Span, boundary: bytes, default: ContentType, walk: _Wal
     for part in found.parts:
         pieces += (_delimiter(before, part), _prepare_part(part, default, walk))
         before = part
+        walk = walk.aside() if first_only else walk
     pieces += (_delimiter(before, found.epilogue), _filler(found.epilogue))
     return partial(_joined, tuple(pieces))
 

@@ -5,10 +5,11 @@ ends, and lines that begin with "From ". May not know the structure of a message
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from smimekit.errors import MimeError
+from smimekit.mime.address import parse_mailboxes
 from smimekit.mime.canonical import is_canonical
 from smimekit.mime.charset import decode_header
 from smimekit.mime.content_type import parse_content_type, parse_disposition
@@ -17,11 +18,29 @@ from smimekit.mime.lexer import TOKEN
 from smimekit.mime.words import encode_words
 from smimekit.mime.writer import field_bytes
 
-__all__ = ["MAX_LINE", "are_transport_safe", "is_transport_safe", "parameter_bytes", "safe_field"]
+__all__ = [
+    "MAX_LINE",
+    "are_transport_safe",
+    "folded",
+    "is_transport_safe",
+    "parameter_bytes",
+    "safe_field",
+    "safe_message_field",
+    "with_parameters",
+]
 
 MAX_LINE: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
 
+_FOLD_AT: Final = 78
+"""Octets of a line that RFC 5322, 2.1.1 asks for."""
+_WORD = re.compile(rb"[ \t]*[^ \t]+")
+_ADDRESSES: Final = frozenset(
+    {
+        *("from", "sender", "reply-to", "to", "cc", "mail-followup-to", "followup-to"),
+        *("resent-from", "resent-sender", "resent-to", "resent-cc", "resent-reply-to"),
+    }
+)
 _SECTION = 54
 _ATTRIBUTE_CHAR = frozenset(
     b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -100,6 +119,73 @@ def _rewrite(field: Field) -> bytes:
             return parameter_bytes(found.kind, found.parameters.items())
         case _:
             return encode_words(decode_header(field.value))
+
+
+def safe_message_field(field: Field) -> Field:
+    """A field about the message, if need be rewritten so that it survives transport.
+
+    Long lines are folded; what is not ASCII becomes encoded words (RFC 2047), in addresses
+    the names only. A field that cannot be helped stays as it is: an address in UTF-8 needs a
+    transport that takes it (RFC 6532). Raises `MimeError` as `field_bytes` does.
+    """
+    if is_transport_safe(field_bytes(field)):
+        return field
+    if not field.value:
+        return Field(field.name, field.name.encode() + b":\r\n")
+    for rewritten in (folded(field.value, len(field.name) + 2), _in_words(field)):
+        repaired = Field.of(field.name, rewritten)
+        if is_transport_safe(field_bytes(repaired)):
+            return repaired
+    return field
+
+
+def _in_words(field: Field) -> bytes:
+    if field.name.lower() not in _ADDRESSES:
+        return encode_words(field.text)
+    try:
+        found = parse_mailboxes(field.value)
+    except MimeError:
+        return field.value
+    # The name of a group would be lost; a mailbox without its name would be another field.
+    if b";" in field.value or not found:
+        return field.value
+    return b",\r\n ".join(_mailbox(each.display, each.address) for each in found)
+
+
+def _mailbox(display: str, address: str) -> bytes:
+    if not display:
+        return address.encode()
+    return encode_words(display) + b"\r\n <" + address.encode() + b">"
+
+
+def folded(value: bytes, used: int) -> bytes:
+    """An unfolded value with line breaks before blanks, where a line would grow too long.
+
+    `used` octets stand before it on its first line. Unfolded, it is the same value again.
+    """
+    lines = [b""]
+    for word in _WORD.findall(value):
+        if lines[-1] and used + len(lines[-1]) + len(word) > _FOLD_AT:
+            lines.append(b"")
+            used = 0
+        lines[-1] += word
+    return b"\r\n".join(lines)
+
+
+def with_parameters(field: Field, changes: Mapping[str, str | None]) -> Field:
+    """A Content-Type field with parameters set, or without those that are None.
+
+    The rest keeps its bytes where it can. Raises as `parse_content_type` does.
+    """
+    content = parse_content_type(field.value)
+    if content.parameters.keys() & changes.keys():
+        kept = {name: text for name, text in content.parameters.items() if name not in changes}
+        field = Field.of(field.name, parameter_bytes(content.media, kept.items()))
+    added = [b'%s="%s"' % (name.encode(), text.encode()) for name, text in changes.items() if text]
+    if not added:
+        return field
+    raw = field_bytes(field).removesuffix(b"\r\n").rstrip(b" \t;")
+    return Field(field.name, b";\r\n ".join([raw, *added]) + b"\r\n")
 
 
 def parameter_bytes(value: str, parameters: Iterable[tuple[str, str]]) -> bytes:
