@@ -4,7 +4,7 @@ Knows everything else in this package. May not know messages.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NoReturn, final
@@ -15,6 +15,7 @@ from smimekit.errors import UsageError
 from smimekit.policy import Policy
 from smimekit.trust.certvalidator import PathParameters, Request
 from smimekit.trust.evidence import Evidence, load_evidence
+from smimekit.trust.gather import EvidenceSource, known_revocation
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, PathSearch, Pool, signature_matches
 from smimekit.trust.records import (
@@ -29,7 +30,7 @@ from smimekit.trust.records import (
     public_key_fingerprint,
     require_aware,
 )
-from smimekit.trust.revocation import path_revocation
+from smimekit.trust.revocation import Known
 from smimekit.trust.status import (
     Chain,
     Facts,
@@ -38,6 +39,7 @@ from smimekit.trust.status import (
     RevocationPolicy,
     Status,
     Validity,
+    policies_of,
     status_of,
     status_reasons,
 )
@@ -71,6 +73,9 @@ class Judgement:
     reasons: tuple[Reason, ...]
     path: Path
     """The anchor first where the chain is anchored; else as far up as the search came."""
+    revocation_at: datetime | None = None
+    """As of when `revocation` is known: the date of the oldest evidence that it rests on. Of what
+    is unknown: when it was last known to be good. None where there is no evidence."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A judgement has no truth value; compare its status.")
@@ -91,7 +96,7 @@ class _Chained:
     """What the search for a path found."""
 
     chain: Chain
-    revocation: Revocation
+    revocation: Known
     distrusted: bool
     path: Path
     reasons: tuple[Reason, ...] = ()
@@ -115,6 +120,10 @@ class Trust:
 
     `Trust()` has neither store nor anchors and trusts nobody. There are no default anchors: the
     roots of the web are not the roots of mail. The clock is asked only where no time is given.
+
+    `revocation`: how much must be known about revocation, for all purposes or for each (SOFT for
+    those left out). `evidence`: where more of it is looked for than came along, such as
+    `OnlineEvidence`; without it nothing is looked up anywhere.
     """
 
     def __init__(
@@ -122,13 +131,15 @@ class Trust:
         store: TrustStore | None = None,
         *,
         anchors: Iterable[Certificate] = (),
-        revocation: RevocationPolicy = RevocationPolicy.SOFT,
+        revocation: RevocationPolicy | Mapping[Purpose, RevocationPolicy] = RevocationPolicy.SOFT,
+        evidence: EvidenceSource | None = None,
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.store = store
         self.anchors = tuple(dict.fromkeys(anchors))
-        self.revocation = RevocationPolicy(revocation)
+        self.revocation = policies_of(revocation)
+        self.evidence = evidence
         self.policy = policy
         self._clock = clock
         if any(not isinstance(one, Certificate) for one in self.anchors):
@@ -159,7 +170,7 @@ class Trust:
             purpose=Purpose(purpose),
             at=moment,
             extra=tuple(itertools.islice(extra_certificates, limits.certificates)),
-            evidence=self._evidence(crls, ocsps),
+            evidence=self._evidence(purpose, crls, ocsps),
             parameters=parameters or PathParameters(),
         )
         return self._judgement(case)
@@ -184,8 +195,14 @@ class Trust:
 
     # --- facts ----------------------------------------------------------------------------
 
-    def _evidence(self, crls: Iterable[bytes], ocsps: Iterable[bytes]) -> Evidence:
-        if self.revocation is RevocationPolicy.OFF:
+    def revocation_policy(self, purpose: Purpose) -> RevocationPolicy:
+        """How much must be known about revocation for a purpose."""
+        return self.revocation[purpose]
+
+    def _evidence(
+        self, purpose: Purpose, crls: Iterable[bytes], ocsps: Iterable[bytes]
+    ) -> Evidence:
+        if self.revocation_policy(purpose) is RevocationPolicy.OFF:
             return Evidence()
         return load_evidence(crls, ocsps, limits=self.policy.limits)
 
@@ -194,20 +211,26 @@ class Trust:
         decision = self._decision(case.certificate)
         if validity is Validity.MALFORMED:
             # Nothing above a malformed certificate is worth a signature check.
-            chained = _Chained(Chain.BAD, Revocation.NOT_CHECKED, False, (case.certificate,))  # noqa: FBT003
+            chained = _Chained(Chain.BAD, _NOT_CHECKED, False, (case.certificate,))  # noqa: FBT003
         else:
             chained = self._chained(case)
         verdict, decision_reasons = _in_force(decision, case)
         facts = Facts(
             validity=validity,
             chain=chained.chain,
-            revocation=chained.revocation,
+            revocation=chained.revocation.revocation,
             decision=verdict,
             distrusted=chained.distrusted,
-            policy=self.revocation,
+            policy=self.revocation_policy(case.purpose),
         )
         status = status_of(facts)
-        reasons = (*status_reasons(facts), *own_reasons, *chained.reasons, *decision_reasons)
+        reasons = (
+            *status_reasons(facts),
+            *own_reasons,
+            *chained.reasons,
+            *decision_reasons,
+            *chained.revocation.reasons,
+        )
         return Judgement(
             certificate=case.certificate,
             purpose=case.purpose,
@@ -215,7 +238,8 @@ class Trust:
             status=status,
             validity=validity,
             chain=chained.chain,
-            revocation=chained.revocation,
+            revocation=chained.revocation.revocation,
+            revocation_at=chained.revocation.at,
             decision=decision,
             reasons=_unique(reasons, () if self._knows_anybody() else (_NOBODY,)),
             path=chained.path,
@@ -272,7 +296,7 @@ class Trust:
 
     def _chained(self, case: _Case) -> _Chained:
         if case.certificate.is_ca and self._is_distrusted(case.certificate):
-            return _Chained(Chain.BAD, Revocation.NOT_CHECKED, True, (case.certificate,))  # noqa: FBT003
+            return _Chained(Chain.BAD, _NOT_CHECKED, True, (case.certificate,))  # noqa: FBT003
         pool = Pool(self._anchors(case), case.extra, self._from_store)
         search = PathSearch(
             case.certificate,
@@ -306,19 +330,21 @@ class Trust:
         revocation = self._revocation(path, request, case, anchored=False)
         return _Chained(chain, revocation, search.distrusted, path, tuple(reasons))
 
-    def _revocation(
-        self, path: Path, request: Request, case: _Case, *, anchored: bool
-    ) -> Revocation:
-        if self.revocation is RevocationPolicy.OFF:
-            return Revocation.NOT_CHECKED
-        return path_revocation(
+    def _revocation(self, path: Path, request: Request, case: _Case, *, anchored: bool) -> Known:
+        if self.revocation_policy(case.purpose) is RevocationPolicy.OFF:
+            return _NOT_CHECKED
+        return known_revocation(
             path,
             request,
             case.evidence,
+            source=self.evidence,
             extra=case.extra,
             limits=self.policy.limits,
             anchored=anchored,
         )
+
+
+_NOT_CHECKED = Known(Revocation.NOT_CHECKED)
 
 
 def _content(certificate: Certificate) -> bytes:
