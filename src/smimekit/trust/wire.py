@@ -40,7 +40,6 @@ class _Socket(Protocol):
     def recv(self, size: int, /) -> bytes: ...
     def sendall(self, data: bytes, /) -> None: ...
     def shutdown(self, how: int, /) -> None: ...
-    def close(self) -> None: ...
 
 
 @final
@@ -188,8 +187,7 @@ class GuardedSocket:
         self._inner.shutdown(how)
 
     def close(self) -> None:
-        """End the connection."""
-        self._inner.close()
+        """Nothing: whoever made the socket closes it, when the answer has been read."""
 
 
 def _too_large() -> FetchError:
