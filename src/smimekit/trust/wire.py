@@ -22,13 +22,15 @@ from smimekit.errors import FetchError, UsageError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Deadline", "GuardedSocket", "Networks", "Resolver", "connect", "resolve"]
+__all__ = ["Deadline", "GuardedSocket", "Networks", "Resolver", "addresses", "connect", "resolve"]
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 """A host name and a port to IP addresses, the best first. Raises OSError."""
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _SITE_LOCAL: Final = IPv6Network("fec0::/10")
+_TRIED: Final = 4
+"""Addresses of one host that are tried."""
 _OVERHEAD: Final = 64 << 10
 """Octets that a protocol may need besides the answer: headers, LDAP messages."""
 
@@ -118,6 +120,29 @@ def _resolved(host: str, port: int, deadline: Deadline, resolver: Resolver) -> S
     return found
 
 
+def addresses(
+    host: str,
+    port: int,
+    deadline: Deadline,
+    *,
+    networks: Networks | None,
+    resolver: Resolver = resolve,
+) -> Sequence[str]:
+    """The first addresses of a host that may be connected to; without networks, any may be.
+
+    Raises FetchError: `fetch.host`, `fetch.address`, `fetch.timeout`.
+    """
+    found = _resolved(host, port, deadline, resolver)
+    allowed = [one for one in found if networks is None or networks.allow(one)]
+    if not allowed:
+        raise FetchError(
+            "The host is not on the public network. If it may be asked all the same, name its "
+            "network.",
+            code="fetch.address",
+        )
+    return allowed[:_TRIED]
+
+
 def connect(
     host: str,
     port: int,
@@ -130,16 +155,8 @@ def connect(
 
     Raises FetchError: `fetch.host`, `fetch.address`, `fetch.timeout`, `fetch.failed`.
     """
-    found = _resolved(host, port, deadline, resolver)
-    allowed = [address for address in found if networks.allow(address)]
-    if not allowed:
-        raise FetchError(
-            "The host is not on the public network. If it may be asked all the same, name its "
-            "network.",
-            code="fetch.address",
-        )
     failure: OSError | None = None
-    for address in allowed[:4]:
+    for address in addresses(host, port, deadline, networks=networks, resolver=resolver):
         try:
             return socket.create_connection((address, port), timeout=deadline.left())
         except OSError as error:
