@@ -31,6 +31,7 @@ CODES = {
     "NoMatchingKey": "no-matching-key",
     "InsufficientProtection": "insufficient-protection",
     "StoreError": "store",
+    "FetchError": "fetch",
     "UsageError": "usage",
 }
 """Written down a second time: who changes a code breaks the programs that compare it."""

@@ -17,6 +17,7 @@
     ├── NoMatchingKey               encrypted, but for none of the keys at hand
     ├── InsufficientProtection      the message lacks a protection that was required
     ├── StoreError                  a trust store could not do what was asked
+    ├── FetchError                  the network did not give what was asked for
     └── UsageError (ValueError)     the caller's mistake
 
 Each error has a `code`: a stable, dotted, lower-case word, the same in logs, JSON and
@@ -31,6 +32,7 @@ __all__ = [
     "CmsError",
     "ContentChanged",
     "DecryptionError",
+    "FetchError",
     "InputError",
     "InsufficientProtection",
     "KeyFileError",
@@ -155,6 +157,12 @@ class StoreError(SmimeError):
     """A trust store could not do what it was asked; nothing of it was done."""
 
     default_code = "store"
+
+
+class FetchError(SmimeError):
+    """The network did not give what was asked for, or was not to be asked."""
+
+    default_code = "fetch"
 
 
 class UsageError(SmimeError, ValueError):

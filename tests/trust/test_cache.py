@@ -21,7 +21,7 @@ from smimekit.trust import (
     Verdict,
     chain,
 )
-from smimekit.trust.cache import JudgementCache, key_for, window_around
+from smimekit.trust.cache import JudgementCache, Kept, key_for, window_around
 from smimekit.trust.validate import validate_path
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, ca, crl, person
@@ -370,6 +370,9 @@ def test_it_never_says_anything_else_than_a_trust_that_keeps_nothing(data: st.Da
 # --- bounds ---------------------------------------------------------------------------------
 
 
+DAWN = datetime.min.replace(tzinfo=UTC)
+
+
 def some_judgements(count: int) -> Iterator[Judgement]:
     for number in range(count):
         made = person(f"b{number}@example.com").certificate
@@ -380,17 +383,20 @@ def test_the_oldest_go_when_it_is_full() -> None:
     window = window_around(NOW, ())
     assert window is not None
     kept = JudgementCache(20_000)
-    assert kept.get(key_for(person(ALICE).certificate, Purpose.VERIFY, (), None), 0, NOW) is None
+    assert (
+        kept.get(key_for(person(ALICE).certificate, Purpose.VERIFY, (), None), (0, 0), NOW, DAWN)
+        is None
+    )
     keys = []
     for one in some_judgements(30):
         keys.append(key_for(one.certificate, Purpose.VERIFY, (), None))
-        kept.put(keys[-1], 0, one, window)
-        kept.put(keys[-1], 0, one, window)
-        assert kept.get(keys[0], 0, NOW) is not None, "what is asked for stays"
-    there = [kept.get(key, 0, NOW) is not None for key in keys]
+        kept.put(keys[-1], (0, 0), Kept(one, window, DAWN))
+        kept.put(keys[-1], (0, 0), Kept(one, window, DAWN))
+        assert kept.get(keys[0], (0, 0), NOW, DAWN) is not None, "what is asked for stays"
+    there = [kept.get(key, (0, 0), NOW, DAWN) is not None for key in keys]
     assert 3 < sum(there) < 9
     assert there[-3:] == [True] * 3
-    assert kept._used == sum(weight for *_, weight in kept._found.values()) <= 20_000
+    assert kept._used == sum(weight for _, weight in kept._found.values()) <= 20_000
 
 
 def test_what_was_found_under_another_version_is_not_kept() -> None:
@@ -399,10 +405,10 @@ def test_what_was_found_under_another_version_is_not_kept() -> None:
     kept = JudgementCache(20_000)
     (one,) = some_judgements(1)
     key = key_for(one.certificate, Purpose.VERIFY, (), None)
-    assert kept.get(key, 1, NOW) is None
-    assert kept.get(key, 2, NOW) is None, "somebody else asks, after a decision"
-    kept.put(key, 1, one, window)
-    assert kept.get(key, 2, NOW) is None
+    assert kept.get(key, (1, 0), NOW, DAWN) is None
+    assert kept.get(key, (2, 0), NOW, DAWN) is None, "somebody else asks, after a decision"
+    kept.put(key, (1, 0), Kept(one, window, DAWN))
+    assert kept.get(key, (2, 0), NOW, DAWN) is None
 
 
 def test_what_is_too_large_is_not_kept(root: Made, validations: list[Any]) -> None:
@@ -417,7 +423,8 @@ def test_what_is_kept_does_not_hold_on_to_views(root: Made, sub: Made, alice: Ma
     """The parsed views of a certificate are many times as large as it is."""
     trust = trusting(store_of(sub), root)
     trust.judge(alice.certificate, Purpose.VERIFY)
-    ((kept, _, _),) = trust._cache._found.values()
+    ((found, _),) = trust._cache._found.values()
+    kept = found.judgement
     assert len(kept.path) == 3
     assert not [one for one in (*kept.path, kept.certificate) if "asn1" in vars(one)]
 

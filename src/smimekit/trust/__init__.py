@@ -2,9 +2,18 @@
 
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.directory import DirectoryTrustStore
+from smimekit.trust.evidence_cache import (
+    CachedEvidence,
+    EvidenceCache,
+    EvidenceKind,
+    MemoryEvidenceCache,
+)
+from smimekit.trust.fetch import ByScheme, Fetcher, Post
+from smimekit.trust.gather import EvidenceSource
 from smimekit.trust.judge import Trust
 from smimekit.trust.judgement import Flip, Judgement, Selection
 from smimekit.trust.memory import MemoryTrustStore
+from smimekit.trust.online import FetchRules, OnlineEvidence
 from smimekit.trust.opening import open_store
 from smimekit.trust.records import (
     MAIL_PURPOSES,
@@ -49,17 +58,27 @@ __all__ = [
     "ByIssuerSerial",
     "ByKeyId",
     "ByPublicKey",
+    "ByScheme",
     "BySubject",
+    "CachedEvidence",
     "Capabilities",
     "CertificateSource",
     "Chain",
     "Decision",
     "DirectoryTrustStore",
+    "EvidenceCache",
+    "EvidenceKind",
+    "EvidenceSource",
     "Facts",
+    "FetchRules",
+    "Fetcher",
     "Flip",
     "Judgement",
+    "MemoryEvidenceCache",
     "MemoryTrustStore",
+    "OnlineEvidence",
     "PathParameters",
+    "Post",
     "Preference",
     "Purpose",
     "Query",

@@ -20,13 +20,15 @@ from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.judgement import Judgement
 from smimekit.trust.records import Purpose
 
-__all__ = ["JudgementCache", "Key", "Window", "key_for", "window_around"]
+__all__ = ["JudgementCache", "Kept", "Key", "Version", "Window", "key_for", "window_around"]
 
 _BUCKET: Final = timedelta(hours=1)
 """The longest that a judgement holds, before and after its own time."""
 _OVERHEAD: Final = 2_000
 """Octets of a judgement besides its certificates, about."""
 
+Version: TypeAlias = tuple[int, int]
+"""Of the store, and of the evidence at hand."""
 Key: TypeAlias = tuple[bytes, Purpose, PathParameters | None]
 
 
@@ -76,48 +78,61 @@ def key_for(
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A judgement, the times for which it holds, and when it was made."""
+
+    judgement: Judgement
+    window: Window
+    made_at: datetime
+
+
+@final
 class JudgementCache:
     """Judgements by key, for several threads. The oldest go when `size` octets are full."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._version: int | None = None
-        self._found: OrderedDict[Key, tuple[Judgement, Window, int]] = OrderedDict()
+        self._version: Version | None = None
+        self._found: OrderedDict[Key, tuple[Kept, int]] = OrderedDict()
         self._used = 0
 
-    def get(self, key: Key, version: int, at: datetime) -> Judgement | None:
-        """The judgement, as of `at`; None where it has to be made."""
+    def get(self, key: Key, version: Version, at: datetime, since: datetime) -> Judgement | None:
+        """The judgement, as of `at`, made not before `since`; None where it has to be made."""
         with self._lock:
             if version != self._version:
                 self._clear(version)
             found = self._found.get(key)
-            if found is None or not found[1].holds(at):
+            if found is None:
+                return None
+            kept = found[0]
+            if not kept.window.holds(at) or kept.made_at < since:
                 return None
             self._found.move_to_end(key)
-            judgement = found[0]
-        return judgement if judgement.at == at else replace(judgement, at=at)
+        return kept.judgement if kept.judgement.at == at else replace(kept.judgement, at=at)
 
-    def put(self, key: Key, version: int, judgement: Judgement, window: Window) -> None:
-        """Keep a judgement that was made while the store had this version."""
+    def put(self, key: Key, version: Version, made: Kept) -> None:
+        """Keep a judgement that was made while store and evidence had this version."""
+        judgement = made.judgement
         weight = _OVERHEAD + sum(len(one.der) for one in judgement.path)
         # Afresh: the views that were parsed for judging are many times as large.
         path = tuple(Certificate(one.der) for one in judgement.path)
-        kept = replace(judgement, certificate=path[-1], path=path)
+        kept = replace(made, judgement=replace(judgement, certificate=path[-1], path=path))
         with self._lock:
             if version != self._version or weight > self._size:
                 return
             self._drop(key)
-            self._found[key] = (kept, window, weight)
+            self._found[key] = (kept, weight)
             self._used += weight
             while self._used > self._size:
                 self._drop(next(iter(self._found)))
 
     def _drop(self, key: Key) -> None:
-        _, _, weight = self._found.pop(key, (None, None, 0))
+        _, weight = self._found.pop(key, (None, 0))
         self._used -= weight
 
-    def _clear(self, version: int) -> None:
+    def _clear(self, version: Version) -> None:
         self._found.clear()
         self._used = 0
         self._version = version

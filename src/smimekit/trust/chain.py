@@ -4,7 +4,7 @@ Knows how search, validation and revocation follow on each other. May not know d
 the certificate itself, nor what status follows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, final
@@ -13,15 +13,18 @@ from smimekit.certificate import Certificate
 from smimekit.policy import Policy
 from smimekit.trust.certvalidator import PathParameters, Request
 from smimekit.trust.evidence import Evidence, evidence_moments
+from smimekit.trust.gather import EvidenceSource, known_revocation
 from smimekit.trust.knowledge import Knowledge
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, PathSearch, Pool, signature_matches
 from smimekit.trust.records import Purpose
-from smimekit.trust.revocation import path_revocation
+from smimekit.trust.revocation import Known
 from smimekit.trust.status import Chain, Reason, Revocation, RevocationPolicy
 from smimekit.trust.validate import PathVerdict, validate_path
 
-__all__ = ["Case", "Chained", "Rules", "find_chain"]
+__all__ = ["NOT_CHECKED", "Case", "Chained", "Rules", "find_chain"]
+
+NOT_CHECKED: Final = Known(Revocation.NOT_CHECKED)
 
 _EXHAUSTED: Final = Reason(
     "path.budget", "There are too many possible issuers; the search for a path was given up."
@@ -33,8 +36,10 @@ _EXHAUSTED: Final = Reason(
 class Rules:
     """By what all certificates are judged."""
 
-    revocation: RevocationPolicy
+    revocation: Mapping[Purpose, RevocationPolicy]
     policy: Policy
+    source: EvidenceSource | None = None
+    """Of more evidence than comes along."""
 
 
 @final
@@ -59,7 +64,7 @@ class Chained:
     """
 
     chain: Chain
-    revocation: Revocation
+    revocation: Known
     distrusted: bool
     path: Path
     reasons: tuple[Reason, ...] = ()
@@ -70,7 +75,7 @@ def find_chain(case: Case, knowledge: Knowledge, rules: Rules) -> Chained:
     """The first valid path to an anchor, or the facts about what there is instead."""
     if case.certificate.is_ca and knowledge.is_distrusted(case.certificate):
         own = (case.certificate,)
-        return Chained(Chain.BAD, Revocation.NOT_CHECKED, True, own)  # noqa: FBT003 - a row
+        return Chained(Chain.BAD, NOT_CHECKED, True, own)  # noqa: FBT003 - a row
     declared = knowledge.declared()
     search = PathSearch(
         case.certificate,
@@ -102,45 +107,44 @@ def _first_valid(search: PathSearch, case: Case, rules: Rules) -> Chained:
     for path in search:  # the search's budget bounds the paths, too
         verdict = validate_path(path, replace(request, at=_in_its_time(case)))
         if verdict.valid:
-            revocation = _revocation(path, request, case, rules, anchored=True)
-            moments = _moments(path, case)
-            return Chained(Chain.ANCHORED, revocation, False, path, (), moments)  # noqa: FBT003
+            known, moments = _revocation(path, request, case, rules, anchored=True)
+            return Chained(Chain.ANCHORED, known, False, path, (), moments)  # noqa: FBT003
         failed.append(verdict)
     path, chain = (failed[0].path, Chain.BAD) if failed else (search.partial, None)
     reasons = [one.reason for one in failed if one.reason is not None]
     if search.exhausted:
         reasons.append(_EXHAUSTED)
-    return Chained(
-        chain or _end_of(path),
-        _revocation(path, request, case, rules, anchored=False),
-        search.distrusted,
-        path,
-        tuple(reasons),
-        _moments(path, case),
-    )
+    known, moments = _revocation(path, request, case, rules, anchored=False)
+    end = chain or _end_of(path)
+    return Chained(end, known, search.distrusted, path, tuple(reasons), moments)
 
 
 def _revocation(
     path: Path, request: Request, case: Case, rules: Rules, *, anchored: bool
-) -> Revocation:
-    if rules.revocation is RevocationPolicy.OFF:
-        return Revocation.NOT_CHECKED
-    return path_revocation(
+) -> tuple[Known, tuple[datetime, ...] | None]:
+    """What is known about revocation, and when another answer may begin."""
+    if rules.revocation[case.purpose] is RevocationPolicy.OFF:
+        return NOT_CHECKED, tuple(_times(path))
+    known, evidence = known_revocation(
         path,
         request,
         case.evidence,
+        source=rules.source,
         extra=case.extra,
         limits=rules.policy.limits,
         anchored=anchored,
     )
+    return known, _moments(path, evidence, case.extra)
 
 
-def _moments(path: Path, case: Case) -> tuple[datetime, ...] | None:
+def _moments(
+    path: Path, evidence: Evidence, extra: tuple[Certificate, ...]
+) -> tuple[datetime, ...] | None:
     """When the path, the evidence about it or a signer of that evidence begins or ends."""
-    if case.evidence.empty:
+    if evidence.empty:
         return tuple(_times(path))
-    found = evidence_moments(case.evidence, path)
-    return None if found is None else (*found, *_times(path), *_times(case.extra))
+    found = evidence_moments(evidence, path)
+    return None if found is None else (*found, *_times(path), *_times(extra))
 
 
 def _times(certificates: Iterable[Certificate]) -> Iterator[datetime]:

@@ -53,6 +53,12 @@ class Evidence:
         """Whether there is nothing to look at."""
         return not (self.crls or self.ocsps)
 
+    def __add__(self, other: "Evidence") -> "Evidence":
+        """Both together; this one's first."""
+        return Evidence(
+            self.crls + other.crls, self.ocsps + other.ocsps, self.malformed + other.malformed
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:

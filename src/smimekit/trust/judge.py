@@ -4,20 +4,21 @@ Knows everything else in this package. May not know messages.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import UsageError
 from smimekit.policy import Policy
-from smimekit.trust.cache import JudgementCache, Window, key_for, window_around
+from smimekit.trust.cache import JudgementCache, Kept, Version, Window, key_for, window_around
 from smimekit.trust.certvalidator import PathParameters
-from smimekit.trust.chain import Case, Chained, Rules, find_chain
+from smimekit.trust.chain import NOT_CHECKED, Case, Chained, Rules, find_chain
 from smimekit.trust.evidence import Evidence, load_evidence
+from smimekit.trust.gather import AtHand, EvidenceSource
 from smimekit.trust.judgement import Flip, Judgement, Selection
-from smimekit.trust.knowledge import Knowledge, Known
+from smimekit.trust.knowledge import Knowledge, KnownRecords
 from smimekit.trust.preview import Supposed, below
 from smimekit.trust.records import ByAddress, Decision, Purpose, Record, Verdict, require_aware
 from smimekit.trust.selection import select
@@ -25,9 +26,9 @@ from smimekit.trust.status import (
     Chain,
     Facts,
     Reason,
-    Revocation,
     RevocationPolicy,
     Validity,
+    policies_of,
     status_of,
     status_reasons,
 )
@@ -36,6 +37,7 @@ from smimekit.trust.usage import judge_validity
 
 __all__ = ["Trust"]
 
+_DAWN: Final = datetime.min.replace(tzinfo=UTC)
 _CACHED_OCTETS: Final = 16 << 20
 """Of certificates in cached judgements: those of some thousand people."""
 
@@ -51,10 +53,14 @@ class Trust:
     `Trust()` has neither store nor anchors and trusts nobody. There are no default anchors: the
     roots of the web are not the roots of mail. Those of mail are none of time either: what issues
     to time-stamping authorities (RFC 3161) is named apart, in `timestamp_anchors`. The clock is
-    asked only where no time is given.
+    asked only where no time is given, and for how old evidence is.
+
+    `revocation`: how much must be known about revocation, for all purposes or for each (SOFT for
+    those left out). `evidence`: where more of it is looked for than came along, such as
+    `OnlineEvidence`; without it nothing is looked up anywhere.
 
     Judgements are kept for as long as they hold, in up to `cache` octets; 0 keeps none. A
-    decision or a new CA certificate in the store, by whomever, ends them at once.
+    decision, a new CA certificate in the store, by whomever, or new evidence ends them at once.
     """
 
     def __init__(
@@ -63,7 +69,8 @@ class Trust:
         *,
         anchors: Iterable[Certificate] = (),
         timestamp_anchors: Iterable[Certificate] = (),
-        revocation: RevocationPolicy = RevocationPolicy.SOFT,
+        revocation: RevocationPolicy | Mapping[Purpose, RevocationPolicy] = RevocationPolicy.SOFT,
+        evidence: EvidenceSource | None = None,
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
         cache: int = _CACHED_OCTETS,
@@ -71,12 +78,13 @@ class Trust:
         self.store: Final = store
         self.anchors: Final = tuple(dict.fromkeys(anchors))
         self.timestamp_anchors: Final = tuple(dict.fromkeys(timestamp_anchors))
-        self.revocation: Final = RevocationPolicy(revocation)
+        self.revocation: Final = policies_of(revocation)
+        self.evidence: Final = evidence
         self.policy: Final = policy
         self._clock = clock
         if any(not isinstance(one, Certificate) for one in self.anchors + self.timestamp_anchors):
             raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
-        self._rules = Rules(self.revocation, policy)
+        self._rules = Rules(self.revocation, policy, evidence)
         self._cache = JudgementCache(cache)
 
     def judge(
@@ -101,8 +109,8 @@ class Trust:
         extra = tuple(itertools.islice(extra_certificates, limits.certificates))
         evidence = [tuple(itertools.islice(group, limits.crls)) for group in (crls, ocsps)]
         key = key_for(certificate, purpose, ((one.der for one in extra), *evidence), parameters)
-        version = 0 if self.store is None else self.store.version()
-        known = self._cache.get(key, version, moment)
+        version = self._version()
+        known = self._cache.get(key, version, moment, self._made_since())
         if known is not None:
             return known
         case = Case(
@@ -110,12 +118,13 @@ class Trust:
             purpose=Purpose(purpose),
             at=moment,
             extra=extra,
-            evidence=self._evidence(*evidence),
+            evidence=self._evidence(purpose, *evidence),
             parameters=parameters or PathParameters(),
         )
         made = _judge(case, self._knowledge(self.store), self._rules)
         if made.window is not None:
-            self._cache.put(key, version, made.judgement, made.window)
+            # Of the version before it was made: what has come in since may say otherwise.
+            self._cache.put(key, version, Kept(made.judgement, made.window, self._now()))
         return made.judgement
 
     def usable(
@@ -169,12 +178,30 @@ class Trust:
     def _flips(
         self, certificates: Iterable[Certificate], knowledge: Knowledge, at: datetime
     ) -> Iterator[Flip]:
+        source = None if self.evidence is None else AtHand(self.evidence)
+        rules = replace(self._rules, source=source)
         for certificate, purpose in itertools.product(certificates, Purpose):
-            before = self.judge(certificate, purpose, at=at)
             case = Case(certificate=certificate, purpose=purpose, at=at)
-            after = _judge(case, knowledge, self._rules).judgement
+            before = _judge(case, self._knowledge(self.store), rules).judgement
+            after = _judge(case, knowledge, rules).judgement
             if before.status is not after.status:
                 yield Flip(certificate=certificate, purpose=purpose, before=before, after=after)
+
+    def _version(self) -> Version:
+        return (
+            0 if self.store is None else self.store.version(),
+            0 if self.evidence is None else self.evidence.version(),
+        )
+
+    def _now(self) -> datetime:
+        """When a judgement is made; the same for ever where nothing can come in."""
+        return _DAWN if self.evidence is None else self._clock()
+
+    def _made_since(self) -> datetime:
+        """What was judged before this is judged anew, since there may be more evidence."""
+        if self.evidence is None:
+            return _DAWN
+        return self._clock() - self.evidence.ask_again
 
     def _moment(self, at: datetime | None) -> datetime:
         moment = self._clock() if at is None else at
@@ -186,11 +213,17 @@ class Trust:
         """Is there anything to judge a time-stamping authority by?"""
         return self.store is not None or bool(self.timestamp_anchors)
 
-    def _knowledge(self, store: Known | None) -> Knowledge:
+    def _knowledge(self, store: KnownRecords | None) -> Knowledge:
         return Knowledge(store, self.anchors, self.timestamp_anchors)
 
-    def _evidence(self, crls: Iterable[bytes], ocsps: Iterable[bytes]) -> Evidence:
-        if self.revocation is RevocationPolicy.OFF:
+    def revocation_policy(self, purpose: Purpose) -> RevocationPolicy:
+        """How much must be known about revocation for a purpose."""
+        return self.revocation[purpose]
+
+    def _evidence(
+        self, purpose: Purpose, crls: Iterable[bytes], ocsps: Iterable[bytes]
+    ) -> Evidence:
+        if self.revocation_policy(purpose) is RevocationPolicy.OFF:
             return Evidence()
         return load_evidence(crls, ocsps, limits=self.policy.limits)
 
@@ -212,19 +245,25 @@ def _judge(case: Case, knowledge: Knowledge, rules: Rules) -> _Made:
     decision = knowledge.decision(certificate)
     if validity is Validity.MALFORMED:
         # Nothing above a malformed certificate is worth a signature check.
-        chained = Chained(Chain.BAD, Revocation.NOT_CHECKED, False, (certificate,))  # noqa: FBT003
+        chained = Chained(Chain.BAD, NOT_CHECKED, False, (certificate,))  # noqa: FBT003
     else:
         chained = find_chain(case, knowledge, rules)
     verdict, decision_reasons = _in_force(decision, case)
     facts = Facts(
         validity=validity,
         chain=chained.chain,
-        revocation=chained.revocation,
+        revocation=chained.revocation.revocation,
         decision=verdict,
         distrusted=chained.distrusted,
-        policy=rules.revocation,
+        policy=rules.revocation[case.purpose],
     )
-    reasons = (*status_reasons(facts), *own_reasons, *chained.reasons, *decision_reasons)
+    reasons = (
+        *status_reasons(facts),
+        *own_reasons,
+        *chained.reasons,
+        *decision_reasons,
+        *chained.revocation.reasons,
+    )
     judgement = Judgement(
         certificate=certificate,
         purpose=case.purpose,
@@ -232,7 +271,8 @@ def _judge(case: Case, knowledge: Knowledge, rules: Rules) -> _Made:
         status=status_of(facts),
         validity=validity,
         chain=chained.chain,
-        revocation=chained.revocation,
+        revocation=chained.revocation.revocation,
+        revocation_at=chained.revocation.at,
         decision=decision,
         reasons=_unique(reasons, (_NOBODY,) if knowledge.empty else ()),
         path=chained.path,

@@ -31,6 +31,9 @@ class Judgement:
     reasons: tuple[Reason, ...]
     path: Path
     """The anchor first where the chain is anchored; else as far up as the search came."""
+    revocation_at: datetime | None = None
+    """As of when `revocation` is known: the date of the oldest evidence that it rests on. Of what
+    is unknown: when it was last known to be good. None where there is no evidence."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A judgement has no truth value; compare its status.")

@@ -23,10 +23,10 @@ from smimekit.trust.records import (
     public_key_fingerprint,
 )
 
-__all__ = ["Knowledge", "Known"]
+__all__ = ["Knowledge", "KnownRecords"]
 
 
-class Known(Protocol):
+class KnownRecords(Protocol):
     """As much of a trust store as judging needs."""
 
     def records(self, query: Query) -> Sequence[Record]:
@@ -43,7 +43,7 @@ class Known(Protocol):
 class Knowledge:
     """A store, if there is one, and the anchors that the caller named."""
 
-    store: Known | None
+    store: KnownRecords | None
     named: tuple[Certificate, ...] = ()
     """The anchors of mail."""
     timestamping: tuple[Certificate, ...] = ()
@@ -63,7 +63,7 @@ class Knowledge:
                 return record.decision
         return self._rejected_twin(self.store, certificate)
 
-    def _rejected_twin(self, store: Known, certificate: Certificate) -> Decision | None:
+    def _rejected_twin(self, store: KnownRecords, certificate: Certificate) -> Decision | None:
         """The rejection of a certificate with the same content and other signature octets.
 
         Whoever has a certificate can make such twins: of an ECDSA signature (r, s), (r, -s) is

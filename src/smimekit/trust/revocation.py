@@ -10,17 +10,35 @@ about one hides another's revocation.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.evidence import Evidence, evidence_for
 from smimekit.trust.paths import Path
-from smimekit.trust.status import Revocation
+from smimekit.trust.status import Reason, Revocation
 
-__all__ = ["path_revocation"]
+__all__ = ["Known", "path_revocation"]
+
+_DAWN: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about revocation, and as of when: the date of the oldest evidence needed.
+
+    Of what is unknown, `at` says how old the knowledge is that is no longer fresh: there are
+    good words about the whole path as of then.
+    """
+
+    revocation: Revocation
+    at: datetime | None = None
+    reasons: tuple[Reason, ...] = ()
+    """Why no more is known."""
 
 
 def _ask(check: Callable[[], object]) -> Revocation:
@@ -60,12 +78,6 @@ def _ask_about(depth: int, setting: Setting) -> Revocation:
     return next(found, Revocation.UNKNOWN)
 
 
-def _worst(answers: Sequence[Revocation]) -> Revocation:
-    """Of all certificates of a path: revoked beats unknown, and unknown beats good."""
-    found = (one for one in (Revocation.REVOKED, Revocation.UNKNOWN) if one in answers)
-    return next(found, Revocation.GOOD)
-
-
 def _record(setting: Setting, depth: int) -> None:
     """Tell certvalidator that the path down to here holds, so that its CRLs may be relied on."""
     from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415 - see certvalidator.py
@@ -77,16 +89,69 @@ def _record(setting: Setting, depth: int) -> None:
     context.record_validation(path[depth], part)
 
 
-def _round(path: Path, request: Request, *, strict: bool) -> Revocation:
+@final
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A container of certvalidator's."""
+
+    container: Any
+    is_crl: bool
+
+    @property
+    def issued(self) -> datetime:
+        """Its thisUpdate."""
+        found: datetime | None = self.container.issuance_date
+        return found or _DAWN
+
+
+def _answer_by(
+    pieces: Sequence[_Piece], depth: int, path: Path, request: Request, *, strict: bool
+) -> Revocation:
+    """What a part of the evidence says about one certificate."""
+    crls = tuple(one.container for one in pieces if one.is_crl)
+    ocsps = tuple(one.container for one in pieces if not one.is_crl)
+    setting = setting_for(path, replace(request, crls=crls, ocsps=ocsps), strict=strict)
+    for above in range(1, depth):
+        _record(setting, above)
+    return _ask_about(depth, setting)
+
+
+def _as_of(
+    answer: Revocation, depth: int, path: Path, request: Request, *, strict: bool
+) -> datetime:
+    """The date of the oldest piece that the answer needs: of the newest pieces, so many do.
+
+    Pieces are asked about from the newest on, in halving steps.
+    """
+    pieces = [_Piece(one, is_crl=True) for one in request.crls]
+    pieces += [_Piece(one, is_crl=False) for one in request.ocsps]
+    pieces.sort(key=lambda one: one.issued, reverse=True)
+    few, enough = 0, len(pieces)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        if _answer_by(pieces[:middle], depth, path, request, strict=strict) is answer:
+            enough = middle
+        else:
+            few = middle
+    return pieces[enough - 1].issued
+
+
+def _round(path: Path, request: Request, *, strict: bool) -> Known:
+    """Of all certificates of a path: revoked beats unknown, and unknown beats good."""
     setting = setting_for(path, request, strict=strict)
-    answers: list[Revocation] = []
+    oldest: datetime | None = None
+    worst = Revocation.GOOD
     for depth in range(1, len(path)):
         answer = _ask_about(depth, setting)
-        answers.append(answer)
-        if answer is Revocation.REVOKED:
-            break
+        if answer is Revocation.UNKNOWN:
+            worst = answer
+        else:
+            date = _as_of(answer, depth, path, request, strict=strict)
+            if answer is Revocation.REVOKED:
+                return Known(answer, date)
+            oldest = date if oldest is None else min(oldest, date)
         _record(setting, depth)
-    return _worst(answers)
+    return Known(worst, oldest if worst is Revocation.GOOD else None)
 
 
 def path_revocation(
@@ -97,25 +162,28 @@ def path_revocation(
     extra: Iterable[Certificate] = (),
     limits: Limits,
     anchored: bool = True,
-) -> Revocation:
+) -> Known:
     """What the evidence says about a path, the anchor first. Never raises.
 
     Where the top of the path is no anchor only a revocation counts: nobody vouches for a good
     word. An anchor itself is not asked about (RFC 5280, 6.1).
     """
     if len(path) == 1:
-        return Revocation.GOOD if anchored else Revocation.UNKNOWN
+        return Known(Revocation.GOOD if anchored else Revocation.UNKNOWN)
     if evidence.empty:
-        return Revocation.UNKNOWN
+        return Known(Revocation.UNKNOWN)
     try:
         verified = evidence_for(path, evidence, extra, limits=limits)
         asking = replace(
             request, crls=verified.crls, ocsps=verified.ocsps, helpers=verified.signers
         )
-        answer = _round(path, asking, strict=True) if anchored else Revocation.UNKNOWN
-        if answer is Revocation.UNKNOWN:
-            weaker = _round(path, asking, strict=False)
-            answer = weaker if weaker is Revocation.REVOKED else answer
+        if anchored:
+            found = _round(path, asking, strict=True)
+            if found.revocation is not Revocation.UNKNOWN:
+                return found
+        weaker = _round(path, asking, strict=False)
     except refusals():
-        return Revocation.UNKNOWN
-    return answer
+        return Known(Revocation.UNKNOWN)
+    if weaker.revocation is Revocation.REVOKED:
+        return weaker
+    return Known(Revocation.UNKNOWN, weaker.at if anchored else None)

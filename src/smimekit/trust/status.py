@@ -8,10 +8,11 @@ Pure: no store, no clock, no certificate. The truth table is in `tests/trust/tes
 * untrusted: anything else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smimekit.trust.records import Verdict
+from smimekit.trust.records import Purpose, Verdict
 
 __all__ = [
     "Chain",
@@ -21,6 +22,7 @@ __all__ = [
     "RevocationPolicy",
     "Status",
     "Validity",
+    "policies_of",
     "status_of",
     "status_reasons",
 ]
@@ -79,6 +81,16 @@ class RevocationPolicy(StrEnum):
     """What is revoked is rejected; what is unknown passes."""
     HARD = "hard"
     """Every certificate below the anchor needs fresh evidence that it is good."""
+
+
+def policies_of(
+    wanted: RevocationPolicy | Mapping[Purpose, RevocationPolicy],
+) -> Mapping[Purpose, RevocationPolicy]:
+    """The policy of each purpose: the same for all, or SOFT for those that are left out."""
+    if isinstance(wanted, Mapping):
+        named = {Purpose(key): RevocationPolicy(value) for key, value in wanted.items()}
+        return {one: named.get(one, RevocationPolicy.SOFT) for one in Purpose}
+    return dict.fromkeys(Purpose, RevocationPolicy(wanted))
 
 
 @dataclass(frozen=True, slots=True)
