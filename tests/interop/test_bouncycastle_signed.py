@@ -145,7 +145,7 @@ def test_odd_salts(
     cms = bouncycastle.sign(ENTITY, (alice, java(scheme, salt)))
     assert only_signature(cms, trust).integrity is Integrity.GOOD
     odd = replace(scheme, salt=salt)
-    assert bouncycastle.verify(whole(alice, odd)).content == ENTITY
+    assert bouncycastle.verify(message(alice, info(alice, odd))).content == ENTITY
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,6 @@ def info(who: Credential, scheme: SignatureScheme, content: bytes = ENTITY) -> b
     return sign_content(
         who.certificate, who.key, scheme, lambda row: digest(row, content), (), content_type=DATA
     )
-
-
-def whole(who: Credential, scheme: SignatureScheme) -> bytes:
-    return message(who, info(who, scheme))
 
 
 def message(who: Credential, *infos: bytes) -> bytes:
@@ -250,7 +246,8 @@ def test_bouncycastle_verifies_streams(
 def test_an_old_name_of_sha1_with_rsa(
     bouncycastle: BouncyCastle, people: People, trust: Trust, scheme: SignatureScheme
 ) -> None:
-    cms = whole(people("alice rsa-2048"), scheme)
+    alice = people("alice rsa-2048")
+    cms = message(alice, info(alice, scheme))
     assert bouncycastle.verify(cms).content == ENTITY
     assert only_signature(cms, trust).integrity is Integrity.GOOD
 
