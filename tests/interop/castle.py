@@ -14,6 +14,7 @@ from threading import Timer
 from typing import IO
 
 from smimekit import Certificate, Credential
+from smimekit.cms.content import DATA
 from smimekit.keys.software import SoftwareKey
 from tests.interop.peers import Refused, run
 
@@ -90,9 +91,15 @@ class BouncyCastle:
 
     # --- signatures
 
-    def sign(self, content: bytes, *signers: tuple[Credential, str], options: str = "") -> bytes:
+    def sign(
+        self,
+        content: bytes,
+        *signers: tuple[Credential, str],
+        options: str = "",
+        content_type: str = DATA,
+    ) -> bytes:
         """SignedData by signers, each with an algorithm by its Java name."""
-        return self._sign("sign", signers, options, content=content)
+        return self._sign("sign", signers, options, content=content, type=content_type)
 
     def countersign(self, cms: bytes, *signers: tuple[Credential, str]) -> bytes:
         """The message, with countersignatures on each of its signatures."""

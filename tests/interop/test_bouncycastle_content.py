@@ -34,7 +34,7 @@ from smimekit.cms.wrapping import unwrap
 from smimekit.keys.software import SoftwareKey
 from smimekit.message.layers import Compressed
 from smimekit.message.spool import Spool
-from tests.interop.castle import BouncyCastle, transport
+from tests.interop.castle import BouncyCastle, agree, transport
 from tests.interop.peers import People, Refused
 
 ENTITY = b"Content-Type: text/plain; charset=us-ascii\r\n\r\nOne line,\r\nand another.\r\n"
@@ -180,6 +180,19 @@ def test_authenticated_of_theirs(
     assert authenticated(cms, bob) == ENTITY
     at = len(cms.rstrip(b"\0")) - 1  # an octet of the MAC
     refuse(bouncycastle, [flip(cms, at), flip(cms, cms.index(b"Conten"))], bob)
+
+
+@pytest.mark.parametrize("kind", ["p256", "x448"])
+def test_authenticated_for_others(bouncycastle: BouncyCastle, people: People, kind: str) -> None:
+    """A key agreement brings the key of the MAC."""
+    bob = people(f"bob {kind}")
+    scheme = rows.ECDH_HKDF_SHA512 if kind == "x448" else rows.ECDH_STD_SHA256
+    line = agree(bob.certificate, scheme.oid, rows.AES256_WRAP.oid)
+    for options in ("", "stream attributes"):
+        (cms,) = bouncycastle.write(
+            "authenticated", ENTITY, options, mac=rows.HMAC_SHA256, recipient=line
+        )
+        assert authenticated(cms, bob) == ENTITY
 
 
 def refuse(peer: BouncyCastle, changed: Iterable[bytes], who: smimekit.Credential) -> None:

@@ -19,18 +19,14 @@ from smimekit import Credential, Policy, Protection, Trust
 from smimekit import algorithms as rows
 from smimekit.algorithms import SignatureKind, SignatureScheme
 from smimekit.cms.content import DATA
-from smimekit.cms.countersignature import countersign
 from smimekit.cms.signed import read_signer_info, signed_data, signed_data_stream
 from smimekit.cms.signer import sign_bare, sign_content
 from smimekit.keys.software import SoftwareKey
 from smimekit.limits import Limits
 from smimekit.message.layers import Integrity, SignatureResult
-from smimekit.message.signing import Signer
 from smimekit.primitives import digest
 from smimekit.testing import FakeCA
 from smimekit.testing.profiles import Profile, subject_name
-from smimekit.trust import Source
-from tests.cms.stamping import authority
 from tests.interop.castle import BouncyCastle
 from tests.interop.messages import body_of, split_signed
 from tests.interop.peers import People, Refused
@@ -145,7 +141,7 @@ def test_odd_salts(
     cms = bouncycastle.sign(ENTITY, (alice, java(scheme, salt)))
     assert only_signature(cms, trust).integrity is Integrity.GOOD
     odd = replace(scheme, salt=salt)
-    assert bouncycastle.verify(whole(alice, odd)).content == ENTITY
+    assert bouncycastle.verify(message(alice, info(alice, odd))).content == ENTITY
 
 
 @pytest.mark.parametrize(
@@ -191,10 +187,6 @@ def info(who: Credential, scheme: SignatureScheme, content: bytes = ENTITY) -> b
     return sign_content(
         who.certificate, who.key, scheme, lambda row: digest(row, content), (), content_type=DATA
     )
-
-
-def whole(who: Credential, scheme: SignatureScheme) -> bytes:
-    return message(who, info(who, scheme))
 
 
 def message(who: Credential, *infos: bytes) -> bytes:
@@ -250,76 +242,10 @@ def test_bouncycastle_verifies_streams(
 def test_an_old_name_of_sha1_with_rsa(
     bouncycastle: BouncyCastle, people: People, trust: Trust, scheme: SignatureScheme
 ) -> None:
-    cms = whole(people("alice rsa-2048"), scheme)
+    alice = people("alice rsa-2048")
+    cms = message(alice, info(alice, scheme))
     assert bouncycastle.verify(cms).content == ENTITY
     assert only_signature(cms, trust).integrity is Integrity.GOOD
-
-
-# --- several of them -----------------------------------------------------------------------
-
-
-def test_several_signers(bouncycastle: BouncyCastle, people: People, trust: Trust) -> None:
-    kinds = {"p384": rows.ECDSA_SHA384, "rsa-2048": rows.RSA_PSS_SHA256, "ed25519": rows.ED25519}
-    signers = [(people(f"alice {kind}"), java(scheme)) for kind, scheme in kinds.items()]
-    for form in ("", "stream"):
-        cms = bouncycastle.sign(ENTITY, *signers, options=form)
-        with smimekit.open(cms, trust=trust, expect=ALICE) as opened:
-            assert [each.integrity for each in opened.signatures] == [Integrity.GOOD] * 3
-            assert {each.algorithm for each in opened.signatures} == {
-                scheme.name for scheme in kinds.values()
-            }
-    ours = body_of(smimekit.sign(MAIL, [who for who, _ in signers], opaque=True))
-    assert bouncycastle.verify(ours).signers == 3
-
-
-@pytest.mark.parametrize("kind", ["p256", "ed25519", "rsa-2048"])
-def test_countersignatures(
-    bouncycastle: BouncyCastle, people: People, ca: FakeCA, kind: str
-) -> None:
-    alice, notary = people("alice"), people(f"notary {kind}")
-    scheme = {"p256": rows.ECDSA_SHA256, "ed25519": rows.ED25519}.get(kind, rows.RSA_PKCS1_SHA256)
-    ours = message(
-        alice,
-        countersign(info(alice, rows.ECDSA_SHA256), notary.certificate, notary.key, scheme),
-    )
-    assert bouncycastle.verify(ours, notary.certificate).countersigners == 1
-    signed = body_of(smimekit.sign(MAIL, alice, opaque=True))
-    theirs = bouncycastle.countersign(signed, (notary, java(scheme)))
-    # Bouncy Castle leaves the bag as it was: the notary has to be known.
-    store = smimekit.MemoryTrustStore()
-    source = Source(kind="upload", origin="", at=ca.now, reference="")
-    store.put(notary.certificate, source, at=ca.now)
-    knows = Trust(store, anchors=[ca.certificate])
-    (found,) = only_signature(theirs, knows).countersignatures
-    assert (found.integrity, found.algorithm) == (Integrity.GOOD, scheme.name)
-    value = found.attributes.message_digest if found.attributes else None
-    assert value is not None
-    changed = theirs.replace(value, bytes([value[0] ^ 1]) + value[1:])
-    (found,) = only_signature(changed, knows).countersignatures
-    assert found.integrity is Integrity.CONTENT_CHANGED
-    with pytest.raises(Refused):
-        bouncycastle.verify(changed, notary.certificate)
-
-
-def test_timestamps(bouncycastle: BouncyCastle, people: People, ca: FakeCA, trust: Trust) -> None:
-    tsa, time = authority(), int(ca.now.timestamp())
-    made: list[tuple[bytes, bytes]] = []
-
-    def stamp(signature: bytes) -> bytes:
-        token = bouncycastle.stamp(signature, tsa, "SHA256withECDSA", rows.SHA512.oid, time)
-        made.append((token, signature))
-        return token
-
-    cms = body_of(smimekit.sign(MAIL, Signer(people("alice"), timestamp=stamp), opaque=True))
-    (found,) = only_signature(cms, trust).timestamps
-    assert found.intact
-    assert found.time is not None
-    assert (found.time.timestamp(), found.serial, found.policy) == (time, 42, "1.2.3.4.1")
-    assert bouncycastle.verify(cms).content == ENTITY
-    ((token, signature),) = made
-    assert bouncycastle.check_stamp(token, signature, tsa.certificate) == time
-    with pytest.raises(Refused):
-        bouncycastle.check_stamp(token, signature + b"!", tsa.certificate)
 
 
 # --- what nobody should accept -------------------------------------------------------------

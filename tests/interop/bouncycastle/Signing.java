@@ -7,6 +7,8 @@ import java.security.spec.PSSParameterSpec;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import org.bouncycastle.asn1.ASN1ObjectIdentifier;
+import org.bouncycastle.asn1.cms.CMSObjectIdentifiers;
 import org.bouncycastle.asn1.x509.SubjectKeyIdentifier;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cms.CMSProcessableByteArray;
@@ -91,6 +93,12 @@ final class Signing {
         into.close();
     }
 
+    private static ASN1ObjectIdentifier type(Peer.Question asked) {
+        return asked.all("type").isEmpty()
+                ? CMSObjectIdentifiers.data
+                : new ASN1ObjectIdentifier(asked.text("type"));
+    }
+
     static byte[] sign(Peer.Question asked) throws Exception {
         boolean opaque = !asked.has("detached");
         byte[] content = asked.one("content");
@@ -99,12 +107,13 @@ final class Signing {
             generator.setBufferSize(PIECE);
             fill(generator, asked);
             ByteArrayOutputStream out = new ByteArrayOutputStream();
-            pieces(generator.open(out, opaque), content);
+            pieces(generator.open(type(asked), out, opaque), content);
             return out.toByteArray();
         }
         CMSSignedDataGenerator generator = new CMSSignedDataGenerator();
         fill(generator, asked);
-        CMSSignedData made = generator.generate(new CMSProcessableByteArray(content), opaque);
+        CMSSignedData made =
+                generator.generate(new CMSProcessableByteArray(type(asked), content), opaque);
         return asked.has("der") ? made.getEncoded("DER") : made.getEncoded();
     }
 
