@@ -1,6 +1,6 @@
 """One of everything that `smimekit.cms` writes, and how it is read: for tests about all of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -75,14 +75,15 @@ class Written:
 
     whole: bytes
     stream: bytes
-    read: Callable[[bytes], object]
+    read: Callable[[Any], object]
     """What it says: content, type, and that each signature is good."""
     expected: object
 
 
-def opening(message: bytes, read: Callable[[BerReader, str], object]) -> Any:
-    """Read a ContentInfo to its very end."""
-    reader = BerReader(iter((message,)), limits=LIMITS)
+def opening(message: bytes | Iterable[bytes], read: Callable[[BerReader, str], object]) -> Any:
+    """Read a ContentInfo to its very end, from one piece or from any."""
+    chunks = (message,) if isinstance(message, bytes) else message
+    reader = BerReader(chunks, limits=LIMITS)
     found = read(reader, enter_content(reader))
     reader.leave()
     reader.leave()

@@ -5,6 +5,7 @@ segments, wherever a value stands; certificates alone are signed as they are.
 """
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,16 @@ def test_it_says_the_same_in_any_ber(name: str, seed: int, streamed: bool) -> No
     written, choose = everything(CONTENT)[name], random.Random(seed)  # noqa: S311 - no secret
     message = loosen(written.stream if streamed else written.whole, choose)
     assert written.read(message) == written.expected
+    assert written.read(pieces(message, choose)) == written.expected
+
+
+def pieces(message: bytes, choose: random.Random) -> Iterator[bytes]:
+    """Cut anywhere, with nothing in between now and then; octet by octet, too."""
+    most, at = choose.choice((1, 2, 5, 100, 1_000)), 0
+    while at < len(message):
+        size = choose.randint(0, most)
+        yield message[at : at + size]
+        at += size
 
 
 def test_the_forms_are_really_loose() -> None:
