@@ -443,3 +443,27 @@ def test_damaged_values_give_a_value_or_an_error(value: Any, data: Any) -> None:
     except (CmsError, LimitExceeded):
         return
     assert der.to_der(out) == out
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ([], (b"", 0)),
+        ([b"\x00ab"], (b"ab", 0)),
+        ([b"\x00a", b"\x00", b"\x04\xb0"], (b"a\xb0", 4)),
+        ([b"\x04a", b"\x00b"], None),
+        ([b"", b"\x00b"], None),
+        ([b"\x00a", b"\x08b"], None),
+        ([b"\x00a", b"\x04"], None),
+        ([b"\x04"], None),
+    ],
+)
+@pytest.mark.parametrize("endless", [False, True])
+def test_constructed_bit_strings(parts: Any, found: Any, endless: bool) -> None:
+    """X.690, 8.6.4: the segments are joined, and only the last may have unused bits."""
+    inside = b"".join(der.tlv(der.BIT_STRING, part) for part in parts)
+    value = b"\x23\x80" + inside + b"\0\0" if endless else der.tlv(0x23, inside)
+    if found is None:
+        assert code_of(der.Reader(value).bits) == "asn1.malformed"
+    else:
+        assert der.Reader(value).bits() == found

@@ -275,11 +275,22 @@ class Reader:
         return decode_oid(self.read(OID))
 
     def bits(self, tag: int = BIT_STRING) -> tuple[bytes, int]:
-        """A primitive BIT STRING: its octets and how many bits at the end do not count."""
-        content = self.read(tag)
+        """A BIT STRING: its octets and how many bits at the end do not count."""
+        constructed = self.peek == tag | _CONSTRUCTED
+        content = self._joined_bits(tag) if constructed else self.read(tag)
         if not content or content[0] > 7 or (content[0] and len(content) == 1):
             raise _malformed("a BIT STRING with impossible unused bits")
         return content[1:], content[0]
+
+    def _joined_bits(self, tag: int) -> bytes:
+        """A constructed BIT STRING as a primitive one: only its last segment may end in the
+        middle of an octet (X.690, 8.6.4).
+        """
+        parts = self.enter(tag | _CONSTRUCTED).segments(BIT_STRING, 1)
+        whole = all(part[:1] == b"\x00" for part in parts[:-1])
+        if not whole or (parts and len(parts[-1]) < 2 and parts[-1] != b"\x00"):
+            raise _malformed("a BIT STRING in impossible segments")
+        return parts[-1][:1] + b"".join(part[1:] for part in parts) if parts else b"\x00"
 
     def time(self) -> datetime:
         """A UTCTime or GeneralizedTime, as an aware datetime in UTC."""

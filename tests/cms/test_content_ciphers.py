@@ -113,6 +113,17 @@ def test_chacha_ends_before_its_counter_does(monkeypatch: pytest.MonkeyPatch) ->
         ChaChaDecryption(KEY, bytes(12)).run([bytes(65)], Sink())
 
 
+def test_gcm_ends_before_its_counter_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NIST SP 800-38D, 5.2.1.1: 2^39 - 256 bits."""
+    assert aead._GCM_MOST * 8 == 2**39 - 256
+    monkeypatch.setattr(aead, "_GCM_MOST", 64)
+    running = aead.GcmEncryption(KEY, bytes(12))
+    assert len(b"".join(running.encrypt([bytes(63), b"x"]))) == 64
+    with pytest.raises(LimitExceeded) as caught:
+        list(aead.GcmEncryption(KEY, bytes(12)).encrypt([bytes(64), b"x"]))
+    assert caught.value.code == "limit.cipher"
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_chacha_message(stream: bool) -> None:
     key = new_content_key(CHACHA20_POLY1305)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -389,10 +390,52 @@ def test_the_keys_of_the_rfcs() -> None:
     assert isinstance(ed.public_key, ed25519.Ed25519PublicKey)
 
 
-@pytest.mark.parametrize("number", ["10", "11"])
-def test_the_invalid_keys_of_rfc_8410(number: str) -> None:
-    found = list((VECTORS / "rfc_pem/rfc8410").glob(f"{number}-*.pem"))
-    if not found:
-        pytest.skip(f"no test vectors in {VECTORS}")
-    with pytest.raises(SmimeError):
-        load_private_key(found[0].read_bytes())
+def rfc8410(vectors: Path, number: str) -> bytes:
+    (found,) = (vectors / "rfc_pem" / "rfc8410").glob(f"{number}-*.pem")
+    return found.read_bytes()
+
+
+@pytest.mark.parametrize("number", ["02", "03", "06", "07", "08"])
+def test_the_valid_keys_of_rfc_8410(vectors: Path, number: str) -> None:
+    """Sections 7 and 10.3: alone, and with attributes and the public key; and one in BER."""
+    (block,) = rfc8410(vectors, "04").split(b"-----")[2:3]
+    spki = b64decode(b"".join(block.split()))
+    found = load_private_key(rfc8410(vectors, number)).public_key
+    assert found.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == spki
+
+
+@pytest.mark.parametrize("number", ["09", "10", "11"])
+def test_the_invalid_keys_of_rfc_8410(vectors: Path, number: str) -> None:
+    """Appendix A: a key that is not masked, and two of the wrong length."""
+    with pytest.raises(KeyFileError) as caught:
+        load_private_key(rfc8410(vectors, number))
+    assert caught.value.code == "key.malformed"
+
+
+def one_key(version: int, public: bytes | None, *, attributes: bool = False) -> bytes:
+    """RFC 5958, 2, for the Ed25519 key of 32 zeros."""
+    return der.sequence(
+        der.integer(version),
+        der.sequence(der.oid("1.3.101.112")),
+        der.octet_string(der.octet_string(bytes(32))),
+        b"\xa0\x00" if attributes else b"",
+        b"" if public is None else der.implicit(1, b"\x00" + public),
+    )
+
+
+def test_a_public_key_beside_the_private_one() -> None:
+    right = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
+    wrong = bytes((right[0] ^ 1,)) + right[1:]
+    for good in (
+        one_key(0, None),
+        one_key(0, None, attributes=True),
+        one_key(1, right),
+        one_key(1, right, attributes=True),
+    ):
+        found = load_private_key(good).public_key
+        assert isinstance(found, ed25519.Ed25519PublicKey)
+        assert found.public_bytes_raw() == right
+    for bad in (one_key(1, wrong), one_key(1, right[:31]), one_key(1, None), one_key(0, right)):
+        with pytest.raises(KeyFileError) as caught:
+            load_private_key(bad)
+        assert caught.value.code == "key.malformed"

@@ -494,6 +494,12 @@ def test_evidence_of_timestamps_is_bounded() -> None:
     limited = replace(Policy.INTEROP, limits=Limits(evidence_bytes=len(crls[0]) - 1))
     ((unseen,),) = (each.timestamps for each in signatures(mail, limited, given))
     assert unseen.trusted
+    tokens = (token(stamped, issued_authority(), crls=crls) for stamped in (b"1", b"2"))
+    both = with_unsigned(*map(timestamp_attribute, tokens))
+    for bound, rejected in ((2 * len(crls[0]), 2), (2 * len(crls[0]) - 1, 1)):
+        limited = replace(Policy.INTEROP, limits=Limits(evidence_bytes=bound))
+        ((first, second),) = (each.timestamps for each in signatures(both, limited, given))
+        assert [first.trusted, second.trusted].count(False) == rejected
 
 
 def test_a_timestamp_that_was_changed() -> None:

@@ -60,7 +60,7 @@ class AlgorithmIdentifier:
         """The next value of `reader`; CmsError if it is none."""
         inside = reader.enter(tag)
         oid = inside.oid()
-        parameters = inside.raw() if inside.more else None
+        parameters = _in_der(inside.raw()) if inside.more else None
         inside.finish()
         return cls(oid, parameters)
 
@@ -68,6 +68,16 @@ class AlgorithmIdentifier:
     def plain(self) -> bool:
         """No parameters, or the NULL that means the same to every algorithm without any."""
         return self.parameters is None or self.parameters == der.NULL_VALUE
+
+
+def _in_der(parameters: bytes) -> bytes:
+    """Parameters are compared, hashed and looked up as DER; senders of BER write them as the
+    rest. What is malformed stays as it is: whoever needs it finds out.
+    """
+    try:
+        return der.to_der(parameters)
+    except CmsError:
+        return parameters
 
 
 @final

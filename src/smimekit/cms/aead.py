@@ -43,6 +43,10 @@ class AeadEncryption(Protocol):
 # --- GCM -----------------------------------------------------------------------------------
 
 
+_GCM_MOST: Final = (1 << 36) - 32
+"""Octets under one nonce (NIST SP 800-38D, 5.2.1.1)."""
+
+
 @final
 class GcmEncryption:
     """AES-GCM: `update` each chunk, then read `tag`."""
@@ -54,7 +58,14 @@ class GcmEncryption:
 
     def encrypt(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The ciphertext of all chunks."""
+        size = 0
         for chunk in chunks:
+            size += len(chunk)
+            if size > _GCM_MOST:
+                raise LimitExceeded(
+                    "There is more content than one key of AES-GCM can protect: 64 GiB.",
+                    code="limit.cipher",
+                )
             yield self._context.update(chunk)
 
     def tag(self) -> bytes:

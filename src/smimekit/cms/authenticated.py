@@ -110,7 +110,7 @@ class AuthenticatedReader:
         reader, attributes = self._reader, None
         if reader.peek() == 0xA2:
             attributes = Attributes.read(reader.value(0xA2), limits=self._limits)
-        expected = der.Reader(reader.value(der.OCTET_STRING)).octets()
+        expected = reader.string()
         if reader.peek() == 0xA3:
             Attributes.read(reader.value(0xA3), limits=self._limits)
         reader.leave()

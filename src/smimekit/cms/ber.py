@@ -234,6 +234,13 @@ class BerReader:
             code="limit.value-bytes",
         )
 
+    def string(self) -> bytes:
+        """The content of a short OCTET STRING, primitive or constructed, whole."""
+        constructed = der.OCTET_STRING | _CONSTRUCTED
+        return der.Reader(
+            self.value(constructed if self.peek() == constructed else der.OCTET_STRING)
+        ).octets()
+
     def reader(self, tag: int) -> der.Reader:
         """The next value whole, as a cursor over its inside."""
         return der.Reader(self.value(tag)).enter(tag)

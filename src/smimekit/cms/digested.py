@@ -58,7 +58,7 @@ def read_digested_data(reader: BerReader, into: Sink) -> DigestedData:
     content_type, detached = read_encapsulated(reader, passing)
     if detached:
         raise CmsError("The digested content is not in the message.", code="cms.no-content")
-    expected = der.Reader(reader.value(der.OCTET_STRING)).octets()
+    expected = reader.string()
     reader.leave()
     return DigestedData(content_type, digest, compare_digest(expected, running.finalize()))
 

@@ -98,7 +98,7 @@ class EnvelopedReader:
         tag = aad = None
         if self._with_tag:
             aad = self._authenticated_attributes()
-            tag = der.Reader(reader.value(der.OCTET_STRING)).octets()
+            tag = reader.string()
             self._unprotected(0xA2)
         else:
             self._unprotected(0xA1)

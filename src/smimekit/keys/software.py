@@ -23,6 +23,7 @@ from smimekit.errors import CmsError, DecryptionError, UsageError
 from smimekit.keys.failures import malformed, no_key, unsupported, wrong_password
 from smimekit.keys.mldsa import load_ml_dsa
 from smimekit.keys.mlkem import load_ml_kem
+from smimekit.keys.onekey import check_public_key, without_public_key
 from smimekit.keys.passwords import Budget, Passphrase
 from smimekit.keys.pbe import decrypt
 from smimekit.keys.pem import PemBlock, is_pem, pem_blocks
@@ -184,6 +185,13 @@ def load_pkcs8(data: bytes) -> SoftwareKey:
     """A key from unencrypted DER: PKCS #8, PKCS #1 or SEC 1; raises KeyFileError."""
     if len(data) > _KEY_BYTES:
         raise malformed("the key in it is too large")
+    data, public = without_public_key(data)
+    found = _load_any(data)
+    check_public_key(found.public_key, public)
+    return found
+
+
+def _load_any(data: bytes) -> SoftwareKey:
     lattice = load_ml_dsa(data) or load_ml_kem(data)
     if lattice is not None:
         return SoftwareKey(lattice)
