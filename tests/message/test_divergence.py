@@ -149,6 +149,17 @@ def test_each_signer_is_told_about_what_they_signed() -> None:
         assert found == {alice().certificate: added, bob().certificate: None}
 
 
+def test_each_signer_is_told_about_their_line_ends() -> None:
+    infos = [signer_info(TEXT.replace(b"\r\n", b"\n"), alice()), signer_info(b"another", bob())]
+    signature = bare_signed(TEXT, alice(), bob(), infos=infos, detached=True)
+    with smimekit.open(clear_signed(TEXT, signature), trust=trust()) as opened:
+        found = {each.certificate: (each.lf_match, each.divergence) for each in opened.signatures}
+        assert found == {
+            alice().certificate: (True, Divergence(Change.LINE_ENDS)),
+            bob().certificate: (False, None),
+        }
+
+
 def test_a_good_signature_is_not_explained() -> None:
     """Where one signature matches, the content is what its signer signed."""
     infos = [signer_info(TEXT, alice()), signer_info(TEXT + FOOTER, mallory())]
