@@ -156,6 +156,40 @@ def test_other_transfer_encodings() -> None:
     assert smimekit.verify(quoted, trust()).bytes() == entity()
 
 
+@pytest.mark.parametrize(
+    "label", ["CMS", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"]
+)
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
+def test_labels_of_pem(label: str, eol: bytes) -> None:
+    """RFC 7468, 8 and 9, and gpgsm's: bare and as a body; the content says what it is."""
+    head = f"From: {ALICE}\r\nContent-Type: application/pkcs7-mime\r\n\r\n".encode()
+    for cms in (signed(), bare_enveloped(signed(), bob())):
+        lines = base64.encodebytes(cms).replace(b"\n", eol)
+        pem = f"-----BEGIN {label}-----".encode() + eol + lines + f"-----END {label}-----".encode()
+        for source in (pem, pem + eol, eol + pem, head + pem, head + eol + pem + eol):
+            assert smimekit.verify(source, trust(), keys=[bob()]).bytes() == entity()
+
+
+def test_pem_of_another_kind_is_no_cms() -> None:
+    lines = base64.encodebytes(signed())
+    for label in ("CERTIFICATE", "CMS ", "cms", "PGP MESSAGE", "PRIVATE KEY"):
+        pem = f"-----BEGIN {label}-----\n".encode() + lines + f"-----END {label}-----\n".encode()
+        with pytest.raises(InputError):
+            smimekit.open(pem, trust=trust())
+
+
+def test_a_signature_part_in_binary() -> None:
+    """RFC 8551, 3.1.2: binary transport, as AS2 has it."""
+    der_octets = bare_signed(entity(), alice(), detached=True)
+    text = clear_signed(entity(), b"")
+    for encoding in (b"binary", b"8bit", b"7bit"):
+        mail = text.replace(
+            b"Encoding: base64\r\n\r\n", b"Encoding: " + encoding + b"\r\n\r\n" + der_octets
+        )
+        assert mail != text
+        assert smimekit.verify(mail, trust()).bytes() == entity()
+
+
 def test_pem_under_the_label_base64() -> None:
     """A gateway that put PEM where base64 was, and left the label."""
     pem = b"-----BEGIN CMS-----\n" + base64.encodebytes(signed()) + b"-----END CMS-----\n"

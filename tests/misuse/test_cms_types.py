@@ -352,6 +352,22 @@ def test_an_outer_signature_is_no_layer_of_trust_for_what_is_inside() -> None:
         assert len(found) == 1
 
 
+def test_a_bare_signature_around_bare_ciphertext() -> None:
+    """The same without MIME: CMS in CMS."""
+    inside = bare_enveloped(entity(), bob())
+    for source in (
+        bare_signed(inside, alice()),
+        mime(bare_signed(inside, alice()), "signed-data"),
+        bare_signed(mime(inside, "enveloped-data", None), alice()),
+    ):
+        with smimekit.open(source, keys=[bob()], trust=trust()) as opened:
+            assert [type(layer) for layer in opened.envelope] == [Signed, Encrypted]
+            assert opened.protection == Protection.CONFIDENTIAL
+        with pytest.raises(NotSigned) as error:
+            smimekit.verify(source, trust(), keys=[bob()], expect=ALICE)
+        assert error.value.code == "not-signed.outside-encryption"
+
+
 # --- surreptitious forwarding --------------------------------------------------------------
 
 

@@ -158,6 +158,20 @@ def test_a_protocol_that_the_second_part_denies(protocol: str) -> None:
     assert error.value.code == "mime.protocol"
 
 
+@pytest.mark.parametrize("label", ["text/plain", "application/octet-stream; name=smime.p7s"])
+def test_without_a_protocol_only_the_type_makes_it_ours(label: str) -> None:
+    """RFC 1847, 2.1 requires the protocol. Where it is missing nothing says that this is S/MIME
+    but the type of the second part: any other is no layer, and no error.
+    """
+    mail = parts(entity(), signature()).replace(b'protocol="application/pkcs7-signature"; ', b"")
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+    other = mail.replace(b'application/pkcs7-signature; name="smime.p7s"', label.encode())
+    assert other != mail
+    with smimekit.open(other, trust=trust()) as opened:
+        assert opened.envelope == ()
+        assert opened.errant == ()
+
+
 def test_a_broken_message_of_another_protocol_is_not_ours_to_refuse() -> None:
     pgp = parts(entity(), signature(), entity("more")).replace(
         b"application/pkcs7-signature", b"application/pgp-signature"

@@ -4,7 +4,7 @@ Knows how the facts of `cms`, `mime` and `trust` come together. May not know how
 is taken apart.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
@@ -91,33 +91,24 @@ def _diagnosed(
     bag: Sequence[Certificate],
     judge: Judge,
 ) -> tuple[SignatureResult, ...]:
-    """The results, with where the content departs from what was signed."""
-    lf_match = _matches_with_lf(data, content, bag, judge)
-    if lf_match:
-        departed = dict.fromkeys(range(len(results)), Divergence(Change.LINE_ENDS))
-    else:
-        departed = _departed(data, content, bag, judge)
+    """The results, with where the content departs from what each signer signed."""
+
+    def with_lf() -> Iterable[bytes]:
+        return map(to_lf, to_crlf(content.chunks()))
+
+    signed_lf = _good_over(with_lf, data, bag, judge)
+    departed = dict.fromkeys(signed_lf, Divergence(Change.LINE_ENDS))
+    departed = departed or _departed(data, content, bag, judge)
     return tuple(
-        replace(_explained(result, departed.get(at)), lf_match=lf_match)
+        replace(_explained(result, departed.get(at)), lf_match=at in signed_lf)
         for at, result in enumerate(results)
     )
 
 
 def _explained(result: SignatureResult, divergence: Divergence | None) -> SignatureResult:
-    if divergence is None or result.integrity is not Integrity.CONTENT_CHANGED:
+    if divergence is None:
         return result
     return replace(result, divergence=divergence, reasons=(*result.reasons, str(divergence)))
-
-
-def _matches_with_lf(
-    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge
-) -> bool:
-    """Did the signer sign bare LF, against the standard?"""
-
-    def with_lf() -> Iterable[bytes]:
-        return map(to_lf, to_crlf(content.chunks()))
-
-    return _any_good(_checked(data, Digests((), with_lf), bag, judge))
 
 
 def _departed(
@@ -128,11 +119,21 @@ def _departed(
         return {}
     canonical = b"".join(to_crlf(content.chunks()))
     for found in islice(departures(canonical, _signed_digests(data.signers)), CONFIRMED):
-        again = _checked(data, Digests((), found.content), bag, judge)
-        good = [at for at, (*_, check) in enumerate(again) if check.integrity is Integrity.GOOD]
+        good = _good_over(found.content, data, bag, judge)
         if good:
             return dict.fromkeys(good, found.divergence)
     return {}
+
+
+def _good_over(
+    form: Callable[[], Iterable[bytes]],
+    data: SignedData,
+    bag: Sequence[Certificate],
+    judge: Judge,
+) -> list[int]:
+    """The numbers of the signers whose signature matches another form of the content."""
+    checked = _checked(data, Digests((), form), bag, judge)
+    return [at for at, (*_, check) in enumerate(checked) if check.integrity is Integrity.GOOD]
 
 
 def _signed_digests(signers: Iterable[SignerInfo]) -> dict[Digest, frozenset[bytes]]:
