@@ -7,6 +7,7 @@ lookups, pages, the harvest of what is known, and judgements. Prints medians.
 
 import argparse
 import random
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+import smimekit
 from smimekit import Certificate, Purpose, Trust
 from smimekit.testing import FakeCA
 from smimekit.trust import (
@@ -133,9 +135,31 @@ def judgements(store: TrustStore) -> None:
     measure("a judgement, cached", lambda number: judge(trust, number), range(5_000))
 
 
+def harvests(store: TrustStore, path: Path, count: int) -> None:
+    """Mail of one day by people who are known after the first ones: how often is written?"""
+    ca = FakeCA("Harvested CA", now=NOW)
+    people = [ca.intermediate().person(f"{number}@example.com") for number in range(20)]
+    trust = Trust(store, anchors=[ca.certificate], clock=lambda: NOW)
+    watching = sqlite3.connect(path)
+    versions = set()
+    started = time.perf_counter()
+    for number in range(count):
+        who = people[number % len(people)]
+        at = NOW + number * timedelta(hours=11) / count
+        mail = smimekit.sign(f"From: {who.addresses[0]}\n\n{number}\n".encode(), who, at=at)
+        with smimekit.open(mail, trust=trust, at=at) as opened:
+            found = smimekit.harvest(opened)
+        found.put_into(store, at=at, reference=f"<{number}@example.com>")
+        versions.update(watching.execute("PRAGMA data_version").fetchone())
+    took = (time.perf_counter() - started) / count * 1e6
+    watching.close()
+    print(f"{count} mails signed, opened and harvested: {took:.0f} us each, {len(versions)} writes")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--mails", type=int, default=10_000)
     parser.add_argument("--store", help="an empty one; without it, SQLite in a temporary folder")
     options = parser.parse_args()
     template = Template()
@@ -148,6 +172,8 @@ def main() -> int:
             print(f"{size >> 20} MiB on disk")
         lookups(store, template, options.count)
         judgements(store)
+        if options.store is None:
+            harvests(store, Path(folder) / "trust.db", options.mails)
     return 0
 
 

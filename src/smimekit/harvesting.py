@@ -71,10 +71,13 @@ class Harvest:
         `reference` says where, as a rule by Message-ID. Raises StoreError.
         """
         source = Source(kind="mail", origin=self.sender or "", at=at, reference=reference)
+        # Everybody's mail shows the CAs: whose it was is not told of them, or each mail of
+        # each newcomer would be news about those that all have in common.
+        anonymous = replace(source, origin="")
         sightings = (
             Sighting(
                 certificate=each.certificate,
-                source=source,
+                source=anonymous if each.is_authority else source,
                 capabilities=each.capabilities,
                 preference=each.preference,
             )

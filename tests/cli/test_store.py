@@ -76,7 +76,7 @@ def test_tampered_mail_teaches_nothing(run: Run, here: Path) -> None:
     (here / "bad.eml").write_bytes((here / "signed.eml").read_bytes().replace(b"Hello", b"Jello"))
     (message,) = run("harvest", *STORE, "bad.eml", "--json").json["messages"]
     assert message["found"] == []
-    assert run("trust", "list", *STORE, "--json").json == {"certificates": []}
+    assert run("trust", "list", *STORE, "--json").json == {"certificates": [], "next": None}
 
 
 def test_harvest_reads_encrypted_mail_with_a_key(run: Run) -> None:
@@ -173,7 +173,7 @@ def test_only_authorities_become_anchors(run: Run) -> None:
     done = run("trust", "anchor", *STORE, "ca.pem", "bob.pem", "--json")
     assert (done.status, done.code) == (2, "usage.anchor-no-ca")
     assert run("trust", "list", *STORE).status == 0
-    assert run("trust", "list", *STORE, "--json").json == {"certificates": []}
+    assert run("trust", "list", *STORE, "--json").json == {"certificates": [], "next": None}
 
 
 def test_a_rejected_authority_takes_its_people_along(run: Run) -> None:
@@ -261,3 +261,72 @@ def test_anchors_and_store_together(run: Run, here: Path) -> None:
     assert verify("--anchor", "other-ca.pem", "by-dora.eml").status == 0
     run("trust", "reject", *STORE, "other-ca.pem")
     assert verify("--anchor", "other-ca.pem", "by-dora.eml").status == 1
+
+
+# --- pages, previews, folders --------------------------------------------------------------
+
+
+def test_a_long_list_comes_in_pages(run: Run, here: Path) -> None:
+    names = ("alice", "bob", "ca", "carol", "stranger")
+    run("trust", "import", *STORE, *(f"{name}.pem" for name in names))
+    wanted = sorted(fingerprint(here, name) for name in names)
+    found, after = [], ""
+    while after is not None:
+        page = run("trust", "list", *STORE, "--limit", "2", "--after", after, "--json").json
+        assert len(page["certificates"]) <= 2
+        found += [each["fingerprint"] for each in page["certificates"]]
+        after = page["next"]
+    assert found == wanted
+    done = run("trust", "list", *STORE, "--limit", "4")
+    assert f"--after {wanted[3]}" in done.err
+    assert "--after" not in run("trust", "list", *STORE, "--limit", "5").err
+    some = run("trust", "list", *STORE, "--limit", "1", "--status", "rejected", "--json").json
+    assert some == {"certificates": [], "next": None}
+    two = run(
+        "trust", "list", *STORE, "--address", "ALICE@example.org", "--limit", "1", "--json"
+    ).json
+    assert (len(two["certificates"]), two["next"]) == (1, two["certificates"][0]["fingerprint"])
+    assert run("trust", "list", *STORE, "--limit", "0").status == 2
+
+
+def test_a_preview_tells_and_decides_nothing(run: Run, here: Path) -> None:
+    run("harvest", *STORE, "signed.eml")
+    found = run("trust", "anchor", *STORE, "ca.pem", "--preview", "--json").json["changes"]
+    alice = fingerprint(here, "alice")
+    assert {
+        (each["certificate"]["fingerprint"], each["purpose"]): (
+            each["before"]["status"],
+            each["after"]["status"],
+        )
+        for each in found
+    } == {(alice, "verify"): ("untrusted", "trusted"), (alice, "encrypt"): ("untrusted", "trusted")}
+    assert status(run, "alice@example.org") == ["untrusted"]
+    assert all(
+        each["decision"] is None
+        for each in run("trust", "list", *STORE, "--json").json["certificates"]
+    )
+    run("trust", "anchor", *STORE, "ca.pem")
+    done = run("trust", "reject", *STORE, fingerprint(here, "ca"), "--preview")
+    assert "rejected" in done.text
+    assert "alice@example.org" in done.text
+    assert "Nothing was decided" in done.err
+    assert status(run, "alice@example.org") == ["trusted"]
+    assert run("trust", "trust", *STORE, "bob.pem", "--preview", "--json").json["changes"]
+    assert run("trust", "reset", *STORE, "alice@example.org", "--preview", "--json").json == {
+        "changes": []
+    }
+    done = run("trust", "anchor", *STORE, "bob.pem", "--preview", "--json")
+    assert (done.status, done.code) == (2, "usage.anchor-no-ca")
+
+
+def test_a_folder_is_a_store(run: Run, here: Path) -> None:
+    folder = ("--store", "dir:trust")
+    done = run("trust", "list", *folder, "--json")
+    assert (done.status, done.code) == (2, "usage.store-missing")
+    assert run("harvest", *folder, "signed.eml").status == 0
+    assert run("trust", "anchor", *folder, "ca.pem").status == 0
+    assert run("verify", *folder, "signed.eml").status == 0
+    pem = here / "trust" / "certificates" / f"{fingerprint(here, 'alice')}.pem"
+    assert smimekit.Certificate.from_pem(pem.read_bytes()).fingerprint == fingerprint(here, "alice")
+    done = run("trust", "list", "--store", "dir:.", "--json")
+    assert (done.status, done.code) == (2, "store.schema")

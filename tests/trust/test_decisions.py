@@ -138,3 +138,29 @@ def test_another_good_path_outweighs_one_over_a_rejected_ca(root: Made) -> None:
     found = judge(person(ALICE, bad), [root, other], [bad, good], store=store)
     assert found.status is Status.TRUSTED
     assert found.path[0] == other.certificate
+
+
+def test_a_decision_outlives_harvest_expiry_and_its_authority(root: Made) -> None:
+    """Nothing but a decision changes one; the status follows, and comes back."""
+    made = person(ALICE, root, end=NOW + DAY)
+    store = store_of(made, root)
+    decide(store, made, Verdict.TRUST)
+    trusted, late = judge(made, store=store).decision, NOW + 5 * DAY
+    store.put(made.certificate, Source("mail", ALICE, late), at=late)
+    assert judge(made, store=store, at=late).status is Status.UNTRUSTED, "it has expired"
+    assert judge(made, store=store, at=late).decision == trusted
+    for verdict, status in (
+        (Verdict.ANCHOR, Status.TRUSTED),
+        (Verdict.REJECT, Status.REJECTED),
+        (Verdict.NONE, Status.TRUSTED),
+    ):
+        decide(store, root, verdict)
+        found = judge(made, store=store)
+        assert (found.status, found.decision) == (status, trusted)
+    decide(store, made, Verdict.REJECT)
+    for verdict in (Verdict.ANCHOR, Verdict.NONE):
+        decide(store, root, verdict)
+        assert judge(made, store=store).status is Status.REJECTED
+    assert judge(made, store=store, at=late).status is Status.REJECTED, "even when it has expired"
+    trail = [one.decision.verdict for one in store.audit(made.certificate.fingerprint)]
+    assert trail == [Verdict.TRUST, Verdict.REJECT]

@@ -1,25 +1,31 @@
 """The stores keep the contract, and the contract's suite notices a store that does not."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smimekit.errors import UsageError
 from smimekit.testing.stores import check_trust_store
 from smimekit.trust import (
     ByAddress,
     ByFingerprint,
+    ByKeyId,
     Capabilities,
     Decision,
     DirectoryTrustStore,
     MemoryTrustStore,
+    Preference,
     Purpose,
     Record,
+    Sighting,
     Source,
     TrustStore,
     Verdict,
@@ -154,3 +160,51 @@ def test_a_certificate_with_a_broken_extension_is_kept_and_disturbs_nobody() -> 
     found = store.records(ByAddress("alice@example.com"))
     assert [one.certificate for one in found] == [good.certificate]
     assert store.records(ByFingerprint(bad.fingerprint))[0].certificate == bad
+
+
+# --- facts in any order ---------------------------------------------------------------------
+
+ROOT = certs.ca("Root").certificate
+ALICE = certs.person("alice@example.com").certificate
+MINUTES = st.integers(0, 5 * 24 * 60).map(lambda minutes: NOW + timedelta(minutes=minutes))
+
+
+@st.composite
+def sightings(draw: st.DrawFn) -> tuple[Sighting, datetime]:
+    """A sighting; within one day, everybody says the same."""
+    at, said = draw(MINUTES), draw(MINUTES)
+    by_day = bytes((4, 1, said.day))
+    return (
+        Sighting(
+            certificate=draw(st.sampled_from([ROOT, ALICE])),
+            source=Source("mail", f"{draw(st.integers(0, 30))}@example.com", at, f"<{at}>"),
+            capabilities=draw(st.sampled_from([None, Capabilities(by_day, said)])),
+            preference=draw(st.sampled_from([None, Preference(ByKeyId(by_day), said)])),
+        ),
+        at,
+    )
+
+
+def learned(facts: Iterable[tuple[Sighting, datetime]]) -> tuple[Record, ...]:
+    store = MemoryTrustStore()
+    for sighting, at in facts:
+        store.put_all([sighting], at=at)
+    return store.page()
+
+
+@given(st.lists(sightings(), max_size=60), st.randoms())
+def test_facts_may_come_in_any_order_and_any_number(
+    facts: list[tuple[Sighting, datetime]], random: Random
+) -> None:
+    shuffled = [*facts, *facts[::2]]
+    random.shuffle(shuffled)
+    assert learned(facts) == learned(shuffled)
+
+
+def test_the_sources_of_a_record_are_bounded() -> None:
+    """Anybody may send the certificate of a CA: the newest sources stay."""
+    store = MemoryTrustStore()
+    for number in range(50):
+        at = NOW + number * certs.DAY
+        record = store.put(ROOT, Source("mail", f"{number}@example.com", at), at=at)
+    assert [one.origin for one in record.sources] == [f"{n}@example.com" for n in range(30, 50)]

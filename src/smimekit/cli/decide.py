@@ -8,16 +8,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import click
 
 from smimekit import Certificate, Purpose, Trust, UsageError, load_certificates
+from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.inputs import read_file
 from smimekit.cli.options import JSON, STORE, as_record, opened_store, parse_time
-from smimekit.cli.output import Json, note, show_json
+from smimekit.cli.output import Json, note, show_json, show_list
 from smimekit.cli.records import find_one, is_file_name, record_facts, record_title
-from smimekit.trust import MAIL_PURPOSES, Decision, Record, Source, TrustStore, Verdict
+from smimekit.cli.reports import certificate_title, status_cell
+from smimekit.trust import (
+    MAIL_PURPOSES,
+    Decision,
+    Flip,
+    Record,
+    Sighting,
+    Source,
+    TrustStore,
+    Verdict,
+)
 
 __all__ = ["anchor", "put_certificates", "reject", "reset", "trust_"]
 
@@ -45,7 +56,8 @@ def put_certificates(
     """Remember certificates from a file. No decision changes."""
     now = datetime.now(UTC)
     source = Source("upload", _user(), now, Path(reference).name)
-    return [store.put(each, source, at=now) for each in certificates]
+    sightings = (Sighting(certificate=each, source=source) for each in certificates)
+    return list(store.put_all(sightings, at=now))
 
 
 # --- what is said along with a decision ----------------------------------------------------
@@ -107,6 +119,11 @@ def _bounds(command: _Command) -> _Command:
     )(command)
 
 
+PREVIEW: Final = click.option(
+    "--preview", is_flag=True, help="Show whose status would change, and decide nothing."
+)
+
+
 # --- the commands --------------------------------------------------------------------------
 
 
@@ -115,36 +132,52 @@ def _bounds(command: _Command) -> _Command:
 @WHICH
 @_grounds
 @_bounds
+@PREVIEW
 @JSON
 def trust_(
-    *, store: str, which: tuple[str, ...], grounds: _Grounds, bounds: _Bounds, as_json: bool
+    *,
+    store: str,
+    which: tuple[str, ...],
+    grounds: _Grounds,
+    bounds: _Bounds,
+    preview: bool,
+    as_json: bool,
 ) -> None:
     """Trust certificates themselves, whoever issued them.
 
     WHICH is a mail address with one certificate, a fingerprint (or its first 8 digits), or a
     file with certificates. What is revoked, expired or malformed is not trusted all the same.
     """
-    _decide(store, which, grounds.decision(Verdict.TRUST, bounds), as_json=as_json)
+    act = _preview if preview else _decide
+    act(store, which, grounds.decision(Verdict.TRUST, bounds), as_json=as_json)
 
 
 @click.command()
 @STORE
 @WHICH
 @_grounds
+@PREVIEW
 @JSON
-def reject(*, store: str, which: tuple[str, ...], grounds: _Grounds, as_json: bool) -> None:
+def reject(
+    *, store: str, which: tuple[str, ...], grounds: _Grounds, preview: bool, as_json: bool
+) -> None:
     """Reject certificates for ever; of a CA, what it issued as well."""
-    _decide(store, which, grounds.decision(Verdict.REJECT), as_json=as_json)
+    act = _preview if preview else _decide
+    act(store, which, grounds.decision(Verdict.REJECT), as_json=as_json)
 
 
 @click.command()
 @STORE
 @WHICH
 @_grounds
+@PREVIEW
 @JSON
-def reset(*, store: str, which: tuple[str, ...], grounds: _Grounds, as_json: bool) -> None:
+def reset(
+    *, store: str, which: tuple[str, ...], grounds: _Grounds, preview: bool, as_json: bool
+) -> None:
     """Withdraw the decision about certificates."""
-    _decide(store, which, grounds.decision(Verdict.NONE), as_json=as_json)
+    act = _preview if preview else _decide
+    act(store, which, grounds.decision(Verdict.NONE), as_json=as_json)
 
 
 @click.command()
@@ -152,12 +185,20 @@ def reset(*, store: str, which: tuple[str, ...], grounds: _Grounds, as_json: boo
 @WHICH
 @_grounds
 @_bounds
+@PREVIEW
 @JSON
 def anchor(
-    *, store: str, which: tuple[str, ...], grounds: _Grounds, bounds: _Bounds, as_json: bool
+    *,
+    store: str,
+    which: tuple[str, ...],
+    grounds: _Grounds,
+    bounds: _Bounds,
+    preview: bool,
+    as_json: bool,
 ) -> None:
     """Trust what CAs issue: their certificates become anchors."""
-    _decide(store, which, grounds.decision(Verdict.ANCHOR, bounds), as_json=as_json)
+    act = _preview if preview else _decide
+    act(store, which, grounds.decision(Verdict.ANCHOR, bounds), as_json=as_json)
 
 
 def _decide(url: str, which: tuple[str, ...], decision: Decision, *, as_json: bool) -> None:
@@ -174,6 +215,40 @@ def _decide(url: str, which: tuple[str, ...], decision: Decision, *, as_json: bo
         trust = Trust(store)
         facts = [record_facts(each, trust) for each in decided]
     _report(facts, decision.verdict, as_json=as_json)
+
+
+def _preview(url: str, which: tuple[str, ...], decision: Decision, *, as_json: bool) -> None:
+    files = [load_certificates(read_file(each)) for each in which if is_file_name(each)]
+    with opened_store(url) as store:
+        named = [find_one(store, each) for each in which if not is_file_name(each)]
+        certificates = [*(each.certificate for each in named), *_flat(files)]
+        _check(certificates, decision)
+        flips = Trust(store).preview(certificates, decision)
+        facts = [_flip_facts(each) for each in flips]
+    if as_json:
+        show_json({"changes": facts})
+        return
+    rows = [
+        (
+            (each["purpose"], ""),
+            status_cell(each["before"]["status"]),
+            status_cell(each["after"]["status"]),
+            (certificate_title(each["certificate"]), ""),
+            (each["certificate"]["fingerprint"][:16], ""),
+        )
+        for each in facts
+    ]
+    show_list(("TO", "NOW", "THEN", "WHO", "FINGERPRINT"), rows)
+    note("Nothing was decided.")
+
+
+def _flip_facts(flip: Flip) -> Json:
+    return {
+        "certificate": certificate_facts(flip.certificate),
+        "purpose": str(flip.purpose),
+        "before": judgement_facts(flip.before),
+        "after": judgement_facts(flip.after),
+    }
 
 
 def _flat(groups: Iterable[tuple[Certificate, ...]]) -> Iterable[Certificate]:

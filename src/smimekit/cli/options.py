@@ -108,7 +108,10 @@ OUTPUT: Final = click.option(
 )
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 STORE: Final = click.option(
-    "--store", required=True, metavar="URL", help="The trust store, such as sqlite:///trust.db."
+    "--store",
+    required=True,
+    metavar="URL",
+    help="The trust store: sqlite:///trust.db, dir:trust, ...",
 )
 AT: Final = click.option(
     "--at", callback=parse_time, metavar="TIME", help="Judge as of this time (ISO 8601; UTC)."
@@ -324,15 +327,22 @@ def source_options(command: _Command) -> _Command:
     )(command)
 
 
+def _place_of(url: str) -> Path | None:
+    """The file or folder that a store lives in; None for one that lives elsewhere."""
+    if url.startswith("dir:"):
+        return Path(url.removeprefix("dir:")) if url != "dir:" else None
+    kind, _, name = url.partition(":///")
+    return Path(name.partition("?")[0]) if kind.startswith("sqlite") and name else None
+
+
 @contextmanager
 def opened_store(url: str, *, create: bool = False) -> Iterator[TrustStore]:
     """A trust store; UsageError where its file is missing, unless it may be created.
 
     Whoever only reads would otherwise get an empty store for a mistyped name.
     """
-    kind, _, name = url.partition(":///")
-    path = Path(name.partition("?")[0])
-    if kind.startswith("sqlite") and name and not create and not path.exists():
+    path = _place_of(url)
+    if path is not None and not create and not path.exists():
         raise UsageError(f"There is no trust store {path}.", code="usage.store-missing")
     store = open_store(url)
     try:

@@ -13,7 +13,15 @@ from smimekit.algorithms import CONTENT_CIPHERS
 from smimekit.cli.facts import certificate_facts, decision_facts, judgement_facts, time_text
 from smimekit.cli.output import Json
 from smimekit.cli.reports import certificate_title
-from smimekit.trust import MAIL_PURPOSES, ByAddress, ByFingerprint, Record, Source, TrustStore
+from smimekit.trust import (
+    MAIL_PURPOSES,
+    ByAddress,
+    ByFingerprint,
+    Query,
+    Record,
+    Source,
+    TrustStore,
+)
 
 __all__ = [
     "all_records",
@@ -25,7 +33,7 @@ __all__ = [
 ]
 
 _HEX: Final = re.compile(r"[0-9a-f]{8,64}")
-_PAGE: Final = 500
+_PAGE: Final = 100
 
 
 def is_file_name(which: str) -> bool:
@@ -37,10 +45,10 @@ def _digits(which: str) -> str:
     return which.replace(":", "").lower()
 
 
-def all_records(store: TrustStore) -> Iterator[Record]:
-    """Every record, in order of fingerprint."""
-    after = ""
-    while page := store.page(after=after, limit=_PAGE):
+def all_records(store: TrustStore, query: Query | None = None, after: str = "") -> Iterator[Record]:
+    """Every record, or those that answer a query, in order of fingerprint; a page at a time."""
+    after = _digits(after)
+    while page := store.page(after=after, limit=_PAGE, query=query):
         yield from page
         after = page[-1].certificate.fingerprint
 

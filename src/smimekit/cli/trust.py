@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 import click
 
@@ -22,7 +23,7 @@ from smimekit.cli.output import (
 from smimekit.cli.records import all_records, find_records, record_facts
 from smimekit.cli.reports import certificate_title, status_cell, trust_rows
 from smimekit.cli.text import Row
-from smimekit.trust import Record, TrustStore, normal_address
+from smimekit.trust import ByAddress
 
 __all__ = ["trust"]
 
@@ -51,28 +52,39 @@ for _command in (anchor, reject, reset, trust_):
     type=click.Choice([str(each) for each in Status]),
     help="Only what is so for verifying or for encrypting.",
 )
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
+)
+@click.option(
+    "--after", default="", metavar="FINGERPRINT", help="Go on behind the last one of before."
+)
 @AT
 @JSON
 def list_(
-    *, store: str, address: str | None, status: str | None, at: datetime | None, as_json: bool
+    *,
+    store: str,
+    address: str | None,
+    status: str | None,
+    limit: int,
+    after: str,
+    at: datetime | None,
+    as_json: bool,
 ) -> None:
     """List certificates: trusted, untrusted or rejected, to verify by and to encrypt to."""
     with opened_store(store) as opened:
         trust = Trust(opened)
-        facts = [record_facts(each, trust, at) for each in _listed(opened, address)]
-    if status is not None:
-        facts = [each for each in facts if status in each["status"].values()]
+        query = None if address is None else ByAddress(address)
+        found = (record_facts(each, trust, at) for each in all_records(opened, query, after))
+        wanted = (each for each in found if status in {None, *each["status"].values()})
+        facts = list(islice(wanted, limit))
+        more = next(wanted, None) is not None
+    last = facts[-1]["fingerprint"] if more else None
     if as_json:
-        show_json({"certificates": facts})
-    else:
-        _show(facts)
-
-
-def _listed(store: TrustStore, address: str | None) -> Iterator[Record]:
-    wanted = None if address is None else normal_address(address)
-    for record in all_records(store):
-        if wanted is None or wanted in map(normal_address, record.certificate.addresses):
-            yield record
+        show_json({"certificates": facts, "next": last})
+        return
+    _show(facts)
+    if last is not None:
+        note(f"There are more: --after {last}")
 
 
 def _show(facts: Sequence[Json]) -> None:

@@ -13,7 +13,7 @@ things by turns and their mail arrives out of order, either word may stay.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from smimekit.errors import StoreError, UsageError
 from smimekit.trust.index import query_key
@@ -30,6 +30,7 @@ from smimekit.trust.records import (
 )
 
 __all__ = [
+    "SOURCES_KEPT",
     "answer_order",
     "conflict",
     "decided_record",
@@ -40,6 +41,8 @@ __all__ = [
     "unknown_certificate",
 ]
 
+SOURCES_KEPT: Final = 20
+"""Sources of one record, the newest: anybody's mail may show the certificate of a CA."""
 _Said = TypeVar("_Said", Capabilities, Preference)
 
 
@@ -66,7 +69,8 @@ def _merge_sources(known: tuple[Source, ...], new: Source) -> tuple[Source, ...]
     old = by_identity.get((new.kind, new.origin))
     if old is None or _source_rank(new) > _source_rank(old):
         by_identity[new.kind, new.origin] = new
-    return tuple(by_identity[key] for key in sorted(by_identity))
+    newest = sorted(by_identity, key=lambda name: (_source_rank(by_identity[name]), name))
+    return tuple(by_identity[name] for name in sorted(newest[-SOURCES_KEPT:]))
 
 
 def _content(said: Capabilities | Preference) -> bytes:

@@ -199,7 +199,7 @@ class Source:
 
     `kind`: mail, upload, ldap, smimea, aia, folder, ...; `origin`: the From address, the user,
     the server; `reference`: the Message-ID or file name. Of one source the newest sighting is
-    kept, to the day.
+    kept, to the day, and of all sources the newest 20.
     """
 
     kind: str

@@ -51,6 +51,7 @@ index = sa.Table(
     _meta,
     sa.Column("key", sa.String(80), primary_key=True),
     sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sqlite_with_rowid=False,  # else SQLite keeps it all twice
 )
 audit = sa.Table(
     "smimekit_audit",
