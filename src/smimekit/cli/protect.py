@@ -1,15 +1,28 @@
 """`sign` and `encrypt`. Knows whom a message goes to; may not know how it is protected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import BinaryIO, final
 
 import click
 
 import smimekit
-from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Signer, Trust, UsageError
+from smimekit import (
+    Certificate,
+    Chain,
+    Credential,
+    EncryptionPlan,
+    Policy,
+    PolicyError,
+    Purpose,
+    Signer,
+    Trust,
+    UsageError,
+    plan_encryption,
+)
 from smimekit.algorithms import ContentCipher, SignatureScheme
+from smimekit.cli.exits import Exit
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import load_certificates, reading
@@ -27,8 +40,10 @@ from smimekit.cli.options import (
     trust_options,
 )
 from smimekit.cli.output import Json, note, require_room_for_json, show_json
+from smimekit.cli.plan import plan_facts, show_plan
 from smimekit.cli.reports import certificate_title
 from smimekit.keys.credential import may_encrypt
+from smimekit.trust import Record
 
 __all__ = ["encrypt", "sign"]
 
@@ -107,8 +122,34 @@ def sign(
 class _Recipients:
     """Whom a message is encrypted to, and which certificates of theirs are of no use."""
 
-    usable: tuple[Certificate, ...]
-    unusable: tuple[Json, ...]
+    usable: tuple[Certificate | Record, ...]
+    unusable: tuple[Json, ...] = ()
+    missing: tuple[Json, ...] = ()
+    """Addresses that nothing can be encrypted to."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """How it is encrypted, or whether that is only to be told."""
+
+    cipher: ContentCipher | None
+    policy: Policy
+    plan: bool
+
+    def planned(
+        self, to: Sequence[Certificate | Record], signer: Credential | None
+    ) -> EncryptionPlan:
+        """What would be done."""
+        if self.plan and not to:  # nobody has a certificate: no mistake in a plan
+            return EncryptionPlan(cipher=None, derived=False, served=(), refused=())
+        return plan_encryption(to, cipher=self.cipher, signer=signer, policy=self.policy)
+
+    def encrypted(
+        self, draft: BinaryIO, to: Sequence[Certificate | Record], signer: Credential | None
+    ) -> bytes:
+        """What is done."""
+        return smimekit.encrypt(draft, to, signer=signer, cipher=self.cipher, policy=self.policy)
 
 
 @click.command()
@@ -122,8 +163,15 @@ class _Recipients:
 )
 @key_options()
 @trust_options
-@CIPHER
-@POLICY
+@as_record(
+    "choice",
+    _Choice,
+    CIPHER,
+    POLICY,
+    click.option(
+        "--plan", is_flag=True, help="Say who gets what, and why; read no message and write none."
+    ),
+)
 @OUTPUT
 @JSON
 def encrypt(
@@ -132,40 +180,53 @@ def encrypt(
     to: tuple[str, ...],
     keys: KeyOptions,
     trusting: TrustOptions,
-    cipher: ContentCipher | None,
-    policy: Policy,
+    choice: _Choice,
     output: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Encrypt a mail; with --key, signed inside.
 
     A --to that is an address stands for all its trusted certificates in the --store; those
-    that cannot be used are reported, each with its reasons.
+    that cannot be used are reported, each with its reasons. Without a --cipher, it is the best
+    that all recipients are known to read, by signed mail in the store or their certificates.
     """
-    require_room_for_json(as_json=as_json and writes_stdout(output))
-    with trusting.open(policy) as trust:
-        found = [_recipients(each, trust, trusting) for each in to]
-    usable = tuple(dict.fromkeys(one for each in found for one in each.usable))
-    unusable = [one for each in found for one in each.unusable]
-    if not as_json:
-        _warn(unusable)
+    require_room_for_json(as_json=as_json and not choice.plan and writes_stdout(output))
+    with trusting.open(choice.policy) as trust:
+        found = _together([_recipients(each, trust, trusting) for each in to])
+    if not as_json or (found.missing and not choice.plan):
+        _warn(found.unusable)
+    if choice.plan:
+        return _explain(found, choice.planned(found.usable, keys.load_one()), as_json=as_json)
+    for each in found.missing:
+        raise PolicyError(each["reason"], code="policy.no-trusted-certificate")
     signer = keys.load_one()
     with reading(message) as draft:
-        encrypted = smimekit.encrypt(draft, usable, signer=signer, cipher=cipher, policy=policy)
+        encrypted = choice.encrypted(draft, found.usable, signer)
     write_out(output, (encrypted,))
+    plan = choice.planned(found.usable, signer)
     facts: Json = {
         "output": output,
         "size": len(encrypted),
-        "cipher": (cipher or policy.cipher).name,
+        "cipher": None if plan.cipher is None else plan.cipher.name,
         "signer": certificate_facts(signer.signing.certificate) if signer else None,
-        "recipients": [certificate_facts(each) for each in usable],
-        "unusable": unusable,
+        "recipients": [each["certificate"] for each in plan_facts(plan)["served"]],
+        "unusable": list(found.unusable),
     }
     if as_json:
         show_json(facts)
     elif not writes_stdout(output):
         names = "; ".join(map(certificate_title, facts["recipients"]))
         note(f"{output}: encrypted with {facts['cipher']} to {names}.")
+    return Exit.DONE
+
+
+def _explain(found: _Recipients, plan: EncryptionPlan, *, as_json: bool) -> int:
+    facts = plan_facts(plan, missing=found.missing, unusable=found.unusable)
+    if as_json:
+        show_json(facts)
+    else:
+        show_plan(facts)
+    return Exit.NOT_AS_REQUIRED if facts["refused"] else Exit.DONE
 
 
 def _warn(unusable: Sequence[Json]) -> None:
@@ -174,6 +235,22 @@ def _warn(unusable: Sequence[Json]) -> None:
         certificate = each["certificate"]
         title = f"{certificate_title(certificate)} ({certificate['fingerprint'][:16]})"
         note(f"Not used: the certificate of {title}. {why}")
+
+
+def _together(found: Iterable[_Recipients]) -> _Recipients:
+    """All of them, each certificate once."""
+    usable: dict[Certificate, Certificate | Record] = {}
+    unusable: list[Json] = []
+    missing: list[Json] = []
+    for each in found:
+        for one in each.usable:
+            if isinstance(one, Record):  # it knows more than the certificate alone
+                usable[one.certificate] = one
+            else:
+                usable.setdefault(one, one)
+        unusable += each.unusable
+        missing += each.missing
+    return _Recipients(tuple(usable.values()), tuple(unusable), tuple(missing))
 
 
 def _recipients(name: str, trust: Trust, trusting: TrustOptions) -> _Recipients:
@@ -186,7 +263,7 @@ def _recipients(name: str, trust: Trust, trusting: TrustOptions) -> _Recipients:
     # Of a pair, one for signing and one for encryption, the second is meant; of one that is
     # for signing only, the library says what is wrong.
     usable = tuple(each for each in own if may_encrypt(each)) or tuple(own)
-    return _Recipients(usable, ())
+    return _Recipients(usable)
 
 
 def _of_address(address: str, trust: Trust, trusting: TrustOptions) -> _Recipients:
@@ -200,10 +277,13 @@ def _of_address(address: str, trust: Trust, trusting: TrustOptions) -> _Recipien
         {"certificate": certificate_facts(one), "trust": judgement_facts(judgement)}
         for one, judgement in selection.unusable
     )
-    if not selection.usable:
-        _warn(unusable)
-        raise PolicyError(
-            f"The store holds no trusted certificate to encrypt to {address} with.",
-            code="policy.no-trusted-certificate",
-        )
-    return _Recipients(selection.usable, unusable)
+    if selection.records:
+        return _Recipients(selection.records, unusable)
+    reason = f"The store holds no trusted certificate to encrypt to {address} with."
+    nobody = {
+        "name": address,
+        "code": "policy.no-trusted-certificate",
+        "reason": reason,
+        "certificate": None,
+    }
+    return _Recipients((), unusable, (nobody,))
