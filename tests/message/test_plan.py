@@ -598,6 +598,18 @@ def test_rsa_padding(said: Any, interop: RsaPadding, modern: RsaPadding) -> None
     assert layer(mail, person(BOB, key="rsa-2048")).algorithm == "aes-256-gcm"
 
 
+def test_a_program_that_knows_no_tags_gets_pkcs1() -> None:
+    """RFC 5751, 2.3: that of S/MIME 3.2 MUST read it. NSS and gpgsm have no OAEP."""
+    assert way(knows(CBC, key="rsa-2048"), policy=MODERN) == "rsa-pkcs1"
+    assert way(knows(CBC, CHACHA20_POLY1305, key="rsa-2048"), policy=MODERN) == "rsa-oaep-sha256"
+    both = knows(CBC, OAEP_384.identifier.encode(), key="rsa-2048")
+    assert way(both, policy=MODERN) == "rsa-oaep-sha384"
+    strict = replace(MODERN, rsa_paddings=(OAEP_256,))
+    assert way(knows(CBC, PKCS1.identifier.encode(), key="rsa-2048"), policy=strict) == (
+        "rsa-oaep-sha256"
+    )
+
+
 def test_the_callers_own_padding_stays() -> None:
     card = certified(GCM, OAEP_256.identifier.encode(), key="rsa-2048").certificate
     assert way(CertificateRecipient(card, PKCS1)) == "rsa-pkcs1"

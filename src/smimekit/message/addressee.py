@@ -164,16 +164,27 @@ class Person:
     def _padding(self, certificate: Certificate, policy: Policy) -> RsaPadding:
         """The best padding that is announced (RFC 3560, 5); else the policy's.
 
-        A certificate for OAEP or RSA-KEM only decides itself (`wrap_for`). Where some
-        recipients get OAEP and others PKCS #1 v1.5, the message is as strong as the second:
-        RFC 3565, 6 advises against it, and no choice made here could mend it.
+        Who announces ciphers without a tag only is a program before S/MIME 4.0, of which RFC
+        5751, 2.3 wants PKCS #1 v1.5, and some have no OAEP. A certificate for OAEP or RSA-KEM
+        only decides itself (`wrap_for`). Where some recipients get OAEP and others v1.5, the
+        message is as strong as the second: RFC 3565, 6 advises against it, and no choice made
+        here could mend it.
         """
-        if certificate.key_algorithm == RSA_ENCRYPTION:
-            for _, announced in self.heard:
-                for row in policy.rsa_paddings:
-                    if row in announced.paddings:
-                        return row
-        return policy.rsa_padding
+        if certificate.key_algorithm != RSA_ENCRYPTION:
+            return policy.rsa_padding
+        for _, announced in self.heard:
+            for row in policy.rsa_paddings:
+                if row in announced.paddings:
+                    return row
+        plain = RsaPadding()
+        return plain if self._is_old and plain in policy.rsa_paddings else policy.rsa_padding
+
+    @property
+    def _is_old(self) -> bool:
+        for _, announced in self.heard:
+            if announced.about_content:
+                return not any(row.authenticated for row in announced.ciphers)
+        return False
 
     def _agreement(self, certificate: Certificate, cipher: ContentCipher) -> Agreement | None:
         """What is announced of key agreement, where that is not what goes well with the curve.
