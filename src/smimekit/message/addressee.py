@@ -19,7 +19,6 @@ from smimekit.algorithms import (
     AES128_CBC,
     AES128_GCM,
     AES256_GCM,
-    RSA_ENCRYPTION,
     SHA1,
     ContentCipher,
     Curve,
@@ -156,12 +155,12 @@ class Person:
             return self.chosen
         if self.certificate is None:
             raise UsageError("A recipient has a certificate, or wraps keys itself.")
-        padding = self._padding(self.certificate, policy)
+        padding = self._padding(policy)
         return CertificateRecipient(
             self.certificate, padding, self._agreement(self.certificate, cipher)
         )
 
-    def _padding(self, certificate: Certificate, policy: Policy) -> RsaPadding:
+    def _padding(self, policy: Policy) -> RsaPadding:
         """The best padding that is announced (RFC 3560, 5); else the policy's.
 
         Who announces ciphers without a tag only is a program before S/MIME 4.0, of which RFC
@@ -170,8 +169,6 @@ class Person:
         message is as strong as the second: RFC 3565, 6 advises against it, and no choice made
         here could mend it.
         """
-        if certificate.key_algorithm != RSA_ENCRYPTION:
-            return policy.rsa_padding
         for _, announced in self.heard:
             for row in policy.rsa_paddings:
                 if row in announced.paddings:
