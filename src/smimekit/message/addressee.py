@@ -93,9 +93,9 @@ class Person:
 
     addressee: Addressee
     name: str
+    way: Certificate | Recipient
+    """A certificate, or how the key gets there where the caller chose that."""
     certificate: Certificate | None = None
-    chosen: Recipient | None = None
-    """How the key gets there, where the caller chose that."""
     heard: tuple[tuple[Knowledge, Announced], ...] = ()
     """What was announced, the best source first."""
     refusal: SmimeError | None = None
@@ -151,14 +151,10 @@ class Person:
         """How the key for a cipher gets there. Raises what refuses it."""
         if self.refusal is not None:
             raise self.refusal
-        if self.chosen is not None:
-            return self.chosen
-        if self.certificate is None:
-            raise UsageError("A recipient has a certificate, or wraps keys itself.")
-        padding = self._padding(policy)
-        return CertificateRecipient(
-            self.certificate, padding, self._agreement(self.certificate, cipher)
-        )
+        if not isinstance(self.way, Certificate):
+            return self.way
+        padding, agreement = self._padding(policy), self._agreement(self.way, cipher)
+        return CertificateRecipient(self.way, padding, agreement)
 
     def _padding(self, policy: Policy) -> RsaPadding:
         """The best padding that is announced (RFC 3560, 5); else the policy's.
@@ -231,20 +227,19 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
     match addressee:
         case Credential():
             certificate = addressee.encryption_certificate
-            if certificate is None:
-                refusal = _not_for_encryption(addressee.certificate)
-                name, certificate = _name(addressee.certificate), addressee.certificate
-                return Person(addressee, name, certificate, refusal=refusal)
-            return _holder(addressee, certificate, own.get(certificate), policy)
+            if certificate is not None:
+                return _holder(addressee, certificate, own.get(certificate), policy)
+            own_one = addressee.certificate
+            refusal = _not_for_encryption(own_one)
+            return Person(addressee, _name(own_one), own_one, own_one, refusal=refusal)
         case Certificate():
             return _holder(addressee, addressee, own.get(addressee), policy)
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
-            return _holder(addressee, certificate, said, policy, chosen=addressee)
+            return _holder(addressee, certificate, said, policy, way=addressee)
         case Recipient():
-            return Person(addressee, _kind(addressee), chosen=addressee)
-        case Peer():
-            certificate = addressee.certificate
+            return Person(addressee, _kind(addressee), addressee)
+        case Peer(certificate=Certificate() as certificate):
             said = own.get(certificate) or _encoded(addressee.capabilities)
             return _holder(addressee, certificate, said, policy)
     raise UsageError(f"A recipient is a Certificate, not {type(addressee).__name__}.")
@@ -263,15 +258,15 @@ def _holder(
     said: bytes | None,
     policy: Policy,
     *,
-    chosen: Recipient | None = None,
+    way: Recipient | None = None,
 ) -> Person:
-    name = _name(certificate)
+    name, carrier = _name(certificate), certificate if way is None else way
     try:
         _check(certificate, policy)
         heard = tuple(_heard(said, certificate.capabilities, policy))
     except SmimeError as refusal:
-        return Person(addressee, name, certificate, refusal=refusal)
-    return Person(addressee, name, certificate, chosen, heard)
+        return Person(addressee, name, carrier, certificate, refusal=refusal)
+    return Person(addressee, name, carrier, certificate, heard)
 
 
 def _heard(
@@ -291,9 +286,7 @@ def _check(certificate: Certificate, policy: Policy) -> None:
             f"Refused to encrypt to {certificate.subject_text}: {assessment.reason}.",
             code="policy.weak",
         )
-    usage = certificate.key_usage
-    if usage is not None and not usage & {"keyEncipherment", "keyAgreement"}:
-        raise _not_for_encryption(certificate)
+    # What is no key for this at all is refused where it is to carry one (`wrap_for`).
     if can_encrypt_to(certificate) and not may_encrypt(certificate):
         raise _not_for_encryption(certificate)
 
