@@ -227,6 +227,16 @@ def default_rows() -> Iterator[tuple[str, ...]]:
         yield f"`Policy.{row.name.upper().replace('-', '_')}`", *chosen, accepts
 
 
+def choice_rows() -> Iterator[tuple[str, ...]]:
+    """What is chosen among what recipients announce, and what is assumed of the others."""
+    for row in Policy.INTEROP.ciphers:
+        assumed = []
+        for policy in (Policy.INTEROP, Policy.MODERN):
+            mark = "first" if row == policy.cipher else "if another recipient reads less"
+            assumed.append(mark if row in policy.believed else "")
+        yield row.name, *assumed
+
+
 def with_witnesses(rows: Iterator[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     """The rows, which begin with name and OID, and who else reads or writes each."""
     return tuple((*row, witnesses.cell(row[0], row[1].strip("`"))) for row in rows)
@@ -248,6 +258,10 @@ def sections(table: Table) -> str:
         "What each policy writes": table(
             ("Policy", "Content cipher", "For RSA recipients", "RSA signature", "Reads weak"),
             tuple(default_rows()),
+        ),
+        "Content ciphers, the preferred first": table(
+            ("Chosen where announced", "INTEROP assumes it", "MODERN assumes it"),
+            tuple(choice_rows()),
         ),
         "Signatures": table((name, oid, rfc, use, *GRADES, witness), with_witnesses(scheme_rows())),
         "Digests": table(

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 
 import smimekit
 from smimekit import (
-    Certificate,
     Credential,
     Limits,
     MemoryTrustStore,
@@ -26,6 +25,7 @@ from smimekit import (
 from smimekit.mime.fields import Field, read_header
 from smimekit.span import Span
 from smimekit.testing import FakeCA
+from smimekit.trust import Record
 
 SIGN = "[sign]"
 
@@ -85,19 +85,21 @@ class Gateway:
         user = self.users.get(sender)
         subject = next((each.text for each in header_fields(mail) if each.named("Subject")), "")
         signer = user if SIGN in subject else None
-        to = self._certificates(receivers)
-        if to:
-            to += [user.certificate] if user else []
+        records = self._records(receivers)
+        if records:
+            to: list[Record | Credential] = [*records, *([user] if user else [])]
             return Outcome(smimekit.encrypt(mail, to, signer=signer), ("encrypted",))
         if signer is not None:
             return Outcome(smimekit.sign(mail, signer), ("signed",))
         return Outcome(mail, ("in clear",))
 
-    def _certificates(self, receivers: Iterable[str]) -> list[Certificate]:
-        """All usable certificates of all receivers; none if one of them has none."""
-        found: list[Certificate] = []
+    def _records(self, receivers: Iterable[str]) -> list[Record]:
+        """All usable certificates of all receivers, and what they announced; none if one of
+        them has none.
+        """
+        found: list[Record] = []
         for receiver in receivers:
-            usable = self.trust.usable(receiver, Purpose.ENCRYPT, self.clock()).usable
+            usable = self.trust.usable(receiver, Purpose.ENCRYPT, self.clock()).records
             if not usable:
                 return []
             found += usable

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smimekit
+import smimekit.stream
 from smimekit import (
     Certificate,
     CertificateRecipient,
@@ -203,6 +204,14 @@ def peers(said: Sequence[tuple[ContentCipher, ...] | None]) -> list[Known]:
     ]
 
 
+def test_messages_in_chunks_are_as_planned() -> None:
+    mail = b"".join(smimekit.stream.encrypt(draft(), [knows(GCM), alice()], signer=alice()))
+    with smimekit.open(mail, trust=trust()) as opened:
+        found = opened.envelope[0]
+        assert isinstance(found, Encrypted)
+        assert found.algorithm == "aes-256-gcm"
+
+
 @pytest.mark.parametrize("row", SHARED, ids=_names)
 def test_the_best_that_all_of_them_read(row: Any) -> None:
     said, interop, modern = row
@@ -218,6 +227,8 @@ def test_whom_a_policy_believes_to_read_what() -> None:
     assert MODERN.believed == (AES256_GCM, AES128_GCM, AES256_CBC, AES128_CBC)
     assert replace(MODERN, cipher=AES128_GCM).believed == (AES128_GCM, AES256_CBC, AES128_CBC)
     assert replace(INTEROP, cipher=AES128_CBC).believed == (AES128_CBC,)
+    assert replace(MODERN, cipher=AES256_CBC).believed == (AES256_CBC, AES128_CBC)
+    assert replace(MODERN, cipher=DES_EDE3_CBC).believed == ()
     assert chosen([bob()], policy=replace(INTEROP, cipher=AES128_CBC)) == AES128_CBC
 
 
@@ -485,6 +496,7 @@ def test_who_cannot_be_encrypted_to_is_refused_with_the_reason() -> None:
         (with_usage("keyAgreement", key="rsa-2048"), "usage.not-for-encryption"),
         (with_usage("keyEncipherment", key="p256"), "usage.not-for-encryption"),
         (with_usage("keyAgreement", key="ed25519"), "usage.recipient-key"),
+        (person(BOB, key="ed25519").certificate, "usage.recipient-key"),
         (with_usage("keyAgreement", key="ml-kem-768"), "usage.not-for-encryption"),
     ]
     for addressee, code in table:
@@ -514,7 +526,8 @@ def test_a_certificate_that_is_malformed_is_refused() -> None:
 )
 def test_mistakes_of_the_caller_are_raised(plan: Any) -> None:
     single: list[Any] = [bob(), bob().certificate, knows(GCM), "bob@example.org", 7, []]
-    for wrong in (*single, ["bob@example.org"], [None], [object()]):
+    odd: Any = Known("bob", None)  # type: ignore[arg-type]  # that is the point
+    for wrong in (*single, ["bob@example.org"], [None], [object()], [odd]):
         with pytest.raises(UsageError):
             plan(wrong)
     with pytest.raises(PolicyError) as weak:
@@ -596,6 +609,18 @@ def test_rsa_padding(said: Any, interop: RsaPadding, modern: RsaPadding) -> None
     assert way(card, policy=MODERN) == modern.name
     mail = smimekit.encrypt(draft(), [to])
     assert layer(mail, person(BOB, key="rsa-2048")).algorithm == "aes-256-gcm"
+
+
+def test_a_program_that_knows_no_tags_gets_pkcs1() -> None:
+    """RFC 5751, 2.3: that of S/MIME 3.2 MUST read it. NSS and gpgsm have no OAEP."""
+    assert way(knows(CBC, key="rsa-2048"), policy=MODERN) == "rsa-pkcs1"
+    assert way(knows(CBC, CHACHA20_POLY1305, key="rsa-2048"), policy=MODERN) == "rsa-oaep-sha256"
+    both = knows(CBC, OAEP_384.identifier.encode(), key="rsa-2048")
+    assert way(both, policy=MODERN) == "rsa-oaep-sha384"
+    strict = replace(MODERN, rsa_paddings=(OAEP_256,))
+    assert way(knows(CBC, PKCS1.identifier.encode(), key="rsa-2048"), policy=strict) == (
+        "rsa-oaep-sha256"
+    )
 
 
 def test_the_callers_own_padding_stays() -> None:

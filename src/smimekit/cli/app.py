@@ -21,8 +21,8 @@ __all__ = ["program", "run"]
 
 
 _COMMANDS: Final = {
-    "sign": "protect.sign",
-    "encrypt": "protect.encrypt",
+    "sign": "sign.sign",
+    "encrypt": "encrypt.encrypt",
     "decrypt": "read.decrypt",
     "verify": "read.verify",
     "open": "read.open_",

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from smimekit import CmsError, LimitExceeded, StoreError, Trust, UsageError, der
-from smimekit.algorithms import CONTENT_CIPHERS
+from smimekit import Limits, StoreError, Trust, UsageError
 from smimekit.cli.facts import certificate_facts, decision_facts, judgement_facts, time_text
 from smimekit.cli.output import Json
 from smimekit.cli.reports import certificate_title
+from smimekit.message.capabilities import read_capabilities
 from smimekit.trust import (
     MAIL_PURPOSES,
     ByAddress,
     ByFingerprint,
+    Capabilities,
     Query,
     Record,
     Source,
@@ -104,7 +105,7 @@ def record_facts(record: Record, trust: Trust, at: datetime | None = None) -> Js
         "first_seen": time_text(record.first_seen),
         "last_seen": time_text(record.last_seen),
         "sources": [_source(each) for each in record.sources],
-        "capabilities": None if record.capabilities is None else _names(record.capabilities.der),
+        "capabilities": None if record.capabilities is None else _names(record.capabilities),
     }
 
 
@@ -117,17 +118,8 @@ def _source(source: Source) -> Json:
     }
 
 
-def _names(capabilities: bytes) -> list[str]:
-    """SMIMECapabilities by name, or OID (RFC 8551, 2.5.2)."""
-    found: list[str] = []
-    try:
-        listed = der.Reader(capabilities).enter(der.SEQUENCE)
-        while listed.more:
-            oid = listed.enter(der.SEQUENCE).oid()
-            found.append(CONTENT_CIPHERS[oid].name if oid in CONTENT_CIPHERS else oid)
-    except (CmsError, LimitExceeded):
-        return found
-    return found
+def _names(capabilities: Capabilities) -> list[str]:
+    return list(read_capabilities(capabilities.der, limits=Limits()).names)
 
 
 def record_title(facts: Json) -> str:

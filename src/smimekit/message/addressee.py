@@ -19,7 +19,6 @@ from smimekit.algorithms import (
     AES128_CBC,
     AES128_GCM,
     AES256_GCM,
-    RSA_ENCRYPTION,
     SHA1,
     ContentCipher,
     Curve,
@@ -94,9 +93,9 @@ class Person:
 
     addressee: Addressee
     name: str
+    way: Certificate | Recipient
+    """A certificate, or how the key gets there where the caller chose that."""
     certificate: Certificate | None = None
-    chosen: Recipient | None = None
-    """How the key gets there, where the caller chose that."""
     heard: tuple[tuple[Knowledge, Announced], ...] = ()
     """What was announced, the best source first."""
     refusal: SmimeError | None = None
@@ -152,28 +151,33 @@ class Person:
         """How the key for a cipher gets there. Raises what refuses it."""
         if self.refusal is not None:
             raise self.refusal
-        if self.chosen is not None:
-            return self.chosen
-        if self.certificate is None:
-            raise UsageError("A recipient has a certificate, or wraps keys itself.")
-        padding = self._padding(self.certificate, policy)
-        return CertificateRecipient(
-            self.certificate, padding, self._agreement(self.certificate, cipher)
-        )
+        if not isinstance(self.way, Certificate):
+            return self.way
+        padding, agreement = self._padding(policy), self._agreement(self.way, cipher)
+        return CertificateRecipient(self.way, padding, agreement)
 
-    def _padding(self, certificate: Certificate, policy: Policy) -> RsaPadding:
+    def _padding(self, policy: Policy) -> RsaPadding:
         """The best padding that is announced (RFC 3560, 5); else the policy's.
 
-        A certificate for OAEP or RSA-KEM only decides itself (`wrap_for`). Where some
-        recipients get OAEP and others PKCS #1 v1.5, the message is as strong as the second:
-        RFC 3565, 6 advises against it, and no choice made here could mend it.
+        Who announces ciphers without a tag only is a program before S/MIME 4.0, of which RFC
+        5751, 2.3 wants PKCS #1 v1.5, and some have no OAEP. A certificate for OAEP or RSA-KEM
+        only decides itself (`wrap_for`). Where some recipients get OAEP and others v1.5, the
+        message is as strong as the second: RFC 3565, 6 advises against it, and no choice made
+        here could mend it.
         """
-        if certificate.key_algorithm == RSA_ENCRYPTION:
-            for _, announced in self.heard:
-                for row in policy.rsa_paddings:
-                    if row in announced.paddings:
-                        return row
-        return policy.rsa_padding
+        for _, announced in self.heard:
+            for row in policy.rsa_paddings:
+                if row in announced.paddings:
+                    return row
+        plain = RsaPadding()
+        return plain if self._is_old and plain in policy.rsa_paddings else policy.rsa_padding
+
+    @property
+    def _is_old(self) -> bool:
+        for _, announced in self.heard:
+            if announced.about_content:
+                return not any(row.authenticated for row in announced.ciphers)
+        return False
 
     def _agreement(self, certificate: Certificate, cipher: ContentCipher) -> Agreement | None:
         """What is announced of key agreement, where that is not what goes well with the curve.
@@ -223,20 +227,19 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
     match addressee:
         case Credential():
             certificate = addressee.encryption_certificate
-            if certificate is None:
-                refusal = _not_for_encryption(addressee.certificate)
-                name, certificate = _name(addressee.certificate), addressee.certificate
-                return Person(addressee, name, certificate, refusal=refusal)
-            return _holder(addressee, certificate, own.get(certificate), policy)
+            if certificate is not None:
+                return _holder(addressee, certificate, own.get(certificate), policy)
+            own_one = addressee.certificate
+            refusal = _not_for_encryption(own_one)
+            return Person(addressee, _name(own_one), own_one, own_one, refusal=refusal)
         case Certificate():
             return _holder(addressee, addressee, own.get(addressee), policy)
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
-            return _holder(addressee, certificate, said, policy, chosen=addressee)
+            return _holder(addressee, certificate, said, policy, way=addressee)
         case Recipient():
-            return Person(addressee, _kind(addressee), chosen=addressee)
-        case Peer():
-            certificate = addressee.certificate
+            return Person(addressee, _kind(addressee), addressee)
+        case Peer(certificate=Certificate() as certificate):
             said = own.get(certificate) or _encoded(addressee.capabilities)
             return _holder(addressee, certificate, said, policy)
     raise UsageError(f"A recipient is a Certificate, not {type(addressee).__name__}.")
@@ -255,15 +258,15 @@ def _holder(
     said: bytes | None,
     policy: Policy,
     *,
-    chosen: Recipient | None = None,
+    way: Recipient | None = None,
 ) -> Person:
-    name = _name(certificate)
+    name, carrier = _name(certificate), certificate if way is None else way
     try:
         _check(certificate, policy)
         heard = tuple(_heard(said, certificate.capabilities, policy))
     except SmimeError as refusal:
-        return Person(addressee, name, certificate, refusal=refusal)
-    return Person(addressee, name, certificate, chosen, heard)
+        return Person(addressee, name, carrier, certificate, refusal=refusal)
+    return Person(addressee, name, carrier, certificate, heard)
 
 
 def _heard(
@@ -283,9 +286,7 @@ def _check(certificate: Certificate, policy: Policy) -> None:
             f"Refused to encrypt to {certificate.subject_text}: {assessment.reason}.",
             code="policy.weak",
         )
-    usage = certificate.key_usage
-    if usage is not None and not usage & {"keyEncipherment", "keyAgreement"}:
-        raise _not_for_encryption(certificate)
+    # What is no key for this at all is refused where it is to carry one (`wrap_for`).
     if can_encrypt_to(certificate) and not may_encrypt(certificate):
         raise _not_for_encryption(certificate)
 

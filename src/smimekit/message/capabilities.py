@@ -59,8 +59,8 @@ class Announced:
     """RSA key transport (RFC 3560, 5)."""
     agreements: tuple[tuple[EcdhScheme, KeyWrap], ...] = ()
     """Key agreement, each with a key wrap (RFC 5753, 6; RFC 8418, 8)."""
-    names: tuple[str, ...] = ()
-    """All of it, for people: names, and the OIDs of what is not known."""
+    entries: tuple[AlgorithmIdentifier, ...] = ()
+    """All of it, each once."""
     problem: str | None = None
     """Why the list was not read."""
 
@@ -68,6 +68,11 @@ class Announced:
     def about_content(self) -> bool:
         """Does it say anything about the encryption of content?"""
         return bool(self.ciphers or self.unread)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of it, for people: names, and the OIDs of what is not known."""
+        return tuple(dict.fromkeys(map(_name, self.entries)))
 
     @property
     def content_names(self) -> tuple[str, ...]:
@@ -96,7 +101,7 @@ def read_capabilities(data: bytes, *, limits: Limits) -> Announced:
         derives=any(each.oid == CEK_HKDF_SHA256 and each.plain for each in found),
         paddings=tuple(row for each in found if (row := _padding(each)) is not None),
         agreements=tuple(pair for each in found if (pair := _agreement(each)) is not None),
-        names=tuple(dict.fromkeys(map(_name, found))),
+        entries=found,
     )
 
 
@@ -150,9 +155,11 @@ def _padding(entry: AlgorithmIdentifier) -> RsaPadding | None:
 def _agreement(entry: AlgorithmIdentifier) -> tuple[EcdhScheme, KeyWrap] | None:
     """RFC 5753, 6: the parameters name the key wrap."""
     scheme = ECDH_SCHEMES.get(entry.oid)
-    inside = _entry(entry.parameters) if entry.parameters else None
+    if scheme is None or entry.parameters is None:
+        return None
+    inside = _entry(entry.parameters)
     wrap = KEY_WRAPS.get(inside.oid) if inside else None
-    return None if scheme is None or wrap is None else (scheme, wrap)
+    return None if wrap is None else (scheme, wrap)
 
 
 _NAMES: Final = {

@@ -193,7 +193,7 @@ def decide(
         cipher = _shared(people, policy)
         people = tuple(_unless_apart(each, cipher, policy) for each in people)
     served = [each for each in people if each.refusal is None]
-    derived = policy.derive_content_keys or (bool(served) and all(one.derives for one in served))
+    derived = policy.derive_content_keys or all(one.derives for one in served)
     return Decision(cipher, chosen, derived, people)
 
 

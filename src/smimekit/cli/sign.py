@@ -1,0 +1,107 @@
+"""`sign`. Knows what a signature may look like; may not know how it is made."""
+
+from dataclasses import dataclass
+from typing import final
+
+import click
+
+from smimekit import Chain, HeaderProtection, Policy, Signer, UsageError, stream
+from smimekit.algorithms import SignatureScheme
+from smimekit.cli.files import writes_stdout
+from smimekit.cli.inputs import reading
+from smimekit.cli.options import (
+    BINARY,
+    HEADERS,
+    JSON,
+    MESSAGE,
+    OUTPUT,
+    POLICY,
+    SCHEME,
+    KeyOptions,
+    as_record,
+    key_options,
+)
+from smimekit.cli.output import Json, note, require_room_for_json, show_json
+from smimekit.cli.reports import certificate_title
+from smimekit.cli.sending import signer_facts, transfer_of, write_counted
+
+__all__ = ["sign"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the signature looks like."""
+
+    opaque: bool
+    include_root: bool
+    leaf_only: bool
+    scheme: SignatureScheme | None
+    headers: HeaderProtection | None
+    binary: bool
+
+    @property
+    def chain(self) -> Chain:
+        """Which certificates go along."""
+        if self.include_root and self.leaf_only:
+            raise UsageError("--include-root and --leaf-only exclude each other.")
+        if self.leaf_only:
+            return Chain.LEAF
+        return Chain.WITH_ROOT if self.include_root else Chain.WITHOUT_ROOT
+
+
+@click.command()
+@MESSAGE
+@key_options(required=True)
+@as_record(
+    "form",
+    _Form,
+    click.option("--opaque", is_flag=True, help="One application/pkcs7-mime part."),
+    click.option("--include-root", is_flag=True, help="Attach the chain with its root."),
+    click.option("--leaf-only", is_flag=True, help="Attach your own certificate only."),
+    SCHEME,
+    HEADERS,
+    BINARY,
+)
+@POLICY
+@OUTPUT
+@JSON
+def sign(
+    *,
+    message: str,
+    keys: KeyOptions,
+    form: _Form,
+    policy: Policy,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Sign a mail, as multipart/signed; the chain goes along, without its root.
+
+    Several keys sign side by side, each by itself.
+    """
+    require_room_for_json(as_json=as_json and writes_stdout(output))
+    chain = form.chain
+    if form.scheme is not None and len(keys.key) > 1:
+        raise UsageError("--scheme goes with one --key.", code="usage.scheme")
+    signers = keys.load_signers()
+    by = [Signer(each, form.scheme, chain) for each in signers]
+    with reading(message) as draft:
+        signed = stream.sign(
+            draft,
+            by,
+            opaque=form.opaque,
+            headers=form.headers,
+            transfer=transfer_of(form.binary),
+            policy=policy,
+        )
+        size = write_counted(output, signed)
+    facts: Json = {
+        "output": output,
+        "size": size,
+        "signers": signer_facts(signers),
+    }
+    if as_json:
+        show_json(facts)
+    elif not writes_stdout(output):
+        names = ", ".join(map(certificate_title, facts["signers"]))
+        note(f"{output}: signed by {names}.")
