@@ -81,7 +81,7 @@ class Payload:
         its text, for old mail programs, is left out (RFC 9788, 4.5.3): programs that read
         the text have to (4.8.2). Then it is no longer what was signed.
         """
-        return builtins.bytes().join(self.chunks(legacy_display=legacy_display))
+        return b"".join(self.chunks(legacy_display=legacy_display))
 
     def chunks(self, *, legacy_display: bool = True) -> Iterator[builtins.bytes]:
         """All of it, in order, piece by piece; `legacy_display` as for `bytes`."""
