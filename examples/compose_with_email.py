@@ -30,7 +30,7 @@ def compose(sender: str, receiver: str) -> EmailMessage:
 
 
 def protect(draft: EmailMessage, sender: Credential, receivers: list[Credential]) -> bytes:
-    """The bytes to send, with a hidden subject. `email` would change them: send them as they are."""
+    """The bytes to send, the subject hidden. `email` would change them: send them as they are."""
     return smimekit.encrypt(draft, to=[*receivers, sender], signer=sender)
 
 
