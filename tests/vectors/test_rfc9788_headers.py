@@ -178,6 +178,9 @@ def test_legacy_display_elements_are_hidden(
 HP = re.compile(rb';\s+hp="?(?:clear|cipher)"?')
 
 
+BETWEEN = re.compile(r">\s+<")
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """A message that can be compared with another one that was made of the same draft."""
@@ -202,8 +205,12 @@ class Written:
                 (part.get_content_type(), str(part.get_param("hp-legacy-display")))
                 for part in inner.walk()
             ],
-            texts=[(media, " ".join(text.decode().split())) for media, text in texts(payload)],
+            texts=[(media, BETWEEN.sub("><", words(text))) for media, text in texts(payload)],
         )
+
+
+def words(text: bytes) -> str:
+    return " ".join(text.decode().split())
 
 
 def about_message(message: Message) -> list[tuple[str, str]]:
