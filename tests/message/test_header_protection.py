@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smimekit
-from smimekit import HeaderProtection, MimeError, Protection, Trust, UsageError
+from smimekit import HeaderProtection, MimeError, Protection, Trust, UsageError, stream
 from smimekit.message.header_set import HeaderSet
 from smimekit.mime.confidentiality import hcp_no_confidentiality
 from smimekit.mime.protected import FieldState, HeaderScheme
@@ -116,11 +116,11 @@ def test_the_parameter_stands_at_the_root_of_the_payload_alone() -> None:
 
 @pytest.mark.parametrize("opaque", [False, True])
 def test_streams_write_the_same(opaque: bool) -> None:
-    mail = b"".join(smimekit.message.send.sign_stream(draft(), alice(), opaque=opaque))
+    mail = b"".join(stream.sign(draft(), alice(), opaque=opaque))
     assert payload_of(mail) == signed_entity()
-    mail = b"".join(smimekit.message.send.encrypt_stream(draft(), [bob()], signer=alice()))
+    mail = b"".join(stream.encrypt(draft(), [bob()], signer=alice()))
     assert payload_of(mail) == encrypted_entity()
-    mail = b"".join(smimekit.message.send.encrypt_stream(draft(), [bob()], headers=None))
+    mail = b"".join(stream.encrypt(draft(), [bob()], headers=None))
     assert payload_of(mail) == entity()
 
 
@@ -639,7 +639,7 @@ def test_the_payload_is_handed_out_without_legacy_display_on_request() -> None:
     clean = payload.bytes(legacy_display=False)
     assert clean.partition(b"\r\n\r\n")[2] == b"The plan is on.\r\n"
     assert clean.partition(b"\r\n\r\n")[0].split() == [
-        word for word in head.split() if b"legacy" not in word
+        word.replace(b'"', b"") for word in head.split() if b"legacy" not in word
     ]
     file = io.BytesIO()
     payload.write_to(file, legacy_display=False)

@@ -143,7 +143,7 @@ def texts(payload: bytes) -> list[tuple[str, bytes]]:
     """The texts of a payload, without differences of encoding."""
     message = email.message_from_bytes(payload)
     return [
-        (part.get_content_type(), part.get_payload(decode=True).replace(b"\r\n", b"\n"))
+        (part.get_content_type(), bytes(part.get_payload(decode=True)).replace(b"\r\n", b"\n"))
         for part in message.walk()
         if part.get_content_maintype() == "text"
     ]
