@@ -40,8 +40,8 @@ def sign(
     CRLF line ends and is safe for `transfer`, which may change how 8bit parts are encoded.
     `at` (aware; now without it) becomes the signingTime. Several signers come as a list, each
     for a signature of its own; a `Signer` is a credential with a scheme, a chain, attributes
-    or a time-stamp of its own. Raises UsageError where a credential may not sign, PolicyError for a key or
-    scheme that is too weak, and MimeError for a draft that is ambiguous.
+    or a time-stamp of its own. Raises UsageError where a credential may not sign, PolicyError
+    for a key or scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
     with ExitStack() as closing:
         prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
