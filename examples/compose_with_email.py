@@ -30,7 +30,7 @@ def compose(sender: str, receiver: str) -> EmailMessage:
 
 
 def protect(draft: EmailMessage, sender: Credential, receivers: list[Credential]) -> bytes:
-    """The bytes to send. Hand them on as they are: parsing them again would change them."""
+    """The bytes to send, the subject hidden. `email` would change them: send them as they are."""
     return smimekit.encrypt(draft, to=[*receivers, sender], signer=sender)
 
 
@@ -53,6 +53,7 @@ def main() -> int:
     print(mail.partition(b"\r\n\r\n")[0].decode())
     print("---")
     message = read(mail, bob, Trust(anchors=[ca.certificate]))
+    print(f"Subject: {message['Subject']}")
     for part in message.walk():
         if not part.is_multipart():
             print(f"{part.get_content_type()} {part.get_filename() or ''}".rstrip())

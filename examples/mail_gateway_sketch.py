@@ -22,6 +22,7 @@ from smimekit import (
     SmimeError,
     Trust,
 )
+from smimekit.message.header_set import HeaderSet
 from smimekit.mime.fields import Field, read_header
 from smimekit.span import Span
 from smimekit.testing import FakeCA
@@ -69,7 +70,8 @@ class Gateway:
                 notes = [*self._learn(opened), f"protection: {opened.protection.name}"]
                 if Protection.CONFIDENTIAL in opened.protection:
                     payload = opened.payload(require=Protection.CONFIDENTIAL)
-                    return Outcome(delivered(mail, payload.bytes()), tuple(notes))
+                    content = payload.bytes(legacy_display=False)
+                    return Outcome(delivered(mail, opened.header, content), tuple(notes))
         except SmimeError as error:
             notes = [f"left alone: {error.code}"]
         return Outcome(mail, tuple(notes))
@@ -106,10 +108,16 @@ class Gateway:
         return found
 
 
-def delivered(mail: bytes, payload: bytes) -> bytes:
-    """The decrypted content below the header that the mail arrived with."""
-    outer = (each.raw for each in header_fields(mail) if not about_content(each))
-    return b"".join((*outer, b"MIME-Version: 1.0\r\n", payload))
+def delivered(mail: bytes, header: HeaderSet, payload: bytes) -> bytes:
+    """The decrypted content below what of the header it does not hold itself."""
+    inside = {each.name.lower() for each in header.protected}
+    outer = (
+        each.raw
+        for each in header_fields(mail)
+        if not about_content(each) and each.name.lower() not in inside
+    )
+    version = b"" if inside else b"MIME-Version: 1.0\r\n"
+    return b"".join((*outer, version, payload))
 
 
 def main() -> int:

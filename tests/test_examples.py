@@ -70,12 +70,21 @@ def test_gateway(capsys: pytest.CaptureFixture[str]) -> None:
 def test_gateway_delivers_the_header_once_and_the_content() -> None:
     module = load("mail_gateway_sketch")
     bob = CA.person("bob@example.org")
-    mail = smimekit.encrypt(b"From: b@example.org\nReceived: x;\n  y\n\nHello\n", [bob])
-    payload = smimekit.decrypt(mail, [bob]).bytes()
-    assert module.delivered(mail, payload) == (
-        b"From: b@example.org\r\nReceived: x;\r\n  y\r\nMIME-Version: 1.0\r\n"
-        b"Content-Type: text/plain; charset=us-ascii\r\n\r\nHello\r\n"
+    draft = b"From: b@example.org\nX: x;\n  y\nSubject: S\n\nHello\n"
+    old, new = (
+        b"Received: by us\r\n" + smimekit.encrypt(draft, [bob], headers=headers)
+        for headers in (None, smimekit.HeaderProtection())
     )
+    for mail in (old, new):
+        with smimekit.open(mail, keys=[bob], trust=Trust()) as opened:
+            payload = opened.payload(require=smimekit.Protection.CONFIDENTIAL).bytes()
+            found = module.delivered(mail, opened.header, payload)
+        fields = {each.name: each.value for each in module.header_fields(found)}
+        copies = [each for each in module.header_fields(found) if each.named("HP-Outer")]
+        assert len(fields) + len(copies) - bool(copies) == len(module.header_fields(found))
+        assert fields["Received"] == b"by us"
+        assert (fields["X"], fields["Subject"]) == (b"x;  y", b"S")
+        assert found.endswith(b"\r\n\r\nHello\r\n")
 
 
 def test_gateway_leaves_alone_what_it_cannot_read() -> None:
@@ -143,10 +152,13 @@ def test_file_transfer_demo(capsys: pytest.CaptureFixture[str]) -> None:
 def test_compose(capsys: pytest.CaptureFixture[str]) -> None:
     assert load("compose_with_email").main() == 0
     header, _, content = capsys.readouterr().out.partition("---\n")
-    assert "Subject: The numbers" in header
+    assert "Subject: [...]" in header
     assert "Bcc" not in header
     assert "numbers." not in header
-    assert content == "text/plain\nGrüße, and the numbers.\ntext/csv numbers.csv\n1;2;3\n"
+    assert (
+        content
+        == "Subject: The numbers\ntext/plain\nGrüße, and the numbers.\ntext/csv numbers.csv\n1;2;3\n"
+    )
 
 
 # --- address_book --------------------------------------------------------------------------

@@ -9,7 +9,19 @@ import pytest
 import smimekit
 from tests.cli.support import DRAFT, PASSWORD, Run
 
-PAYLOAD = b"Content-Type: text/plain; charset=us-ascii\r\n\r\nHello, Bob\r\n"
+HEADER, BODY = DRAFT.split(b"\n\n", 1)
+INSIDE = HEADER.replace(b"\n", b"\r\n") + b"\r\n"
+"""The draft's header, which is protected inside (RFC 9788)."""
+COPIES = b"".join(
+    b"HP-Outer: " + (b"Subject: [...]\r\n" if line.startswith(b"Subject") else line)
+    for line in INSIDE.splitlines(keepends=True)
+)
+TYPE = (
+    b'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii;\r\n hp="%s"\r\n\r\n'
+    b"Hello, Bob\r\n"
+)
+PAYLOAD = INSIDE + TYPE % b"clear"
+ENCRYPTED = INSIDE + COPIES + TYPE % b"cipher"
 STORE = ("--store", "sqlite:///trust.db")
 
 
@@ -130,7 +142,7 @@ def test_encrypted_mail_decrypts(run: Run, here: Path, cipher: str) -> None:
     to = ("--to", "bob.pem", "--to", "carol.pem")
     assert run("encrypt", *to, "--cipher", cipher, "draft.eml", "-o", "out.eml").status == 0
     for key in ("bob.p12", "carol.p12"):
-        assert run("decrypt", "--key", key, "out.eml").out == PAYLOAD
+        assert run("decrypt", "--key", key, "out.eml").out == ENCRYPTED
     layer = run("open", "out.eml", "--json").json["layers"][0]
     assert layer["algorithm"].replace("-", "") == cipher.lower().replace("-", "").replace("_", "")
     assert layer["authenticated"] is layer["algorithm"].endswith("gcm")
@@ -158,7 +170,7 @@ def test_a_weak_cipher_is_never_written(run: Run, here: Path) -> None:
 
 def test_decrypt_tries_every_key(run: Run) -> None:
     done = run("decrypt", "--key", "alice.p12", "--key", "bob.p12", "encrypted.eml")
-    assert (done.status, done.out) == (0, PAYLOAD)
+    assert (done.status, done.out) == (0, ENCRYPTED)
 
 
 def test_decrypted_files_are_private(run: Run, here: Path) -> None:
@@ -172,7 +184,7 @@ def test_decrypted_files_are_private(run: Run, here: Path) -> None:
     )
     for name in ("text", "opened", "verified"):
         assert stat.S_IMODE((here / name).stat().st_mode) == 0o600
-        assert (here / name).read_bytes() == PAYLOAD
+        assert (here / name).read_bytes() == ENCRYPTED
 
 
 def test_recipients_come_from_the_store(run: Run, here: Path) -> None:
@@ -186,7 +198,7 @@ def test_recipients_come_from_the_store(run: Run, here: Path) -> None:
         "encrypt", *STORE, "--to", "bob@example.org", "draft.eml", "-o", "out.eml", "--json"
     ).json
     assert [each["addresses"] for each in report["recipients"]] == [["bob@example.org"]]
-    assert run("decrypt", "--key", "bob.p12", "out.eml").out == PAYLOAD
+    assert run("decrypt", "--key", "bob.p12", "out.eml").out == ENCRYPTED
 
 
 def test_unusable_certificates_of_an_address_are_reported(run: Run) -> None:
@@ -216,6 +228,41 @@ def test_nobody_encrypts_to_an_authority(run: Run) -> None:
     assert (done.status, done.code) == (2, "usage.recipient")
 
 
+# --- header protection -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "choice, subject, sender",
+    [("baseline", b"[...]", True), ("shy", b"[...]", True), ("none", b"Hi", True),
+     ("off", b"Hi", False)],
+)  # fmt: skip
+def test_the_header_protection_is_chosen(
+    run: Run, choice: str, subject: bytes, sender: bool
+) -> None:
+    """RFC 9788, 3.2; baseline is the default."""
+    options = ("--header-protection", choice)
+    done = run("encrypt", "--to", "bob.pem", *options, "draft.eml")
+    assert b"\r\nSubject: " + subject + b"\r\n" in done.out
+    payload = run("decrypt", "--key", "bob.p12", stdin=done.out).out
+    assert (b"Subject: Hi\r\n" in payload) is sender
+    signed = run("sign", "--key", "alice.p12", *options, "draft.eml").out
+    assert signed.count(b"Subject: Hi\r\n") == 1 + sender
+    if choice == "baseline":
+        assert run("decrypt", "--key", "bob.p12", stdin=done.out).out == ENCRYPTED
+
+
+def test_old_mail_programs_are_shown_what_is_hidden(run: Run) -> None:
+    """RFC 9788, 5.2.2; and it is left out again where that is wished (4.8.2)."""
+    mail = run("encrypt", "--to", "bob.pem", "--legacy-display", "draft.eml").out
+    shown = run("decrypt", "--key", "bob.p12", stdin=mail).out
+    assert shown.endswith(b"\r\n\r\nSubject: Hi\r\n\r\nHello, Bob\r\n")
+    hidden = run("decrypt", "--key", "bob.p12", "--no-legacy-display", stdin=mail).out
+    assert hidden.endswith(b"\r\n\r\nHello, Bob\r\n")
+    off = ("--header-protection", "off", "--legacy-display")
+    done = run("encrypt", "--to", "bob.pem", *off, "draft.eml", "-o", "out.eml", "--json")
+    assert (done.status, done.code) == (2, "usage")
+
+
 # --- verify --------------------------------------------------------------------------------
 
 
@@ -225,7 +272,7 @@ def test_verify_prints_facts_and_writes_the_payload_where_told(
 ) -> None:
     done = run("verify", "--anchor", "ca.pem", name)
     assert done.status == 0
-    assert "alice@example.org" in done.text
+    assert "alice@example.org (signed-only)" in done.text
     assert "Hello" not in done.text
     piped = run("verify", "--anchor", "ca.pem", "-o", "-", stdin=(here / name).read_bytes())
     assert piped.out == PAYLOAD
@@ -318,7 +365,7 @@ TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons"
 
 def test_open_tells_everything(run: Run) -> None:
     facts = run("open", "--key", "bob.p12", "--anchor", "ca.pem", "encrypted.eml", "--json").json
-    assert set(facts) == {"protection", "layers", "errant", "payload"}
+    assert set(facts) == {"protection", "header", "layers", "errant", "payload"}
     assert facts["protection"] == ["verified", "confidential", "intact"]
     assert [each["kind"] for each in facts["layers"]] == ["encrypted", "signed"]
     assert [set(each) for each in facts["layers"]] == [
@@ -337,7 +384,36 @@ def test_open_tells_everything(run: Run) -> None:
     assert [each["subject"] for each in signature["trust"]["path"]] == [
         "CN=Example CA", "CN=Example Sub CA", "CN=alice@example.org",
     ]  # fmt: skip
-    assert facts["payload"] == {"size": len(PAYLOAD)}
+    assert facts["payload"] == {"size": len(ENCRYPTED)}
+
+
+def test_open_tells_what_protects_each_field(run: Run) -> None:
+    """RFC 9788, 4.3: in JSON all of it, for people what they look at."""
+    done = run("open", "--key", "bob.p12", "--anchor", "ca.pem", "encrypted.eml", "--json")
+    header = done.json["header"]
+    assert set(header) == {"protection", "from_mismatch", "warning", "shown", "fields"}
+    assert (header["protection"], header["from_mismatch"], header["warning"]) == (
+        "cipher", False, False,
+    )  # fmt: skip
+    assert {"name": "Subject", "text": "Hi", "state": "signed-and-encrypted"} in header["shown"]
+    assert {
+        "name": "Subject", "value": "Hi", "state": "signed-and-encrypted", "outer": "[...]",
+    } in header["fields"]  # fmt: skip
+    text = run("open", "--key", "bob.p12", "--anchor", "ca.pem", "encrypted.eml").text
+    assert "Hi (signed-and-encrypted)" in text
+    assert "Message-ID" not in text
+    assert "not protected" in run("open", stdin=b"Subject: Hi\n\nHello\n").text
+
+
+def test_a_forged_author_inside_is_a_warning(run: Run) -> None:
+    """RFC 9788, 4.4.2: where no good signature speaks for the author inside."""
+    encrypted = run("encrypt", "--to", "bob.pem", "draft.eml").out
+    forged = encrypted.replace(b"From: alice@", b"From: mallory@", 1)
+    header = run("open", "--key", "bob.p12", "--json", stdin=forged).json["header"]
+    assert (header["from_mismatch"], header["warning"]) == (True, True)
+    text = run("open", "--key", "bob.p12", stdin=forged).text
+    assert "mallory@example.org (unprotected)" in text
+    assert "Warning" in text
 
 
 def test_open_trusts_nobody_by_itself(run: Run) -> None:

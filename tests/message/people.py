@@ -61,8 +61,27 @@ def draft(sender: str = ALICE, text: str = "The plan is on.") -> bytes:
 
 
 def entity(text: str = "The plan is on.") -> bytes:
-    """What `sign` makes of `draft`: the entity that is signed."""
+    """What `draft` says, without a field about a message."""
     return f"Content-Type: text/plain; charset=us-ascii\r\n\r\n{text}\r\n".encode()
+
+
+def signed_entity(text: str = "The plan is on.", sender: str = ALICE) -> bytes:
+    """What `sign` makes of `draft`: the entity that is signed (RFC 9788, 5.2.1)."""
+    return _protected(f"From: {sender}\r\nTo: {BOB}\r\nSubject: The plan\r\n", "clear", text)
+
+
+def encrypted_entity(text: str = "The plan is on.", sender: str = ALICE) -> bytes:
+    """What `encrypt` makes of `draft`: the subject is not outside, says the header inside."""
+    head = f"From: {sender}\r\nTo: {BOB}\r\nSubject: The plan\r\nHP-Outer: From: {sender}\r\n"
+    head += f"HP-Outer: To: {BOB}\r\nHP-Outer: Subject: [...]\r\n"
+    return _protected(head, "cipher", text)
+
+
+def _protected(head: str, hp: str, text: str) -> bytes:
+    return (
+        f"{head}MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii;\r\n"
+        f' hp="{hp}"\r\n\r\n{text}\r\n'
+    ).encode()
 
 
 # --- CMS as nobody should write it ---------------------------------------------------------

@@ -59,9 +59,11 @@ from tests.message.people import (
     bob,
     ca,
     draft,
+    encrypted_entity,
     entity,
     person,
     root,
+    signed_entity,
     trust,
 )
 
@@ -119,7 +121,7 @@ def test_each_scheme_signs_and_verifies(scheme: SignatureScheme, opaque: bool) -
         assert opened.protection == Protection.VERIFIED | Protection.INTACT
         form = SignatureForm.OPAQUE if opaque else SignatureForm.MULTIPART
         assert [layer.form for layer in opened.envelope if isinstance(layer, Signed)] == [form]
-        assert opened.payload(require=Protection.VERIFIED).bytes() == entity()
+        assert opened.payload(require=Protection.VERIFIED).bytes() == signed_entity()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_openssl_verifies(
         check=False, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == entity()
+    assert done.stdout == signed_entity()
 
 
 def test_a_scheme_of_another_kind_of_key_is_the_callers_mistake() -> None:
@@ -242,7 +244,7 @@ def test_the_signed_attributes(key: str) -> None:
     }  # fmt: skip
     assert {len(values) for values in found.values()} == {1}
     assert found["content_type"][0].native == "data"
-    assert found["message_digest"][0].native == digest(entity())
+    assert found["message_digest"][0].native == digest(signed_entity())
     assert found["signing_time"][0].native == NOW
     [info] = signed_data(mail)["signer_infos"]
     protection = found["cms_algorithm_protection"][0]
@@ -299,7 +301,7 @@ def test_signing_time_after_2049() -> None:
 def test_each_cipher_to_each_kind_of_key(cipher: ContentCipher, key: str) -> None:
     reader = person(BOB, key=key)
     mail = smimekit.encrypt(draft(), [reader.certificate], cipher=cipher)
-    assert smimekit.decrypt(mail, [reader]).bytes() == entity()
+    assert smimekit.decrypt(mail, [reader]).bytes() == encrypted_entity()
     with smimekit.open(mail, keys=[reader], trust=trust()) as opened:
         [layer] = opened.envelope
         assert isinstance(layer, Encrypted)
@@ -324,21 +326,21 @@ def test_the_defaults_of_the_policies() -> None:
         assert content[inner]["content_encryption_algorithm"]["algorithm"].native == cipher
         [recipient] = content["recipient_infos"]
         assert recipient.chosen["key_encryption_algorithm"]["algorithm"].native == transport
-        assert smimekit.decrypt(mail, [reader]).bytes() == entity()
+        assert smimekit.decrypt(mail, [reader]).bytes() == encrypted_entity()
 
 
 def test_a_recipient_with_a_padding_of_its_own() -> None:
     reader = person(BOB, key="rsa-2048")
     to = CertificateRecipient(reader.certificate, RsaPadding(SHA256, SHA256))
     mail = smimekit.encrypt(draft(), [to])
-    assert smimekit.decrypt(mail, [reader]).bytes() == entity()
+    assert smimekit.decrypt(mail, [reader]).bytes() == encrypted_entity()
 
 
 def test_every_recipient_can_read() -> None:
     readers = [bob(), person(BOB, key="rsa-2048"), person("carol@example.org")]
     mail = smimekit.encrypt(draft(), readers)
     for reader in readers:
-        assert smimekit.decrypt(mail, [reader]).bytes() == entity()
+        assert smimekit.decrypt(mail, [reader]).bytes() == encrypted_entity()
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(mail, [alice()])
 
@@ -363,7 +365,7 @@ def test_openssl_decrypts(tmp_path: Path, require_program: Callable[[str], str])
         check=False, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert smimekit.verify(done.stdout, trust()).bytes() == entity()
+    assert smimekit.verify(done.stdout, trust()).bytes() == encrypted_entity()
 
 
 @pytest.mark.parametrize("to", [[], (), iter(())])
@@ -451,20 +453,30 @@ def shapes() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("shape", ["detached", "opaque", "enveloped", "authenticated", "both"])
 def test_the_header_is_split(shape: str) -> None:
-    """RFC 8551, 3.1: Content-* goes inside; the other fields stay outside, as written."""
+    """RFC 8551, 3.1: Content-* goes inside; the other fields stay outside, as written, and go
+    inside as well (RFC 9788, 5.2.1), where HP-Outer says what of them is outside.
+    """
     mail = shapes()[shape]
+    encrypted = shape not in {"detached", "opaque"}
+    subject = "[...]" if encrypted else OUTER[3][1]
+    outside = [*OUTER[:3], ("Subject", subject), OUTER[4]]
     fields = parse(mail).items()
-    assert fields[:5] == OUTER
+    assert fields[:5] == outside
     assert fields[5] == ("MIME-Version", "1.0")
     assert all(name.startswith("Content-") for name, _ in fields[6:])
     with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
         payload = opened.payload(require=Protection.NONE).bytes()
     inside = parse(payload)
-    assert dict(inside.items()) == {
-        "Content-Type": "text/plain; charset=utf-8",
-        "Content-Language": "en",
-        "Content-Transfer-Encoding": "quoted-printable",
-    }
+    copies = [("HP-Outer", f"{name}: {value}") for name, value in outside] if encrypted else []
+    hp = "cipher" if encrypted else "clear"
+    assert inside.items() == [
+        *OUTER,
+        *copies,
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'text/plain; charset=utf-8;\r\n hp="{hp}"'),
+        ("Content-Language", "en"),
+        ("Content-Transfer-Encoding", "quoted-printable"),
+    ]
     assert inside.get_payload(decode=True).decode() == "Grüße\r\n"
 
 
@@ -479,7 +491,9 @@ def test_what_every_message_is_like(shape: str) -> None:
     assert b"\n" not in mail.replace(b"\r\n", b"")
     assert b"\r" not in mail.replace(b"\r\n", b"")
     assert max(map(len, mail.split(b"\r\n"))) <= 998
-    assert mail.lower().count(b"mime-version:") == 1
+    header, _, body = mail.lower().partition(b"\r\n\r\n")
+    assert header.count(b"mime-version:") == 1
+    assert body.count(b"mime-version:") == (shape == "detached")  # the header that is signed
     assert b"bcc:" not in mail.lower()
     assert b"secret@" not in mail
     assert b"hidden@" not in mail
@@ -512,7 +526,7 @@ def test_the_label_of_clear_signed_messages(key: str, micalg: str) -> None:
     assert message.get_param("protocol") == "application/pkcs7-signature"
     assert message.get_param("micalg") == micalg
     content, signature = message.get_payload()
-    assert content["From"] is None
+    assert content["From"] == message["From"]
     assert signature.get_content_type() == "application/pkcs7-signature"
     assert signature.get_param("name") == signature.get_filename() == "smime.p7s"
 
@@ -553,9 +567,9 @@ FORMS: dict[str, Callable[[bytes], Any]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_drafts(form: str) -> None:
     mail = smimekit.sign(FORMS[form](draft()), alice())
-    assert smimekit.verify(mail, trust()).bytes() == entity()
+    assert smimekit.verify(mail, trust()).bytes() == signed_entity()
     mail = smimekit.encrypt(FORMS[form](draft()), [bob().certificate])
-    assert smimekit.decrypt(mail, [bob()]).bytes() == entity()
+    assert smimekit.decrypt(mail, [bob()]).bytes() == encrypted_entity()
 
 
 def test_composed_drafts() -> None:

@@ -63,6 +63,7 @@ from tests.message.people import (
     mallory,
     person,
     root,
+    signed_entity,
     signer_info,
     trust,
 )
@@ -103,7 +104,7 @@ def test_several_signers_each_with_its_own_result(opaque: bool) -> None:
         each.integrity is Integrity.GOOD and each.trusted and each.by_sender for each in found
     )
     assert {each.signing_time for each in found} == {NOW}
-    assert smimekit.verify(mail, trust()).bytes() == entity()
+    assert smimekit.verify(mail, trust()).bytes() == signed_entity()
 
 
 def test_micalg_lists_each_digest_once() -> None:

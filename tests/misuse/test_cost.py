@@ -57,7 +57,7 @@ def test_thousands_of_addresses_on_both_sides() -> None:
     """A self-made certificate names thousands, and so does From: not one against each other."""
     mine = [f"a{number}@example.org" for number in range(2000)]
     signer = FakeCA("Many", now=NOW).person(*mine)
-    mail = smimekit.sign(draft(), signer)
+    mail = smimekit.sign(draft(), signer, headers=None)
     started = time.process_time()
     for theirs, wanted in ((mine[::-1], Identity.MATCH), ([*mine, ALICE], Identity.MISMATCH)):
         many = ",\r\n ".join(theirs).encode()

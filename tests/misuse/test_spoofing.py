@@ -26,6 +26,7 @@ from tests.message.people import (
     mallory,
     mime,
     multipart,
+    signed_entity,
     signer_info,
     trust,
 )
@@ -68,7 +69,7 @@ def test_a_forwarded_mail() -> None:
     mail = multipart("mixed", LIE, forwarded)
     with smimekit.open(mail, trust=trust()) as opened:
         separately = smimekit.verify(opened.errant[0].span.bytes(), trust())
-        assert separately.bytes() == entity()
+        assert separately.bytes() == signed_entity()
 
 
 def test_a_mailing_list_footer_around() -> None:
@@ -78,7 +79,7 @@ def test_a_mailing_list_footer_around() -> None:
     with smimekit.open(mail, trust=trust()) as opened:
         [errant] = opened.errant
     source = errant.span.bytes()
-    assert smimekit.verify(source, trust(), expect=ALICE).bytes() == entity()
+    assert smimekit.verify(source, trust(), expect=ALICE).bytes() == signed_entity()
 
 
 def test_a_mailing_list_footer_inside() -> None:
@@ -127,6 +128,14 @@ def test_an_enveloped_object_in_place_of_the_signature() -> None:
 def test_the_outer_signature_is_stripped_and_replaced() -> None:
     """RFC 9787, 5.2: Mallory takes Alice's signature off the ciphertext and puts on her own."""
     sealed = smimekit.encrypt(draft(), [bob().certificate])
+    stolen = smimekit.sign(sealed, mallory()).replace(
+        f"From: {ALICE}".encode(), f"From: {MALLORY}".encode()
+    )
+    with smimekit.open(stolen, keys=[bob()], trust=trust()) as opened:
+        [signature] = opened.signatures
+        assert signature.identity is Identity.MISMATCH  # Alice's name is inside
+        assert opened.protection == Protection.CONFIDENTIAL
+    sealed = smimekit.encrypt(draft(), [bob().certificate], headers=None)
     stolen = smimekit.sign(sealed, mallory()).replace(
         f"From: {ALICE}".encode(), f"From: {MALLORY}".encode()
     )

@@ -119,7 +119,7 @@ def _with_display(
         lines = [_encoded(field, charset, "strict") for field in fields]
         return chain((b"".join(line + b"\r\n" for line in lines) + b"\r\n",), octets)
     lines = [_encoded(field, charset, "xmlcharrefreplace") for field in fields]
-    element = b'<div class="%s">\r\n<pre>%s</pre>\r\n</div>' % (
+    element = b'<div class="%s">\r\n<pre>\r\n%s\r\n</pre>\r\n</div>' % (
         _CLASS.encode(),
         b"\r\n".join(lines),
     )
