@@ -28,6 +28,7 @@ from smimekit.trust.opening import open_store
 
 __all__ = [
     "AT",
+    "BINARY",
     "CIPHER",
     "JSON",
     "MESSAGE",
@@ -98,6 +99,9 @@ _POLICIES: Final = {row.name: row for row in (Policy.INTEROP, Policy.MODERN, Pol
 MESSAGE: Final = click.argument("message", default="-", metavar="[MESSAGE]")
 OUTPUT: Final = click.option(
     "-o", "--output", metavar="FILE", help="Write here instead of to standard output (-)."
+)
+BINARY: Final = click.option(
+    "--binary", is_flag=True, help="For a transport that changes nothing, not for mail: no base64."
 )
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 STORE: Final = click.option(

@@ -1,19 +1,30 @@
 """`sign` and `encrypt`. Knows whom a message goes to; may not know how it is protected."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import click
 
-import smimekit
-from smimekit import Certificate, Chain, Policy, PolicyError, Purpose, Signer, Trust, UsageError
+from smimekit import (
+    Certificate,
+    Chain,
+    Policy,
+    PolicyError,
+    Purpose,
+    Signer,
+    Transfer,
+    Trust,
+    UsageError,
+    stream,
+)
 from smimekit.algorithms import ContentCipher, SignatureScheme
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import load_certificates, reading
 from smimekit.cli.options import (
+    BINARY,
     CIPHER,
     JSON,
     MESSAGE,
@@ -33,6 +44,24 @@ from smimekit.keys.credential import may_encrypt
 __all__ = ["encrypt", "sign"]
 
 
+def _transfer(binary: bool) -> Transfer:
+    return Transfer.BINARY if binary else Transfer.MAIL
+
+
+def _write(output: str | None, chunks: Iterator[bytes]) -> int:
+    """Write a message as it comes; its size."""
+    size = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in chunks:
+            size += len(chunk)
+            yield chunk
+
+    write_out(output, counted())
+    return size
+
+
 # --- sign ----------------------------------------------------------------------------------
 
 
@@ -45,6 +74,7 @@ class _Form:
     include_root: bool
     leaf_only: bool
     scheme: SignatureScheme | None
+    binary: bool
 
     @property
     def chain(self) -> Chain:
@@ -66,6 +96,7 @@ class _Form:
     click.option("--include-root", is_flag=True, help="Attach the chain with its root."),
     click.option("--leaf-only", is_flag=True, help="Attach your own certificate only."),
     SCHEME,
+    BINARY,
 )
 @POLICY
 @OUTPUT
@@ -86,11 +117,13 @@ def sign(
         raise UsageError("Signing needs a --key.")
     by = Signer(signer, form.scheme, form.chain)
     with reading(message) as draft:
-        signed = smimekit.sign(draft, by, opaque=form.opaque, policy=policy)
-    write_out(output, (signed,))
+        signed = stream.sign(
+            draft, by, opaque=form.opaque, transfer=_transfer(form.binary), policy=policy
+        )
+        size = _write(output, signed)
     facts: Json = {
         "output": output,
-        "size": len(signed),
+        "size": size,
         "signer": certificate_facts(signer.signing.certificate),
     }
     if as_json:
@@ -100,6 +133,15 @@ def sign(
 
 
 # --- encrypt -------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What the encryption looks like."""
+
+    cipher: ContentCipher | None
+    binary: bool
 
 
 @final
@@ -122,7 +164,7 @@ class _Recipients:
 )
 @key_options()
 @trust_options
-@CIPHER
+@as_record("form", _Sealed, CIPHER, BINARY)
 @POLICY
 @OUTPUT
 @JSON
@@ -132,7 +174,7 @@ def encrypt(
     to: tuple[str, ...],
     keys: KeyOptions,
     trusting: TrustOptions,
-    cipher: ContentCipher | None,
+    form: _Sealed,
     policy: Policy,
     output: str | None,
     as_json: bool,
@@ -150,13 +192,21 @@ def encrypt(
     if not as_json:
         _warn(unusable)
     signer = keys.load_one()
+    cipher = form.cipher or policy.cipher
     with reading(message) as draft:
-        encrypted = smimekit.encrypt(draft, usable, signer=signer, cipher=cipher, policy=policy)
-    write_out(output, (encrypted,))
+        encrypted = stream.encrypt(
+            draft,
+            usable,
+            signer=signer,
+            cipher=cipher,
+            transfer=_transfer(form.binary),
+            policy=policy,
+        )
+        size = _write(output, encrypted)
     facts: Json = {
         "output": output,
-        "size": len(encrypted),
-        "cipher": (cipher or policy.cipher).name,
+        "size": size,
+        "cipher": cipher.name,
         "signer": certificate_facts(signer.signing.certificate) if signer else None,
         "recipients": [certificate_facts(each) for each in usable],
         "unusable": unusable,
