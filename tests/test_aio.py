@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -299,6 +300,28 @@ def test_what_waits_for_a_thread_never_begins(pool: ThreadPoolExecutor) -> None:
     asyncio.run(crowd())
 
 
+class Late(Executor):
+    """Has taken the work, and begins it when it is told to."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
+        taken: Future[Any] = Future()
+        taken.set_running_or_notify_cancel()
+        self.begin = partial(work, *args, **options)
+        return taken
+
+
+def test_what_was_cancelled_before_it_began_never_begins() -> None:
+    async def opening() -> None:
+        file, executor = Gate(), Late()
+        task = asyncio.create_task(Verbs(executor).open(file, trust=trust()))
+        await asyncio.sleep(0)
+        await cancelled(task)
+        executor.begin()
+        assert file.reads == 0
+
+    asyncio.run(opening())
+
+
 @pytest.mark.parametrize("verb", ["sign", "encrypt", "open", "verify", "decrypt"])
 def test_a_file_is_not_read_to_its_end_for_nobody(verb: str) -> None:
     mail = smimekit.encrypt(LONG, [bob()])
@@ -332,6 +355,23 @@ def test_a_stream_that_is_left_closes_its_spool(spools: list[Spool]) -> None:
 
     asyncio.run(leave())
     assert is_closed(spools[0])
+
+
+def test_a_stream_that_fails_closes_its_spool(spools: list[Spool]) -> None:
+    """Even where somebody keeps the error, and with it whatever was at work."""
+
+    class Full(Exception):
+        pass
+
+    async def fail() -> None:
+        chunks = aio.sign_stream(iter([LONG]), alice())
+        await anext(chunks)
+        with pytest.raises(Full) as kept:
+            await chunks.athrow(Full())
+        assert kept.traceback
+        assert is_closed(spools[0])
+
+    asyncio.run(fail())
 
 
 def test_a_stream_that_is_cancelled_closes_its_spool(

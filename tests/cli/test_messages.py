@@ -500,3 +500,51 @@ def test_reports_of_what_was_written(run: Run) -> None:
     assert (encrypted["cipher"], encrypted["signers"]) == ("aes-256-cbc", [])
     decrypted = run("decrypt", "--key", "bob.p12", "b", "-o", "c", "--json").json
     assert decrypted["protection"] == ["confidential"]
+
+
+# --- files of any size ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("sign", "--key", "alice.p12"), ("encrypt", "--to", "bob.pem")], ids=["sign", "encrypt"]
+)  # fmt: skip
+def test_a_binary_transport_needs_no_base64(run: Run, here: Path, command: tuple[str, ...]) -> None:
+    octets = bytes(range(256)) * 500
+    (here / "file").write_bytes(b"Content-Type: application/octet-stream\n\n" + octets)
+    assert run(*command, "--binary", "file", "-o", "binary").status == 0
+    assert run(*command, "file", "-o", "mail").status == 0
+    binary, mail = (here / "binary").read_bytes(), (here / "mail").read_bytes()
+    assert b"Content-Transfer-Encoding: binary\r\n" in binary.partition(b"\r\n\r\n")[0]
+    assert len(binary) < len(octets) + 4_000 < len(mail)
+    assert mail.isascii()
+    if command[0] == "sign":
+        payload = smimekit.verify(binary, trust(here), expect="alice@example.org").bytes()
+    else:
+        payload = run("decrypt", "--key", "bob.p12", "binary").out
+    assert payload.endswith(octets)
+
+
+def test_the_size_is_that_of_the_file(run: Run, here: Path) -> None:
+    for command in (("sign", "--key", "alice.p12"), ("encrypt", "--to", "bob.pem")):
+        facts = run(*command, "draft.eml", "-o", "out.eml", "--json").json
+        assert facts["size"] == (here / "out.eml").stat().st_size
+
+
+def test_a_message_replaces_its_own_draft(run: Run, here: Path) -> None:
+    """It is read to its end before the new one takes its name."""
+    (here / "own.eml").write_bytes(DRAFT)
+    assert run("sign", "--key", "alice.p12", "own.eml", "-o", "own.eml").status == 0
+    assert smimekit.verify((here / "own.eml").read_bytes(), trust(here)).bytes() == PAYLOAD
+
+
+@pytest.mark.parametrize(
+    "command", [("sign", "--key", "alice.p12"), ("encrypt", "--to", "bob.pem")], ids=["sign", "encrypt"]
+)  # fmt: skip
+def test_a_draft_that_is_refused_leaves_no_file(
+    run: Run, here: Path, command: tuple[str, ...]
+) -> None:
+    (here / "out.eml").write_bytes(b"as it was")
+    (here / "bad").write_bytes(b"From: a@b\nFrom: c@d\n\n")
+    done = run(*command, "bad", "-o", "out.eml", "--json")
+    assert (done.status, done.code) == (3, "mime.duplicate-field")
+    assert (here / "out.eml").read_bytes() == b"as it was"
