@@ -215,14 +215,14 @@ def _connected(ldap3: Any, way: _Way) -> Any:
     failure: Exception | None = None
     for address in found:
         try:
-            return _connection(ldap3, way, address, port)
+            return _opened(ldap3, _connection(ldap3, way, address, port), way)
         except _failures(ldap3) as error:
             failure = error
     raise FetchError("The directory could not be connected to.", code="fetch.failed") from failure
 
 
 def _connection(ldap3: Any, way: _Way, address: str, port: int) -> Any:
-    """A connection that is open, and not more; ldap3 would follow referrals anywhere."""
+    """A connection that is not open yet; ldap3 would follow referrals anywhere."""
     parts, seconds = urlsplit(way.server.url), way.deadline.left()
     tls = ldap3.Tls(
         validate=ssl.CERT_REQUIRED,
@@ -238,7 +238,7 @@ def _connection(ldap3: Any, way: _Way, address: str, port: int) -> Any:
         connect_timeout=seconds,
     )
     name, password = way.server.credentials or (None, None)
-    connection = ldap3.Connection(
+    return ldap3.Connection(
         server,
         user=name,
         password=password,
@@ -248,9 +248,17 @@ def _connection(ldap3: Any, way: _Way, address: str, port: int) -> Any:
         read_only=True,
         receive_timeout=max(1, int(seconds)),
     )
-    connection.open(read_server_info=False)
-    if way.server.start_tls and not connection.start_tls(read_server_info=False):
-        raise FetchError("The directory does not go on over TLS.", code="fetch.ldap")
+
+
+def _opened(ldap3: Any, connection: Any, way: _Way) -> Any:
+    try:
+        connection.open(read_server_info=False)
+        if way.server.start_tls and not connection.start_tls(read_server_info=False):
+            raise FetchError("The directory does not go on over TLS.", code="fetch.ldap")
+    except _failures(ldap3):
+        if connection.socket is not None:  # ldap3 leaves it open
+            connection.socket.close()
+        raise
     return connection
 
 
