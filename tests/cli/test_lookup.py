@@ -192,9 +192,7 @@ def test_online_finds_a_revocation(run: Run, known: Made, server: Server) -> Non
     assert len(server.asked) == 1
 
 
-def test_hard_and_online_needs_a_good_word(
-    run: Run, known: Made, server: Server
-) -> None:
+def test_hard_and_online_needs_a_good_word(run: Run, known: Made, server: Server) -> None:
     hard = ("--revocation", "hard", "--online", *LOOPBACK)
     assert encrypt(run, *hard).status == 1
     server.pages["/root.crl"] = answer(fresh_crl())
