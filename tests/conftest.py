@@ -21,6 +21,8 @@ PACKAGES = {
     **dict.fromkeys(("certutil", "cmsutil", "pk12util"), "libnss3-tools"),
     **dict.fromkeys(("java", "javac"), "default-jdk-headless"),
     **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
+    **dict.fromkeys(("keymgr", "knotd"), "knot"),
+    "slapadd": "slapd",
 }
 """The Debian packages of the programs that are not named like theirs."""
 
@@ -59,9 +61,10 @@ def require_program() -> Callable[[str], str]:
 
 
 def find_program(name: str) -> str:
-    # Debian keeps PostgreSQL's programs out of the way, one folder for each version.
-    apart = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(apart))
+    # Servers are where not everybody looks; Debian keeps PostgreSQL's in a folder per version.
+    postgresql = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    apart = os.pathsep.join(["/usr/sbin", "/sbin", *postgresql])
+    found = shutil.which(name) or shutil.which(name, path=apart)
     return _missing(name, PACKAGES.get(name, name)) if found is None else found
 
 

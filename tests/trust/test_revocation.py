@@ -1,5 +1,7 @@
 """Revocation: good only by fresh evidence, revoked by any, and both only by those entitled."""
 
+from datetime import timedelta
+
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -86,6 +88,17 @@ def test_a_revocation_counts_at_any_date_of_the_crl_and_a_good_word_only_when_fr
     revoked = crl(sub, alice.certificate, when=NOW - 40 * DAY, **window)
     found = judge(alice, [root], [sub], crls=[crl(root), revoked])
     assert found.status is Status.REJECTED
+
+
+@pytest.mark.parametrize(("minutes", "known"), [(4, Revocation.GOOD), (6, Revocation.UNKNOWN)])
+def test_clocks_may_differ_by_minutes(
+    root: Made, sub: Made, alice: Made, minutes: int, known: Revocation
+) -> None:
+    """What was made for us is younger than the question; its signer's clock is another."""
+    off = timedelta(minutes=minutes)
+    for window in ({"this": NOW + off}, {"following": NOW - off}):
+        crls = [crl(root), crl(sub, **window)]
+        assert judge(alice, [root], [sub], revocation=HARD, crls=crls).revocation is known
 
 
 def test_a_certificate_revoked_later_was_good_before(root: Made, sub: Made, alice: Made) -> None:

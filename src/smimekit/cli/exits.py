@@ -6,6 +6,7 @@ from typing import Any, Final, final
 
 from smimekit.errors import (
     DecryptionError,
+    FetchError,
     InputError,
     InsufficientProtection,
     KeyFileError,
@@ -54,6 +55,7 @@ _EXITS: Final[Mapping[type[BaseException], Exit]] = {
     PolicyError: Exit.NOT_AS_REQUIRED,
     DecryptionError: Exit.NOT_AS_REQUIRED,
     StoreError: Exit.USAGE,
+    FetchError: Exit.USAGE,
     UsageError: Exit.USAGE,
     BrokenPipeError: Exit.BROKEN_PIPE,
     OSError: Exit.USAGE,

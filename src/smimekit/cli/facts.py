@@ -235,6 +235,7 @@ def judgement_facts(judgement: Judgement) -> Json:
         "validity": str(judgement.validity),
         "chain": str(judgement.chain),
         "revocation": str(judgement.revocation),
+        "revocation_at": time_text(judgement.revocation_at),
         "decision": None if judgement.decision is None else decision_facts(judgement.decision),
         "reasons": _reasons(judgement.reasons),
         "path": [_named(each) for each in judgement.path],

@@ -23,6 +23,7 @@ from smimekit.algorithms import (
     SignatureScheme,
 )
 from smimekit.cli.inputs import Passwords, load_certificates, load_key, reading
+from smimekit.cli.online import fetcher_for, opened_evidence
 from smimekit.trust import RevocationPolicy, TrustStore
 from smimekit.trust.opening import open_store
 
@@ -33,6 +34,8 @@ __all__ = [
     "HEADERS",
     "JSON",
     "MESSAGE",
+    "NETWORK",
+    "ONLINE",
     "OUTPUT",
     "POLICY",
     "SCHEME",
@@ -119,6 +122,15 @@ STORE: Final = click.option(
 )
 AT: Final = click.option(
     "--at", callback=parse_time, metavar="TIME", help="Judge as of this time (ISO 8601; UTC)."
+)
+ONLINE: Final = click.option(
+    "--online", is_flag=True, help="Fetch CRLs and OCSP responses where the message has none."
+)
+NETWORK: Final = click.option(
+    "--network",
+    multiple=True,
+    metavar="CIDR",
+    help="A private network that may be asked, such as 10.1.0.0/16; else only public addresses.",
 )
 POLICY: Final = click.option(
     "--policy",
@@ -223,11 +235,13 @@ def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
 @final
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """--anchor, --store, --revocation and --at."""
+    """--anchor, --store, --revocation, --online, --network and --at."""
 
     anchor: tuple[str, ...]
     store: str | None
     revocation: str
+    online: bool
+    network: tuple[str, ...]
     at: datetime | None
 
     @property
@@ -248,11 +262,15 @@ class TrustOptions:
         """The trust that the options describe: without any, nobody's."""
         anchors = load_certificates(self.anchor)
         revocation = RevocationPolicy(self.revocation)
-        if self.store is None:
-            yield Trust(anchors=anchors, revocation=revocation, policy=policy)
-            return
-        with opened_store(self.store) as store:
-            yield Trust(store, anchors=anchors, revocation=revocation, policy=policy)
+        with ExitStack() as closing:
+            store = None if self.store is None else closing.enter_context(opened_store(self.store))
+            evidence = None
+            if self.online and revocation is not RevocationPolicy.OFF:
+                fetcher = fetcher_for(self.network)
+                evidence = closing.enter_context(opened_evidence(self.store, fetcher))
+            yield Trust(
+                store, anchors=anchors, revocation=revocation, evidence=evidence, policy=policy
+            )
 
 
 def trust_options(command: _Command) -> _Command:
@@ -272,8 +290,10 @@ def trust_options(command: _Command) -> _Command:
             type=click.Choice([str(each) for each in RevocationPolicy]),
             default=str(RevocationPolicy.SOFT),
             show_default=True,
-            help="How much the revocation lists in the message must show.",
+            help="How much must be known about revocation.",
         ),
+        ONLINE,
+        NETWORK,
         AT,
     )(command)
 

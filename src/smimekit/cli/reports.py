@@ -140,6 +140,8 @@ def _signature_rows(signature: Json) -> Iterator[Row]:
 def trust_rows(trust: Json) -> list[Row]:
     """A judgement, with every reason."""
     facts = f"{trust['validity']}, chain {trust['chain']}, revocation {trust['revocation']}"
+    if trust["revocation_at"]:
+        facts += f" as of {trust['revocation_at']}"
     rows: list[Row] = [("  Trust", f"{trust['status']} ({facts})", _TONES[trust["status"]])]
     decision = trust["decision"]
     if decision:

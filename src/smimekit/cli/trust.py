@@ -11,6 +11,7 @@ from smimekit.cli.decide import anchor, put_certificates, reject, reset, trust_
 from smimekit.cli.facts import decision_facts
 from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import reading
+from smimekit.cli.lookup import lookup, refresh
 from smimekit.cli.options import AT, JSON, OUTPUT, STORE, opened_store
 from smimekit.cli.output import (
     Json,
@@ -37,7 +38,7 @@ def trust() -> None:
     """
 
 
-for _command in (anchor, reject, reset, trust_):
+for _command in (anchor, lookup, refresh, reject, reset, trust_):
     trust.add_command(_command)
 
 

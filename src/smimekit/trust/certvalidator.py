@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from pyhanko_certvalidator.context import ValidationContext
     from pyhanko_certvalidator.path import ValidationPath
 
-__all__ = ["PathParameters", "Request", "Setting", "finish", "refusals", "setting_for"]
+__all__ = [
+    "EVIDENCE_SKEW",
+    "PathParameters",
+    "Request",
+    "Setting",
+    "finish",
+    "refusals",
+    "setting_for",
+]
 
 
 def refusals() -> tuple[type[Exception], ...]:
@@ -50,6 +58,9 @@ logging.getLogger("pyhanko_certvalidator").addHandler(logging.NullHandler())
 
 _MAX_NAME_CHECKS: Final = 50_000
 """Names times constraints of one path: each comparison takes some microseconds."""
+EVIDENCE_SKEW: Final = timedelta(minutes=5)
+"""How far the clock of who signs evidence may be from ours: an OCSP response that was made for
+us is some seconds younger than the question."""
 _ANY_POLICY: Final = "any_policy"
 _LONG_AGO: Final = timedelta(days=365 * 50)
 
@@ -246,7 +257,7 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
         crls=list(request.crls),
         ocsps=list(request.ocsps),
         revinfo_policy=_revocation_policy(strict=strict),
-        time_tolerance=timedelta(0),
+        time_tolerance=EVIDENCE_SKEW if strict else timedelta(0),
         algorithm_usage_policy=_algorithms(accepts_weak=request.accepts_weak),
         signature_validator=_signatures(accepts_weak=request.accepts_weak),
     )

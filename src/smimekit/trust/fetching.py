@@ -10,13 +10,13 @@ issuer's key in it: what one CA says displaces nothing of another's.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
 from smimekit.limits import Limits
-from smimekit.trust.certvalidator import refusals
+from smimekit.trust.certvalidator import EVIDENCE_SKEW, refusals
 from smimekit.trust.evidence import Evidence, evidence_for, load_evidence
 from smimekit.trust.evidence_cache import CachedEvidence, EvidenceKind
 from smimekit.trust.fetch import Budget, Fetcher, Post, plain_url
@@ -28,8 +28,6 @@ from smimekit.trust.status import Reason
 __all__ = ["Job", "Piece", "Wanted", "read_piece", "together", "wanted_crls", "wanted_deltas",
            "wanted_ocsp"]  # fmt: skip
 
-_SKEW: Final = timedelta(minutes=5)
-"""How far another's clock may be before ours."""
 _MOST_DELTAS: Final = 4
 
 
@@ -169,7 +167,7 @@ class Job:
             what = "CRL" if question is None else "OCSP response"
             raise FetchError(f"The answer is no usable {what}.", code="fetch.evidence")
         start, end = _dates(evidence, question)
-        if start > now + _SKEW:
+        if start > now + EVIDENCE_SKEW:
             raise FetchError("The answer is from the future.", code="fetch.evidence")
         self._require_signed(evidence)
         kept = CachedEvidence(

@@ -115,6 +115,10 @@ class OnlineEvidence:
         evidence = together(found.pieces.values())
         return Gathered(evidence, changed=fetched > 0, reasons=reasons)
 
+    def keys(self, path: Path) -> frozenset[str]:
+        """What `renew` would ask for: the same for certificates with the same CRLs."""
+        return frozenset(wanted.key for link in _links(path) for wanted in link.crls or link.ocsp)
+
     def renew(
         self, path: Path, *, until: datetime, extra: Iterable[Certificate] = (), limits: Limits
     ) -> Renewed:

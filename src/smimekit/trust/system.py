@@ -5,7 +5,7 @@ alone knows oscrypto, which is imported when it is asked.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError
@@ -13,7 +13,8 @@ from smimekit.trust.usage import may_issue, structure_reason
 
 __all__ = ["system_roots"]
 
-_EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
+_MAIL: Final = frozenset({"1.3.6.1.5.5.7.3.4", "2.5.29.37.0"})
+"""emailProtection, and anyExtendedKeyUsage: what a system says about mail."""
 
 
 def _entries() -> Any:
@@ -32,8 +33,9 @@ def _entries() -> Any:
 
 
 def _usable(entries: Any) -> Iterator[Certificate]:
-    for found, _trusts, rejects in entries:
-        if _EMAIL_PROTECTION in rejects:
+    for found, trusts, rejects in entries:
+        # An empty set of purposes stands for all of them.
+        if _MAIL & set(rejects) or (trusts and not _MAIL & set(trusts)):
             continue
         try:
             certificate = Certificate(found.dump())
@@ -44,5 +46,8 @@ def _usable(entries: Any) -> Iterator[Certificate]:
 
 
 def system_roots() -> tuple[Certificate, ...]:
-    """The system's roots that are CAs and not barred from mail; `StoreError` where it has none."""
+    """The system's roots that are CAs, and that it does not keep for other things than mail.
+
+    Raises `StoreError` where it has none.
+    """
     return tuple(dict.fromkeys(_usable(_entries())))

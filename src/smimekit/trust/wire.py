@@ -22,7 +22,7 @@ from smimekit.errors import FetchError, UsageError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Deadline", "GuardedSocket", "Networks", "Resolver", "addresses", "connect", "resolve"]
+__all__ = ["Deadline", "GuardedSocket", "Networks", "Resolver", "connect", "resolve"]
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 """A host name and a port to IP addresses, the best first. Raises OSError."""
@@ -120,17 +120,18 @@ def _resolved(host: str, port: int, deadline: Deadline, resolver: Resolver) -> S
     return found
 
 
-def addresses(
+def connect(
     host: str,
     port: int,
     deadline: Deadline,
     *,
     networks: Networks | None,
     resolver: Resolver = resolve,
-) -> Sequence[str]:
-    """The first addresses of a host that may be connected to; without networks, any may be.
+) -> socket.socket:
+    """A connection to a host, over the first of its addresses that may be and can be connected to.
 
-    Raises FetchError: `fetch.host`, `fetch.address`, `fetch.timeout`.
+    Without networks any may be: somebody who may name machines named this one. Raises FetchError:
+    `fetch.host`, `fetch.address`, `fetch.timeout`, `fetch.failed`.
     """
     found = _resolved(host, port, deadline, resolver)
     allowed = [one for one in found if networks is None or networks.allow(one)]
@@ -140,23 +141,8 @@ def addresses(
             "network.",
             code="fetch.address",
         )
-    return allowed[:_TRIED]
-
-
-def connect(
-    host: str,
-    port: int,
-    deadline: Deadline,
-    *,
-    networks: Networks,
-    resolver: Resolver = resolve,
-) -> socket.socket:
-    """A connection to a host, over the first of its addresses that may be and can be connected to.
-
-    Raises FetchError: `fetch.host`, `fetch.address`, `fetch.timeout`, `fetch.failed`.
-    """
     failure: OSError | None = None
-    for address in addresses(host, port, deadline, networks=networks, resolver=resolver):
+    for address in allowed[:_TRIED]:
         try:
             return socket.create_connection((address, port), timeout=deadline.left())
         except OSError as error:

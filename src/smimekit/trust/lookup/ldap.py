@@ -4,11 +4,12 @@ Knows ldap3, and bounds what it leaves unbounded: time, octets, referrals. May n
 what a userSMIMECertificate holds, the caller's reader reads.
 """
 
+import socket
 import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -23,7 +24,7 @@ from smimekit.trust.wire import (
     GuardedSocket,
     Networks,
     Resolver,
-    addresses,
+    connect,
     resolve,
 )
 
@@ -37,6 +38,8 @@ _CERTIFICATES: Final = (
     "userSMIMECertificate",
 )
 """RFC 4523, 2.1 and RFC 2798, 2.8. Servers differ in where they want `;binary`."""
+_START_TLS: Final = "1.3.6.1.4.1.1466.20037"
+"""RFC 4511, 4.14.1."""
 _SUCCESS, _TIME_LIMIT, _SIZE_LIMIT, _NO_SUCH_OBJECT = 0, 3, 4, 32
 _ANSWERS: Final = frozenset({_SUCCESS, _TIME_LIMIT, _SIZE_LIMIT, _NO_SUCH_OBJECT})
 
@@ -191,67 +194,63 @@ class _Way:
 def _asking(way: _Way) -> Iterator[Any]:
     """A connection, bound or anonymous; whatever goes wrong is a FetchError."""
     ldap3 = _ldap3()
-    raw: Any = None
     try:
-        connection = _connected(ldap3, way)
-        raw = connection.socket
-        connection.socket = GuardedSocket(raw, way.deadline, way.most_bytes)
-        if not connection.bind():
-            raise FetchError("The directory does not let us in.", code="fetch.ldap")
-        yield connection
+        with ExitStack() as closing:
+            connection = _connected(ldap3, way, closing)
+            _bind(connection)
+            yield connection
+    except FetchError:
+        raise
     except _failures(ldap3) as error:
-        if isinstance(error, FetchError):
-            raise
         raise FetchError("The directory gives no usable answer.", code="fetch.ldap") from error
-    finally:
-        if raw is not None:
-            raw.close()
 
 
-def _connected(ldap3: Any, way: _Way) -> Any:
+def _connected(ldap3: Any, way: _Way, closing: ExitStack) -> Any:
+    """A connection over a socket of ours, with TLS of ours.
+
+    ldap3 would keep no deadline, and has a check of host names of its own.
+    """
     parts = urlsplit(way.server.url)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    found = addresses(host, port, way.deadline, networks=way.networks, resolver=way.resolver)
-    failure: Exception | None = None
-    for address in found:
-        try:
-            return _connection(ldap3, way, address, port)
-        except _failures(ldap3) as error:
-            failure = error
-    raise FetchError("The directory could not be connected to.", code="fetch.failed") from failure
+    raw = connect(host, port, way.deadline, networks=way.networks, resolver=way.resolver)
+    sock: socket.socket = closing.enter_context(raw)
+    if parts.scheme == "ldaps":
+        sock = closing.enter_context(_secured(sock, host, way))
+    connection = _connection(ldap3, way)
+    connection.socket = GuardedSocket(sock, way.deadline, way.most_bytes)
+    connection.closed, connection.listening = False, True  # what its own `open` does, no more
+    connection.strategy._outstanding = {}  # noqa: SLF001 - same
+    if way.server.start_tls:
+        connection.extended(_START_TLS)
+        if connection.result["result"] != _SUCCESS:
+            raise FetchError("The directory does not go on over TLS.", code="fetch.ldap")
+        sock = closing.enter_context(_secured(sock, host, way))
+        connection.socket = GuardedSocket(sock, way.deadline, way.most_bytes)
+    return connection
 
 
-def _connection(ldap3: Any, way: _Way, address: str, port: int) -> Any:
-    """A connection that is open, and not more; ldap3 would follow referrals anywhere."""
-    parts, seconds = urlsplit(way.server.url), way.deadline.left()
-    tls = ldap3.Tls(
-        validate=ssl.CERT_REQUIRED,
-        ca_certs_file=way.server.ca_file,
-        valid_names=[parts.hostname],
-    )
-    server = ldap3.Server(
-        address,
-        port=port,
-        use_ssl=parts.scheme == "ldaps",
-        get_info=ldap3.NONE,
-        tls=tls,
-        connect_timeout=seconds,
-    )
+def _bind(connection: Any) -> None:
+    if not connection.bind():
+        raise FetchError("The directory does not let us in.", code="fetch.ldap")
+
+
+def _secured(sock: socket.socket, host: str, way: _Way) -> ssl.SSLSocket:
+    sock.settimeout(way.deadline.left())
+    context = ssl.create_default_context(cafile=way.server.ca_file)
+    return context.wrap_socket(sock, server_hostname=host)
+
+
+def _connection(ldap3: Any, way: _Way) -> Any:
+    """A connection without a socket; ldap3 would follow referrals anywhere."""
     name, password = way.server.credentials or (None, None)
-    connection = ldap3.Connection(
-        server,
+    return ldap3.Connection(
+        ldap3.Server(urlsplit(way.server.url).hostname, get_info=ldap3.NONE),
         user=name,
         password=password,
         authentication=ldap3.ANONYMOUS if name is None else ldap3.SIMPLE,
         auto_referrals=False,
         check_names=False,
-        read_only=True,
-        receive_timeout=max(1, int(seconds)),
     )
-    connection.open(read_server_info=False)
-    if way.server.start_tls and not connection.start_tls(read_server_info=False):
-        raise FetchError("The directory does not go on over TLS.", code="fetch.ldap")
-    return connection
 
 
 def _search(
