@@ -200,9 +200,10 @@ def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
 @final
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """--anchor, --store, --revocation and --at."""
+    """--anchor, --timestamp-anchor, --store, --revocation and --at."""
 
     anchor: tuple[str, ...]
+    timestamp_anchor: tuple[str, ...]
     store: str | None
     revocation: str
     at: datetime | None
@@ -223,13 +224,15 @@ class TrustOptions:
     @contextmanager
     def open(self, policy: Policy) -> Iterator[Trust]:
         """The trust that the options describe: without any, nobody's."""
-        anchors = load_certificates(self.anchor)
-        revocation = RevocationPolicy(self.revocation)
-        if self.store is None:
-            yield Trust(anchors=anchors, revocation=revocation, policy=policy)
-            return
-        with opened_store(self.store) as store:
-            yield Trust(store, anchors=anchors, revocation=revocation, policy=policy)
+        with ExitStack() as closing:
+            store = None if self.store is None else closing.enter_context(opened_store(self.store))
+            yield Trust(
+                store,
+                anchors=load_certificates(self.anchor),
+                timestamp_anchors=load_certificates(self.timestamp_anchor),
+                revocation=RevocationPolicy(self.revocation),
+                policy=policy,
+            )
 
 
 def trust_options(command: _Command) -> _Command:
@@ -242,6 +245,12 @@ def trust_options(command: _Command) -> _Command:
             multiple=True,
             metavar="FILE",
             help="CA certificates (PEM or DER) whose word counts.",
+        ),
+        click.option(
+            "--timestamp-anchor",
+            multiple=True,
+            metavar="FILE",
+            help="The same for authorities of time-stamps.",
         ),
         click.option("--store", metavar="URL", help="A trust store, such as sqlite:///trust.db."),
         click.option(
