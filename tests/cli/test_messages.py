@@ -8,6 +8,7 @@ import pytest
 
 import smimekit
 from tests.cli.support import DRAFT, PASSWORD, Run
+from tests.cms.stamping import issued_authority, stamp_root, token
 
 HEADER, BODY = DRAFT.split(b"\n\n", 1)
 INSIDE = HEADER.replace(b"\n", b"\r\n") + b"\r\n"
@@ -341,6 +342,40 @@ def test_a_detached_signature_with_its_content(run: Run, here: Path) -> None:
     assert (other.status, other.code.partition(".")[0]) == (1, "content-changed")
 
 
+# --- time-stamps ---------------------------------------------------------------------------
+
+
+def test_timestamps_are_told_and_judged_by_anchors_of_their_own(run: Run, here: Path) -> None:
+    alice = smimekit.Credential.from_pkcs12((here / "alice.p12").read_bytes(), PASSWORD)
+    signer = smimekit.Signer(alice, timestamp=lambda value: token(value, issued_authority()))
+    (here / "stamped.eml").write_bytes(smimekit.sign(DRAFT, signer))
+    (here / "tsa.pem").write_bytes(stamp_root().certificate.pem())
+    words = ("open", "stamped.eml", "--anchor", "ca.pem")
+    for more, status, said in (
+        ((), None, "authority not judged"),
+        (("--timestamp-anchor", "tsa.pem"), "trusted", "trusted"),
+        (("--timestamp-anchor", "ca.pem"), "untrusted", "untrusted"),
+    ):
+        ((stamp,),) = (
+            each["timestamps"]
+            for each in run(*words, *more, "--json").json["layers"][0]["signatures"]
+        )
+        assert (stamp["integrity"], stamp["of_this_signature"]) == ("good", True)
+        assert stamp["time"] == "2026-03-01T12:00:00Z"
+        assert stamp["authority"]["subject"] == "CN=Issued Authority"
+        assert (stamp["trust"] and stamp["trust"]["status"]) == status
+        (line,) = [each for each in run(*words, *more).text.splitlines() if "Time-stamp" in each]
+        assert line.split(maxsplit=1)[1] == f"2026-03-01T12:00:00Z, {said}"
+
+
+def test_a_timestamp_of_something_else_is_told(run: Run, here: Path) -> None:
+    alice = smimekit.Credential.from_pkcs12((here / "alice.p12").read_bytes(), PASSWORD)
+    signer = smimekit.Signer(alice, timestamp=lambda _: token(b"another"))
+    (here / "stamped.eml").write_bytes(smimekit.sign(DRAFT, signer))
+    text = run("open", "stamped.eml", "--anchor", "ca.pem").text
+    assert "2026-03-01T12:00:00Z, the time-stamp is about another signature" in text
+
+
 # --- open ----------------------------------------------------------------------------------
 
 LAYER_KEYS = {
@@ -357,8 +392,8 @@ LAYER_KEYS = {
 }
 SIGNATURE_KEYS = {
     "signer", "integrity", "identity", "trust", "time", "algorithm", "digest", "grade", "addresses",
-    "fingerprint", "certificate", "of_message", "line_ends_converted", "would_match_with_lf",
-    "divergence", "reasons",
+    "fingerprint", "certificate", "timestamps", "of_message", "line_ends_converted",
+    "would_match_with_lf", "divergence", "reasons",
 }  # fmt: skip
 TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons", "path"}
 

@@ -12,7 +12,6 @@ from asn1crypto import x509 as asn1_x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smimekit import der
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import enter_content
@@ -69,11 +68,13 @@ def test_the_same_der_again(content: bytes) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("content", [b"", b"x" * 200])
 def test_the_streams_are_ber_of_the_same(name: str, content: bytes) -> None:
-    """What asn1crypto reads of the stream is what it reads of the DER."""
+    """What asn1crypto reads of the stream begins as what it reads of the DER."""
     written = everything(content)[name]
     again = cms.ContentInfo.load(written.stream, strict=True)
     assert again["content_type"].dotted == loaded(written.whole)["content_type"].dotted
-    assert der.to_der(written.stream)[:1] == b"\x30"
+    if name != "by key identifier":  # signed data is streamed by issuer and serial number only
+        version = loaded(written.whole)["content"]["version"].native
+        assert again["content"]["version"].native == version
 
 
 def recipients_of(info: Any) -> Iterator[Any]:

@@ -403,14 +403,15 @@ def test_messages(cipher: Any) -> None:
         PasswordRecipient("wrong"),
         SharedKeyRecipient(b"name", bytes(24)),
     ):
+        said, found = None, b""
         try:
             found = smimekit.decrypt(mail, [stranger]).bytes()
         except DecryptionError as error:
-            assert str(error) == "The message could not be decrypted."
-            assert (error.__cause__, error.__context__) == (None, None)
-        else:  # CBC: one random key of 256 finds what looks like padding, and then garbage
-            assert not cipher.authenticated
-            assert b"hello" not in found
+            said = (str(error), error.__cause__, error.__context__)
+        # With CBC, one random key of 256 finds what looks like padding, and then garbage.
+        if cipher.authenticated or said is not None:
+            assert said == ("The message could not be decrypted.", None, None)
+        assert b"hello" not in found
 
 
 def test_versions() -> None:

@@ -31,6 +31,7 @@ from smimekit.message.layers import (
     Layer,
     SignatureResult,
     Signed,
+    TimestampResult,
 )
 from smimekit.span import Span
 from smimekit.trust import Decision, Judgement, Reason
@@ -179,6 +180,7 @@ def _signature(signature: SignatureResult) -> Json:
         "addresses": [] if certificate is None else list(signer_addresses(certificate)),
         "fingerprint": None if certificate is None else certificate.fingerprint,
         "certificate": None if certificate is None else certificate_facts(certificate),
+        "timestamps": [_timestamp(each) for each in signature.timestamps],
         "of_message": signature.of_message,
         "line_ends_converted": signature.line_ends_converted,
         "would_match_with_lf": signature.lf_match,
@@ -194,6 +196,18 @@ def _divergence(divergence: Divergence | None) -> Json | None:
         "change": str(divergence.change),
         "start": divergence.start,
         "length": divergence.length,
+    }
+
+
+def _timestamp(stamp: TimestampResult) -> Json:
+    judgement = stamp.judgement
+    return {
+        "time": time_text(stamp.time),
+        "integrity": str(stamp.integrity),
+        "of_this_signature": stamp.imprint_matches,
+        "authority": _named(stamp.certificate),
+        "trust": None if judgement is None else judgement_facts(judgement),
+        "reasons": list(stamp.reasons),
     }
 
 

@@ -235,9 +235,10 @@ def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
 @final
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """--anchor, --store, --revocation, --online, --network and --at."""
+    """--anchor, --timestamp-anchor, --store, --revocation, --online, --network and --at."""
 
     anchor: tuple[str, ...]
+    timestamp_anchor: tuple[str, ...]
     store: str | None
     revocation: str
     online: bool
@@ -261,6 +262,7 @@ class TrustOptions:
     def open(self, policy: Policy) -> Iterator[Trust]:
         """The trust that the options describe: without any, nobody's."""
         anchors = load_certificates(self.anchor)
+        timestamp_anchors = load_certificates(self.timestamp_anchor)
         revocation = RevocationPolicy(self.revocation)
         with ExitStack() as closing:
             store = None if self.store is None else closing.enter_context(opened_store(self.store))
@@ -269,7 +271,12 @@ class TrustOptions:
                 fetcher = fetcher_for(self.network)
                 evidence = closing.enter_context(opened_evidence(self.store, fetcher))
             yield Trust(
-                store, anchors=anchors, revocation=revocation, evidence=evidence, policy=policy
+                store,
+                anchors=anchors,
+                timestamp_anchors=timestamp_anchors,
+                revocation=revocation,
+                evidence=evidence,
+                policy=policy,
             )
 
 
@@ -283,6 +290,12 @@ def trust_options(command: _Command) -> _Command:
             multiple=True,
             metavar="FILE",
             help="CA certificates (PEM or DER) whose word counts.",
+        ),
+        click.option(
+            "--timestamp-anchor",
+            multiple=True,
+            metavar="FILE",
+            help="The same for authorities of time-stamps.",
         ),
         click.option("--store", metavar="URL", help="A trust store, such as sqlite:///trust.db."),
         click.option(

@@ -127,6 +127,8 @@ def _signature_rows(signature: Json) -> Iterator[Row]:
     yield "    Algorithm", algorithm, _TONES.get(grade, "")
     if signature["fingerprint"]:
         yield "    Fingerprint", signature["fingerprint"], ""
+    for stamp in signature["timestamps"]:
+        yield "    Time-stamp", *_stamped(stamp)
     known = {each["text"] for each in trust["reasons"]} if trust else set()
     for reason in signature["reasons"]:
         if reason not in known:
@@ -135,6 +137,14 @@ def _signature_rows(signature: Json) -> Iterator[Row]:
         yield "    Note", "matches with CRLF in place of the bare LF that arrived", ""
     if signature["would_match_with_lf"]:
         yield "    Note", "would match with bare LF: the signer broke the standard", ""
+
+
+def _stamped(stamp: Json) -> tuple[str, str]:
+    """What a time-stamp is worth, in words, and its tone."""
+    good = stamp["integrity"] == "good" and stamp["of_this_signature"]
+    status = stamp["trust"]["status"] if stamp["trust"] else "authority not judged"
+    said = f"{stamp['time'] or 'unreadable'}, {status if good else stamp['reasons'][0]}"
+    return said, _TONES.get(status, "") if good else "bad"
 
 
 def trust_rows(trust: Json) -> list[Row]:
