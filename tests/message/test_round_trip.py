@@ -45,7 +45,7 @@ def content_of(message: bytes) -> tuple[Any, ...]:
     fields = [
         (field.name.lower(), field.value)
         for field in found.header.fields
-        if field.named("Content-Type") is False and field.name.lower().startswith("content-")
+        if field.name.lower().startswith("content-") and not field.named("Content-Type")
     ]
     return kind.media, parameters, fields, found.body.bytes()
 
