@@ -2,39 +2,39 @@
 
     python examples/file_transfer_steps.py
 
-Each step reads one file, writes another, and either writes all of it or raises. A file travels
-as a MIME entity, base64 inside, with its name; what comes out is the file, octet for octet.
+Each step reads one file, writes another, and either writes all of it or raises; no file is
+ever whole in memory. It travels as a MIME entity, as it is: the transport changes nothing. What
+comes out is the file, octet for octet.
 """
 
-import base64
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import smimekit
-from smimekit import Credential, Limits, Payload, Policy, Trust
+from smimekit import Credential, Limits, Payload, Policy, Transfer, Trust
 from smimekit.mime.content_type import transfer_encoding
 from smimekit.mime.scanner import read_entity
 from smimekit.mime.transfer import decode
 from smimekit.testing import FakeCA
 
 
-def entity(file: Path) -> bytes:
-    """The file as a MIME entity that survives any transport."""
-    header = (
-        "Content-Type: application/octet-stream\r\n"
-        "Content-Transfer-Encoding: base64\r\n"
-        "\r\n"
-    )  # fmt: skip
-    return header.encode() + base64.encodebytes(file.read_bytes())
+def entity(name: Path) -> Iterator[bytes]:
+    """The file as a MIME entity, in chunks."""
+    yield b"Content-Type: application/octet-stream\r\n\r\n"
+    with name.open("rb") as file:
+        while chunk := file.read(1 << 16):
+            yield chunk
 
 
 def write(target: Path, chunks: Iterable[bytes]) -> None:
     """Write all of it, or leave what was there."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        file.writelines(chunks)
-    Path(file.name).replace(target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        whole = Path(folder) / target.name
+        with whole.open("wb") as file:
+            file.writelines(chunks)
+        whole.replace(target)
 
 
 def content(payload: Payload) -> Iterable[bytes]:
@@ -45,14 +45,17 @@ def content(payload: Payload) -> Iterable[bytes]:
 
 def sign_step(source: Path, target: Path, *, key: Credential) -> None:
     """Sign a file; text and signature are one opaque part."""
-    write(target, [smimekit.sign(entity(source), key, opaque=True)])
+    binary = Transfer.BINARY
+    write(target, smimekit.stream.sign(entity(source), key, opaque=True, transfer=binary))
 
 
 def encrypt_step(
     source: Path, target: Path, *, to: Iterable[Credential], key: Credential | None = None
 ) -> None:
     """Encrypt a file, authenticated; signed inside where there is a key."""
-    write(target, [smimekit.encrypt(entity(source), to, signer=key, policy=Policy.MODERN)])
+    modern, binary = Policy.MODERN, Transfer.BINARY
+    chunks = smimekit.stream.encrypt(entity(source), to, signer=key, policy=modern, transfer=binary)
+    write(target, chunks)
 
 
 def decrypt_step(source: Path, target: Path, *, keys: Iterable[Credential]) -> None:

@@ -13,7 +13,7 @@ YARDSTICK = "import asyncio, email.parser, http.client, unittest.mock, xml.dom.m
 YARDSTICK_SECONDS = 0.100
 """What the yardstick takes on the machine that `ALLOWED` was chosen for; a slower one gets more."""
 RUNS = 10
-FORBIDDEN = {"aiohttp", "sqlalchemy", "click", "rich", "pyhanko_certvalidator"}
+FORBIDDEN = {"aiohttp", "asyncio", "sqlalchemy", "click", "rich", "pyhanko_certvalidator"}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,12 @@ def test_no_public_name_loads_anything_heavy(compiled: Mapping[str, str]) -> Non
     after = loaded("import smimekit\nfor n in smimekit.__all__: getattr(smimekit, n)", compiled)
     assert "cryptography" in after
     assert after & FORBIDDEN == set()
+
+
+def test_the_modules_of_verbs_are_at_hand(compiled: Mapping[str, str]) -> None:
+    """`import smimekit` is enough for them, and only `aio` needs asyncio."""
+    assert "asyncio" not in loaded("import smimekit\nsmimekit.stream.encrypt", compiled)
+    assert "asyncio" in loaded("import smimekit\nsmimekit.aio.encrypt", compiled)
 
 
 def test_loaded_modules_are_seen(compiled: Mapping[str, str]) -> None:

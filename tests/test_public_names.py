@@ -94,8 +94,9 @@ def test_each_name_is_the_one_that_the_type_checker_sees() -> None:
         for alias in node.names
     }
     homes = {name: ".".join(home) for name, home in vars(smimekit)["_HOMES"].items()}
-    assert seen == homes
-    assert {*seen, "__version__"} == set(smimekit.__all__)
+    modules = {name: f"smimekit.{name}" for name in vars(smimekit)["_MODULES"]}
+    assert seen == homes | modules
+    assert {*seen, "__version__"} == {*smimekit.__all__, *modules}
     assert set(smimekit.__all__) <= set(dir(smimekit))
 
 

@@ -107,6 +107,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+_MODULES = ("aio", "stream")
 _HOMES = {
     "Certificate": ("smimekit.certificate", "Certificate"),
     "CertificateError": ("smimekit.errors", "CertificateError"),
@@ -161,7 +162,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """A public name, from the module that defines it (PEP 562); or a module of verbs."""
-    if name in {"aio", "stream"}:
+    if name in _MODULES:
         return import_module(f"smimekit.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'smimekit' has no attribute {name!r}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PREAMBLE = """
+from collections.abc import AsyncIterator, Iterator
 import smimekit
 from smimekit import Certificate, Credential, Protection, Trust
 mail: bytes = b""
@@ -23,11 +24,30 @@ with smimekit.open(mail, keys=[bob], trust=trust) as opened:
 text = smimekit.verify(mail, trust).bytes()
 text = smimekit.decrypt(mail, keys=[bob]).bytes()
 text = smimekit.encrypt(mail, to=[bob.certificate], signer=bob)
+chunks: Iterator[bytes] = smimekit.stream.encrypt(iter([mail]), to=[bob], signer=bob)
+async def wait(source: AsyncIterator[bytes]) -> bytes:
+    with await smimekit.aio.open(mail, keys=[bob], trust=trust) as opened:
+        found: bytes = opened.payload(require=Protection.VERIFIED).bytes()
+    async for chunk in smimekit.aio.sign_stream(source, bob, opaque=True):
+        found += chunk
+    return found + await smimekit.aio.sign(mail, bob)
 """
 
 WRONG = {
     "open without saying whom to trust": ("smimekit.open(mail)", "call-arg"),
     "verify without saying whom to trust": ("smimekit.verify(mail)", "call-arg"),
+    "awaited, without saying whom to trust": (
+        "async def f() -> None: await smimekit.aio.open(mail)",
+        "call-arg",
+    ),
+    "a verb that nobody awaits": (
+        "async def f() -> bytes: return smimekit.aio.sign(mail, bob)",
+        "return-value",
+    ),
+    "a stream taken for a message": (
+        "text: bytes = smimekit.stream.sign(mail, bob)",
+        "assignment",
+    ),
     "content without saying what protection is required": (
         "smimekit.open(mail, trust=trust).payload()",
         "call-arg",
