@@ -51,9 +51,11 @@ def test_gpgsm_verifies(
     gpgsm: Gpgsm, people: People, key: str, scheme: rows.SignatureScheme
 ) -> None:
     alice = people(f"alice {key}")
-    entity, signature = split_signed(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme)))
+    entity, signature = split_signed(
+        smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), headers=None)
+    )
     assert gpgsm.verify(signature, content=entity) == ENTITY
-    opaque = smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True)
+    opaque = smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True, headers=None)
     assert gpgsm.verify(body_of(opaque)) == ENTITY
 
 
@@ -98,7 +100,7 @@ def test_gpgsm_includes_certificates(
 
 
 def test_changed_content(gpgsm: Gpgsm, people: People, trust: Trust) -> None:
-    message = tamper(smimekit.sign(MAIL, people("alice")), b"One line", b"Two line")
+    message = tamper(smimekit.sign(MAIL, people("alice"), headers=None), b"One line", b"Two line")
     entity, signature = split_signed(message)
     with pytest.raises(smimekit.ContentChanged):
         smimekit.verify(message, trust)
@@ -112,7 +114,7 @@ def test_changed_content(gpgsm: Gpgsm, people: People, trust: Trust) -> None:
 
 
 def test_changed_attributes(gpgsm: Gpgsm, people: People, ca: FakeCA, trust: Trust) -> None:
-    message = smimekit.sign(MAIL, people("alice"), at=ca.now)
+    message = smimekit.sign(MAIL, people("alice"), at=ca.now, headers=None)
     old = ca.now.strftime("%y%m%d%H%M%SZ").encode()
     changed = tamper(message, old, b"200101000000Z")
     entity, signature = split_signed(changed)
@@ -123,7 +125,7 @@ def test_changed_attributes(gpgsm: Gpgsm, people: People, ca: FakeCA, trust: Tru
 
 
 def test_untrusted_root(gpgsm: Gpgsm, trust: Trust) -> None:
-    message = smimekit.sign(MAIL, FakeCA("Stranger CA").person(ALICE))
+    message = smimekit.sign(MAIL, FakeCA("Stranger CA").person(ALICE), headers=None)
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(message, trust)
     entity, signature = split_signed(message)
@@ -143,11 +145,11 @@ def test_gpgsm_decrypts(
 ) -> None:
     """Ours by rsa-pkcs1, with its key second, or first: the SET of recipients is in the order of DER."""
     to = [people(first).certificate, people("bob rsa-2048").certificate]
-    assert gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, to, cipher=cipher))) == ENTITY
+    assert gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, to, cipher=cipher, headers=None))) == ENTITY
 
 
 def test_gpgsm_decrypts_and_verifies(gpgsm: Gpgsm, people: People) -> None:
-    message = smimekit.encrypt(MAIL, [people("bob rsa-2048")], signer=people("alice"))
+    message = smimekit.encrypt(MAIL, [people("bob rsa-2048")], signer=people("alice"), headers=None)
     entity, signature = split_signed(gpgsm.decrypt(body_of(message)))
     assert gpgsm.verify(signature, content=entity) == ENTITY
 
@@ -188,7 +190,7 @@ def test_gpgsm_encrypts_what_it_signed(gpgsm: Gpgsm, people: People, trust: Trus
 
 def test_for_another_key(gpgsm: Gpgsm, people: People) -> None:
     with pytest.raises(Refused, match="No secret key"):
-        gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, [people("carol rsa-2048")])))
+        gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, [people("carol rsa-2048")], headers=None)))
 
 
 # --- limits --------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def test_for_another_key(gpgsm: Gpgsm, people: People) -> None:
 
 def test_limit_gcm(gpgsm: Gpgsm, openssl: OpenSsl, people: People) -> None:
     bob = people("bob rsa-2048")
-    ours = body_of(smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM))
+    ours = body_of(smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM, headers=None))
     theirs = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-gcm", "-binary", form="der")
     for cms in (ours, theirs):
         reads_or_says(gpgsm.decrypt, cms, ENTITY, "error getting IV: Buffer too short")
@@ -205,7 +207,7 @@ def test_limit_gcm(gpgsm: Gpgsm, openssl: OpenSsl, people: People) -> None:
 def test_limit_oaep(gpgsm: Gpgsm, openssl: OpenSsl, people: People) -> None:
     bob = people("bob rsa-2048")
     to = CertificateRecipient(bob.certificate, rows.RsaPadding(rows.SHA256, rows.SHA256))
-    ours = body_of(smimekit.encrypt(MAIL, [to]))
+    ours = body_of(smimekit.encrypt(MAIL, [to], headers=None))
     theirs = openssl.encrypt(
         ENTITY, [bob.certificate], "-aes-128-cbc", "-binary",
         key_options=("rsa_padding_mode:oaep", "rsa_oaep_md:sha256"), form="der",
@@ -225,7 +227,7 @@ def test_limit_salt_length(gpgsm: Gpgsm, openssl: OpenSsl, people: People, trust
 
 def test_limit_p521(gpgsm: Gpgsm, openssl: OpenSsl, people: People) -> None:
     alice = people("alice p521")
-    ours = body_of(smimekit.sign(MAIL, alice, opaque=True))
+    ours = body_of(smimekit.sign(MAIL, alice, opaque=True, headers=None))
     theirs = openssl.sign(ENTITY, alice, "-md", "sha512", "-nodetach", "-binary", form="der")
     for cms in (ours, theirs):
         reads_or_says(gpgsm.verify, cms, ENTITY, "DSA requires the hash length")

@@ -60,10 +60,15 @@ def test_openssl_decrypts(
     openssl: OpenSsl, people: People, trust: Trust, draft: bytes, cipher: rows.ContentCipher
 ) -> None:
     bob = people("bob")
-    entity = entity_of(smimekit.sign(draft, people("alice")), trust)
-    message = smimekit.encrypt(draft, [bob], cipher=cipher)
+    entity = entity_of(smimekit.sign(draft, people("alice"), headers=None), trust)
+    message = smimekit.encrypt(draft, [bob], cipher=cipher, headers=None)
     assert openssl.decrypt(message, bob) == entity
     assert smimekit.decrypt(message, [bob]).bytes() == entity
+    protected = smimekit.encrypt(draft, [bob], cipher=cipher)
+    entity = smimekit.decrypt(protected, [bob]).bytes()
+    assert openssl.decrypt(protected, bob) == entity
+    assert contents(entity) == contents(draft)
+    assert b"\r\nHP-Outer: Subject: [...]\r\n" in entity
 
 
 @drafts
@@ -72,16 +77,20 @@ def test_nss_verifies_and_decrypts(nss: Nss, people: People, draft: bytes) -> No
     assert nss.decode(signature, content=entity) == entity
     opaque = body_of(smimekit.sign(draft, people("alice rsa-2048"), opaque=True))
     assert nss.decode(opaque) == entity
-    encrypted = body_of(smimekit.encrypt(draft, [people("bob rsa-2048")]))
-    assert nss.decode(encrypted) == entity
+    sealed = smimekit.encrypt(draft, [people("bob rsa-2048")])
+    entity = smimekit.decrypt(sealed, [people("bob rsa-2048")]).bytes()
+    assert contents(entity) == contents(draft)
+    assert nss.decode(body_of(sealed)) == entity
 
 
 @drafts
 def test_gpgsm_verifies_and_decrypts(gpgsm: Gpgsm, people: People, draft: bytes) -> None:
     entity, signature = split_signed(smimekit.sign(draft, people("alice")))
     assert gpgsm.verify(signature, content=entity) == entity
-    encrypted = body_of(smimekit.encrypt(draft, [people("bob rsa-2048")]))
-    assert gpgsm.decrypt(encrypted) == entity
+    sealed = smimekit.encrypt(draft, [people("bob rsa-2048")])
+    entity = smimekit.decrypt(sealed, [people("bob rsa-2048")]).bytes()
+    assert contents(entity) == contents(draft)
+    assert gpgsm.decrypt(body_of(sealed)) == entity
 
 
 # --- to us ---------------------------------------------------------------------------------

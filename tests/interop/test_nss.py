@@ -34,7 +34,7 @@ ALICE = "alice@example.org"
 @pytest.mark.parametrize("key", ["p256", "p384", "p521", "rsa-2048"])
 @pytest.mark.parametrize("opaque", [False, True], ids=["detached", "opaque"])
 def test_nss_verifies(nss: Nss, people: People, key: str, opaque: bool) -> None:
-    message = smimekit.sign(MAIL, people(f"alice {key}"), opaque=opaque)
+    message = smimekit.sign(MAIL, people(f"alice {key}"), opaque=opaque, headers=None)
     if opaque:
         assert nss.decode(body_of(message)) == ENTITY
     else:
@@ -55,17 +55,19 @@ def test_nss_verifies(nss: Nss, people: People, key: str, opaque: bool) -> None:
 )
 def test_nss_verifies_rsa(nss: Nss, people: People, scheme: rows.SignatureScheme) -> None:
     message = smimekit.sign(
-        MAIL, smimekit.Signer(people("alice rsa-2048"), scheme=scheme), opaque=True
+        MAIL, smimekit.Signer(people("alice rsa-2048"), scheme=scheme), opaque=True, headers=None
     )
     assert nss.decode(body_of(message)) == ENTITY
 
 
 def test_nss_builds_our_chain(nss: Nss, ca: FakeCA) -> None:
     alice = ca.intermediate("Sub CA for NSS").person("alice@example.org")
-    without = smimekit.sign(MAIL, smimekit.Signer(alice, chain=Chain.LEAF), opaque=True)
+    without = smimekit.sign(
+        MAIL, smimekit.Signer(alice, chain=Chain.LEAF), opaque=True, headers=None
+    )
     with pytest.raises(Refused):
         nss.decode(body_of(without))
-    message = smimekit.sign(MAIL, alice, opaque=True)
+    message = smimekit.sign(MAIL, alice, opaque=True, headers=None)
     assert nss.decode(body_of(message)) == ENTITY
 
 
@@ -120,7 +122,7 @@ def test_nss_sends_only_certificates(nss: Nss, people: People, trust: Trust) -> 
 
 @pytest.mark.parametrize("opaque", [False, True], ids=["detached", "opaque"])
 def test_changed_content_of_ours(nss: Nss, people: People, trust: Trust, opaque: bool) -> None:
-    message = smimekit.sign(MAIL, people("alice"), opaque=opaque)
+    message = smimekit.sign(MAIL, people("alice"), opaque=opaque, headers=None)
     changed = tamper(message, b"One line", b"Two line")
     with pytest.raises(smimekit.ContentChanged):
         smimekit.verify(changed, trust)
@@ -130,7 +132,7 @@ def test_changed_content_of_ours(nss: Nss, people: People, trust: Trust, opaque:
 
 
 def test_changed_attributes_of_ours(nss: Nss, people: People, ca: FakeCA, trust: Trust) -> None:
-    message = smimekit.sign(MAIL, people("alice"), opaque=True, at=ca.now)
+    message = smimekit.sign(MAIL, people("alice"), opaque=True, at=ca.now, headers=None)
     old, new = (
         moment.strftime("%y%m%d%H%M%SZ").encode()
         for moment in (ca.now, ca.now - timedelta(hours=1))
@@ -155,7 +157,7 @@ def test_changed_content_of_theirs(nss: Nss, people: People, trust: Trust) -> No
 def test_limit_its_clock_is_the_signers(nss: Nss, ca: FakeCA, trust: Trust) -> None:
     """It judges at the signing time, which an old key's thief can choose. We do not."""
     late = ca.expired(ALICE)
-    message = smimekit.sign(MAIL, late, opaque=True, at=ca.now - timedelta(days=100))
+    message = smimekit.sign(MAIL, late, opaque=True, at=ca.now - timedelta(days=100), headers=None)
     assert nss.decode(body_of(message)) == ENTITY
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(message, trust)
@@ -168,7 +170,7 @@ def test_signer_whom_nobody_trusts(nss: Nss, ca: FakeCA, trust: Trust, who: str)
         "expired": lambda: ca.expired(ALICE),
         "server": lambda: ca.wrong_usage(ALICE),
     }[who]()
-    message = smimekit.sign(MAIL, alice, opaque=True)
+    message = smimekit.sign(MAIL, alice, opaque=True, headers=None)
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(message, trust)
     with pytest.raises(Refused):
@@ -184,12 +186,12 @@ def test_signer_whom_nobody_trusts(nss: Nss, ca: FakeCA, trust: Trust, who: str)
 def test_nss_decrypts(nss: Nss, people: People, cipher: rows.ContentCipher) -> None:
     """Ours by rsa-pkcs1, with a key for somebody else."""
     to = [people("carol rsa-2048").certificate, people("bob rsa-2048").certificate]
-    assert nss.decode(body_of(smimekit.encrypt(MAIL, to, cipher=cipher))) == ENTITY
+    assert nss.decode(body_of(smimekit.encrypt(MAIL, to, cipher=cipher, headers=None))) == ENTITY
 
 
 def test_nss_decrypts_and_verifies(nss: Nss, people: People, trust: Trust) -> None:
     bob = people("bob rsa-2048")
-    message = smimekit.encrypt(MAIL, [bob], signer=people("alice"))
+    message = smimekit.encrypt(MAIL, [bob], signer=people("alice"), headers=None)
     entity, signature = split_signed(nss.decode(body_of(message)))
     assert nss.decode(signature, content=entity) == ENTITY
     assert smimekit.verify(message, trust, keys=[bob]).bytes() == ENTITY
@@ -216,7 +218,7 @@ def test_nss_encrypts_what_it_signed(nss: Nss, people: People, trust: Trust) -> 
 
 
 def test_for_another_key(nss: Nss, people: People) -> None:
-    message = smimekit.encrypt(MAIL, [people("carol rsa-2048")])
+    message = smimekit.encrypt(MAIL, [people("carol rsa-2048")], headers=None)
     with pytest.raises(Refused):
         nss.decode(body_of(message))
 
@@ -226,7 +228,7 @@ def test_for_another_key(nss: Nss, people: People) -> None:
 
 def test_limit_elliptic_curves(nss: Nss, openssl: OpenSsl, people: People) -> None:
     alice = people("alice")
-    ours = body_of(smimekit.encrypt(MAIL, [alice]))
+    ours = body_of(smimekit.encrypt(MAIL, [alice], headers=None))
     theirs = openssl.encrypt(ENTITY, [alice.certificate], "-aes-128-cbc", "-binary", form="der")
     for cms in (ours, theirs):
         reads_or_says(nss.decode, cms, ENTITY, "SEC_ERROR_BAD_DER")
@@ -237,7 +239,7 @@ def test_limit_elliptic_curves(nss: Nss, openssl: OpenSsl, people: People) -> No
 def test_limit_mixed_recipients(nss: Nss, openssl: OpenSsl, people: People) -> None:
     """It cannot even skip the recipients with EC keys."""
     to = [people("bob rsa-2048").certificate, people("carol").certificate]
-    ours = body_of(smimekit.encrypt(MAIL, to))
+    ours = body_of(smimekit.encrypt(MAIL, to, headers=None))
     theirs = openssl.encrypt(ENTITY, to, "-aes-128-cbc", "-binary", form="der")
     for cms in (ours, theirs):
         reads_or_says(nss.decode, cms, ENTITY, "SEC_ERROR_BAD_DER")
@@ -245,7 +247,7 @@ def test_limit_mixed_recipients(nss: Nss, openssl: OpenSsl, people: People) -> N
 
 def test_limit_gcm(nss: Nss, openssl: OpenSsl, people: People) -> None:
     bob = people("bob rsa-2048")
-    ours = body_of(smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM))
+    ours = body_of(smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM, headers=None))
     theirs = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-gcm", "-binary", form="der")
     for cms in (ours, theirs):
         reads_or_says(nss.decode, cms, ENTITY, "SEC_ERROR_UNRECOGNIZED_OID")
@@ -254,7 +256,7 @@ def test_limit_gcm(nss: Nss, openssl: OpenSsl, people: People) -> None:
 def test_limit_oaep(nss: Nss, openssl: OpenSsl, people: People) -> None:
     bob = people("bob rsa-2048")
     to = CertificateRecipient(bob.certificate, rows.RsaPadding(rows.SHA256, rows.SHA256))
-    ours = body_of(smimekit.encrypt(MAIL, [to]))
+    ours = body_of(smimekit.encrypt(MAIL, [to], headers=None))
     theirs = openssl.encrypt(
         ENTITY, [bob.certificate], "-aes-128-cbc", "-binary",
         key_options=("rsa_padding_mode:oaep", "rsa_oaep_md:sha256"), form="der",

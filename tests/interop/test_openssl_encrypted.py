@@ -58,7 +58,7 @@ def test_openssl_encrypts(openssl: OpenSsl, people: People, cipher: str, key: st
 @pytest.mark.parametrize("key", KEYS)
 def test_openssl_decrypts(openssl: OpenSsl, people: People, cipher: str, key: str) -> None:
     bob = people(f"bob {key}")
-    message = smimekit.encrypt(MAIL, [bob], cipher=CIPHERS[cipher])
+    message = smimekit.encrypt(MAIL, [bob], cipher=CIPHERS[cipher], headers=None)
     assert openssl.decrypt(message, bob) == ENTITY
 
 
@@ -104,7 +104,7 @@ def test_openssl_unpads(
     """rsa-pkcs1 and rsa-oaep."""
     bob = people("bob rsa-2048")
     to = CertificateRecipient(bob.certificate, padding)
-    assert openssl.decrypt(smimekit.encrypt(MAIL, [to]), bob) == ENTITY
+    assert openssl.decrypt(smimekit.encrypt(MAIL, [to], headers=None), bob) == ENTITY
 
 
 AGREEMENTS = [
@@ -162,7 +162,7 @@ def test_openssl_encrypts_bare(
 @pytest.mark.parametrize("form", ["der", "pem"])
 def test_openssl_decrypts_bare(openssl: OpenSsl, people: People, form: str) -> None:
     bob = people("bob")
-    cms = body_of(smimekit.encrypt(MAIL, [bob]))
+    cms = body_of(smimekit.encrypt(MAIL, [bob], headers=None))
     if form == "pem":
         cms = openssl.call("cms", "-cmsout", "-inform", "der", "-outform", "pem", stdin=cms)
         layer_of(cms, bob)
@@ -187,7 +187,7 @@ def test_several_recipients(
     carol, bob = people(f"carol {kinds[0]}"), people(f"bob {kinds[1]}")
     to = [carol.certificate, bob.certificate]
     theirs = openssl.encrypt(ENTITY, to, f"-{cipher}", *options)
-    ours = smimekit.encrypt(MAIL, to, cipher=CIPHERS[cipher])
+    ours = smimekit.encrypt(MAIL, to, cipher=CIPHERS[cipher], headers=None)
     for who in (bob, carol):
         assert len(layer_of(theirs, who).recipients) == 2
         assert openssl.decrypt(ours, who) == ENTITY
@@ -195,7 +195,7 @@ def test_several_recipients(
 
 def test_signed_then_encrypted(openssl: OpenSsl, people: People, ca: FakeCA, trust: Trust) -> None:
     alice, bob = people("alice"), people("bob")
-    inner = openssl.decrypt(smimekit.encrypt(MAIL, [bob], signer=alice), bob)
+    inner = openssl.decrypt(smimekit.encrypt(MAIL, [bob], signer=alice, headers=None), bob)
     assert openssl.verify(inner, ca.certificate) == ENTITY
     signed = openssl.sign(ENTITY, alice, "-from", "alice@example.org")
     for options in ((), ("-stream",), ("-binary",)):
@@ -288,7 +288,7 @@ def test_pkcs7_of_openssl(openssl: OpenSsl, people: People) -> None:
     bob = people("bob rsa-2048")
     pkcs7 = replace(openssl, tool="smime")
     layer_of(pkcs7.encrypt(ENTITY, [bob.certificate], "-aes128"), bob)
-    assert pkcs7.decrypt(smimekit.encrypt(MAIL, [bob]), bob) == ENTITY
+    assert pkcs7.decrypt(smimekit.encrypt(MAIL, [bob], headers=None), bob) == ENTITY
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -325,7 +325,7 @@ def test_for_another_key(openssl: OpenSsl, people: People, key: str) -> None:
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-cbc"), [carol])
     with pytest.raises(Refused, match="Error decrypting CMS using private key"):
-        openssl.decrypt(smimekit.encrypt(MAIL, [bob]), carol)
+        openssl.decrypt(smimekit.encrypt(MAIL, [bob], headers=None), carol)
 
 
 @pytest.mark.parametrize("key", ["rsa-2048", "p256"])
@@ -337,7 +337,7 @@ def test_changed_gcm(
     """One bit of the tag, of the content or of the nonce."""
     bob = people(f"bob {key}")
     if encrypted_by == "us":
-        message = smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM)
+        message = smimekit.encrypt(MAIL, [bob], cipher=rows.AES128_GCM, headers=None)
     else:
         message = openssl.encrypt(ENTITY, [bob.certificate], "-aes-128-gcm", "-binary")
     cms = bytearray(body_of(message))
@@ -356,7 +356,7 @@ def test_changed_gcm(
 def test_changed_key(openssl: OpenSsl, people: People, key: str, cipher: str) -> None:
     """The wrapped key is damaged: the same error as for damaged content, by us."""
     bob = people(f"bob {key}")
-    message = smimekit.encrypt(MAIL, [bob], cipher=CIPHERS[cipher])
+    message = smimekit.encrypt(MAIL, [bob], cipher=CIPHERS[cipher], headers=None)
     cms = body_of(message)
     with smimekit.open(message, trust=Trust()) as opened:
         (layer,) = opened.envelope

@@ -115,14 +115,17 @@ def test_openssl_verifies(
     opaque: bool,
 ) -> None:
     message = smimekit.sign(
-        MAIL, smimekit.Signer(people(f"alice {key}"), scheme=scheme), opaque=opaque
+        MAIL, smimekit.Signer(people(f"alice {key}"), scheme=scheme), opaque=opaque, headers=None
     )
     assert openssl.verify(message, ca.certificate) == ENTITY
 
 
 def test_openssl_reads_the_algorithms_that_we_name(openssl: OpenSsl, people: People) -> None:
     message = smimekit.sign(
-        MAIL, smimekit.Signer(people("alice rsa-2048"), scheme=rows.RSA_PSS_SHA384), opaque=True
+        MAIL,
+        smimekit.Signer(people("alice rsa-2048"), scheme=rows.RSA_PSS_SHA384),
+        opaque=True,
+        headers=None,
     )
     shown = openssl.print(message)
     for name in (
@@ -193,7 +196,7 @@ def test_openssl_signs_bare_detached(
 
 def test_detached_content_in_place_of_opaque(openssl: OpenSsl, people: People, ca: FakeCA) -> None:
     """OpenSSL verifies the signature part of ours, given as bare CMS."""
-    entity, p7s = split_signed(smimekit.sign(MAIL, people("alice")))
+    entity, p7s = split_signed(smimekit.sign(MAIL, people("alice"), headers=None))
     assert entity == ENTITY
     assert openssl.verify(p7s, ca.certificate, "-binary", form="der", content=entity) == ENTITY
 
@@ -255,7 +258,7 @@ def test_openssl_finds_our_chain(
     openssl: OpenSsl, ca: FakeCA, tmp_path: Path, chain: Chain, count: int
 ) -> None:
     alice = ca.intermediate().person("alice@example.org")
-    message = smimekit.sign(MAIL, smimekit.Signer(alice, chain=chain))
+    message = smimekit.sign(MAIL, smimekit.Signer(alice, chain=chain), headers=None)
     bag = tmp_path / "certs.pem"
     options = ["-certsout", str(bag)]
     if chain is Chain.LEAF:  # then the intermediate is missing
@@ -345,7 +348,7 @@ def test_untrusted_root(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(openssl.sign(ENTITY, stranger, *FROM), trust)
     with pytest.raises(Refused, match="certificate verify error"):
-        openssl.verify(smimekit.sign(MAIL, stranger), ca.certificate)
+        openssl.verify(smimekit.sign(MAIL, stranger, headers=None), ca.certificate)
 
 
 def test_another_sender(openssl: OpenSsl, people: People, trust: Trust) -> None:
@@ -361,7 +364,7 @@ def test_expired_signer(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(openssl.sign(ENTITY, late, *FROM), trust)
     with pytest.raises(Refused, match="certificate has expired"):
-        openssl.verify(smimekit.sign(MAIL, late), ca.certificate)
+        openssl.verify(smimekit.sign(MAIL, late, headers=None), ca.certificate)
 
 
 def test_signer_for_web_servers(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> None:
@@ -369,7 +372,7 @@ def test_signer_for_web_servers(openssl: OpenSsl, ca: FakeCA, trust: Trust) -> N
     with pytest.raises(smimekit.UntrustedSigner):
         smimekit.verify(openssl.sign(ENTITY, server, *FROM), trust)
     with pytest.raises(Refused, match="unsuitable certificate purpose"):
-        openssl.verify(smimekit.sign(MAIL, server), ca.certificate)
+        openssl.verify(smimekit.sign(MAIL, server, headers=None), ca.certificate)
 
 
 @pytest.mark.parametrize("opaque", [False, True], ids=["detached", "opaque"])
@@ -380,7 +383,7 @@ def test_changed_content(
     """One letter: OpenSSL and we refuse it alike."""
     alice = people("alice")
     if signed_by == "us":
-        message = smimekit.sign(MAIL, alice, opaque=opaque)
+        message = smimekit.sign(MAIL, alice, opaque=opaque, headers=None)
     else:
         message = openssl.sign(ENTITY, alice, *FROM, *(("-nodetach",) if opaque else ()))
     changed = tamper(message, b"One line", b"Two line")
@@ -396,7 +399,7 @@ def test_changed_attributes(
     openssl: OpenSsl, people: People, ca: FakeCA, trust: Trust, opaque: bool
 ) -> None:
     """Another signing time."""
-    message = smimekit.sign(MAIL, people("alice"), opaque=opaque, at=ca.now)
+    message = smimekit.sign(MAIL, people("alice"), opaque=opaque, at=ca.now, headers=None)
     old = ca.now.strftime("%y%m%d%H%M%SZ").encode()
     changed = tamper(message, old, b"200101000000Z")
     with pytest.raises(smimekit.ContentChanged) as caught:
@@ -410,8 +413,10 @@ def test_signature_of_another_message(
     openssl: OpenSsl, people: People, ca: FakeCA, trust: Trust
 ) -> None:
     alice = people("alice")
-    one = smimekit.sign(MAIL, alice)
-    p7s = split_signed(smimekit.sign(MAIL.replace(b"Hi", b"Ho").replace(b"One", b"A"), alice))[1]
+    one = smimekit.sign(MAIL, alice, headers=None)
+    p7s = split_signed(
+        smimekit.sign(MAIL.replace(b"Hi", b"Ho").replace(b"One", b"A"), alice, headers=None)
+    )[1]
     changed = with_signature(one, p7s)
     with pytest.raises(smimekit.ContentChanged):
         smimekit.verify(changed, trust)
@@ -427,7 +432,7 @@ def test_ed25519_by_the_primitive(
 ) -> None:
     """RFC 8419, 3: the signature is over the DER of the signed attributes, not a digest."""
     alice = people("alice ed25519")
-    message = smimekit.sign(MAIL, alice)
+    message = smimekit.sign(MAIL, alice, headers=None)
     reads_or_says(
         lambda mail: openssl.verify(mail, ca.certificate), message, ENTITY, "invalid digest"
     )
@@ -459,5 +464,5 @@ def test_pkcs7_of_openssl(
 
 @pytest.mark.parametrize("opaque", [False, True], ids=["detached", "opaque"])
 def test_pkcs7_reads_ours(openssl: OpenSsl, people: People, ca: FakeCA, opaque: bool) -> None:
-    message = smimekit.sign(MAIL, people("alice"), opaque=opaque)
+    message = smimekit.sign(MAIL, people("alice"), opaque=opaque, headers=None)
     assert replace(openssl, tool="smime").verify(message, ca.certificate) == ENTITY

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import smimekit
 from smimekit import HeaderProtection, Protection, reply_headers
 from smimekit.message.reply import Respond, reply_fields
+from smimekit.mime.words import encode_words
 from tests.message.people import ALICE, BOB, alice, bob, trust
 
 HIDE_CC = HeaderProtection(hcp=lambda name, value: None if name == "Cc" else value)
@@ -63,6 +64,18 @@ def test_an_edited_subject_that_still_says_it_is_hidden() -> None:
     assert hcp("subject", "Re: Handling the Jones contract") == "Re: [...]"
     assert hcp("Subject", "Re: Handling the Jones contract ASAP") == "Re: [...]"
     assert hcp("Subject", "Lunch?") == "Lunch?"
+
+
+def test_another_encoding_of_it_is_hidden() -> None:
+    """Programs decode what they show, and encode it in their own way."""
+    text = MESSAGE.replace(b"Handling the Jones contract", b"=?utf-8?q?Gr=C3=BC=C3=9Fe_an?= Jones")
+    mail = smimekit.encrypt(text, [alice()], signer=bob())
+    with smimekit.open(mail, keys=[alice()], trust=trust()) as opened:
+        hcp = reply_headers(opened, headers=OPEN).hcp
+    for said in ("Re: Grüße an Jones", "Re:\tGrüße  an Jones", "AW: Grüße an Jones!"):
+        assert hcp("Subject", said) == "Re: [...]"
+        encoded = encode_words(said).decode().replace("\r\n", "")
+        assert hcp("Subject", encoded) == "Re: [...]"
 
 
 def test_the_own_policy_comes_first() -> None:

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias, final
 from smimekit.message.opened import Opened
 from smimekit.mime.confidentiality import HeaderPolicy
 from smimekit.mime.protected import HeaderProtection
+from smimekit.mime.words import decode_words
 
 __all__ = ["Respond", "reply_fields", "reply_headers"]
 
@@ -55,7 +56,7 @@ def reply_headers(
     result to `encrypt`; an answer that is only signed hides nothing.
     """
     header = opened.header
-    hidden = tuple(each.value for each in header.protected if each.state.is_confidential)
+    hidden = tuple(_said(each.value) for each in header.protected if each.state.is_confidential)
     if not hidden:
         return headers
     protected = list(respond([(each.name, each.value) for each in header.protected]))
@@ -64,15 +65,20 @@ def reply_headers(
     return replace(headers, hcp=policy)
 
 
+def _said(value: str) -> str:
+    """What a value says, however it is encoded and folded."""
+    return " ".join(decode_words(value.encode("utf-8", "replace")).split())
+
+
 def _replacements(
     protected: Iterable[tuple[str, str]], outer: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], str | None]:
     """What to say outside in place of each field (6.1.2, steps 5 to 7)."""
-    inside = [(name.lower(), value) for name, value in protected]
-    outside = [(name.lower(), value) for name, value in outer]
-    both = set(inside) & set(outside)
-    instead = {name: value for name, value in outside if (name, value) not in both}
-    return {(name, value): instead.get(name) for name, value in inside if (name, value) not in both}
+    inside = [(name.lower(), _said(value)) for name, value in protected]
+    outside = {(name.lower(), _said(value)): value for name, value in outer}
+    both = set(inside) & outside.keys()
+    instead = {name: value for (name, said), value in outside.items() if (name, said) not in both}
+    return {(name, said): instead.get(name) for name, said in inside if (name, said) not in both}
 
 
 @final
@@ -93,9 +99,10 @@ class _Reply:
         return value if found is None and name.lower() == "from" else found
 
     def _instead(self, name: str, value: str) -> str | None:
-        if (name, value) in self.replacements:
-            return self.replacements[name, value]
-        if any(each and each in value for each in self.hidden):
+        said = _said(value)
+        if (name, said) in self.replacements:
+            return self.replacements[name, said]
+        if any(each and each in said for each in self.hidden):
             for (replaced, _), instead in self.replacements.items():
                 if replaced == name:
                     return instead
