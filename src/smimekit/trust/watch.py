@@ -23,6 +23,7 @@ class Watch:
         self._statement = statement
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._cursor: Any = None
         self._process = 0
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
 
@@ -43,12 +44,8 @@ class Watch:
             self._drop()
 
     def _ask(self) -> int:
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(self._statement)
-            (number,) = cursor.fetchone()
-        finally:
-            cursor.close()
+        self._cursor.execute(self._statement)
+        ((number,),) = self._cursor.fetchall()  # to the end: SQLite would go on reading
         return int(number)
 
     def _connect(self) -> None:
@@ -60,6 +57,7 @@ class Watch:
         if self._engine.dialect.name != "sqlite":
             connection.autocommit = True  # `sql` has seen to SQLite's
         self._connection, self._process = connection, os.getpid()
+        self._cursor = connection.cursor()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
