@@ -195,10 +195,14 @@ class Trust:
 
     # --- facts ----------------------------------------------------------------------------
 
+    def revocation_policy(self, purpose: Purpose) -> RevocationPolicy:
+        """How much must be known about revocation for a purpose."""
+        return self.revocation[purpose]
+
     def _evidence(
         self, purpose: Purpose, crls: Iterable[bytes], ocsps: Iterable[bytes]
     ) -> Evidence:
-        if self.revocation[purpose] is RevocationPolicy.OFF:
+        if self.revocation_policy(purpose) is RevocationPolicy.OFF:
             return Evidence()
         return load_evidence(crls, ocsps, limits=self.policy.limits)
 
@@ -217,7 +221,7 @@ class Trust:
             revocation=chained.revocation.revocation,
             decision=verdict,
             distrusted=chained.distrusted,
-            policy=self.revocation[case.purpose],
+            policy=self.revocation_policy(case.purpose),
         )
         status = status_of(facts)
         reasons = (
@@ -327,7 +331,7 @@ class Trust:
         return _Chained(chain, revocation, search.distrusted, path, tuple(reasons))
 
     def _revocation(self, path: Path, request: Request, case: _Case, *, anchored: bool) -> Known:
-        if self.revocation[case.purpose] is RevocationPolicy.OFF:
+        if self.revocation_policy(case.purpose) is RevocationPolicy.OFF:
             return _NOT_CHECKED
         return known_revocation(
             path,
