@@ -264,12 +264,14 @@ def test_who_is_not_below_an_anchor_is_not_asked_about() -> None:
     """The URL is of the sender's own making: asking there says that the mail was read."""
     beacon = "http://tracker.example/opened?by=you"
     alone = person("alone@example.com", more=[crl_at(beacon), access(ocsp_at=(beacon,))])
-    stranger = person("s@example.com", ca("Nobody's CA"), more=[crl_at(beacon)])
+    nobody = ca("Nobody's CA")
+    stranger = person("s@example.com", nobody, more=[crl_at(beacon)])
     store = store_of(alone)
     decide(store, alone, Verdict.TRUST)
     world = World({}, store=store)
     for who in (alone, stranger):
-        world.judge(who)
+        found = world.judge(who, extra_certificates=[nobody.certificate])
+        assert len(found.path) == (2 if who is stranger else 1)
     assert world.net.asked == []
 
 
