@@ -35,6 +35,7 @@ class Directory:
 
     def __init__(self, search: Reply, bind: int = 0) -> None:
         self.search, self.bind = search, bind
+        self.hangs_up = False
         self.requests: list[bytes] = []
         self.gone = threading.Event()
         self.port = 0
@@ -96,6 +97,8 @@ class _Handler(socketserver.BaseRequestHandler):
             else:
                 answer = directory.search(directory, number)
             self.request.sendall(answer)
+            if operation[0] == SEARCH and directory.hangs_up:
+                return
             if not answer:
                 directory.gone.wait(60)
                 return

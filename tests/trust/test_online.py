@@ -287,6 +287,16 @@ def test_an_answer_is_kept_until_it_ends_or_is_a_day_old() -> None:
     assert len(world.net.asked) == 2
 
 
+def test_what_has_ended_is_asked_for_again() -> None:
+    rules = FetchRules(renew_after=timedelta(days=365))
+    world = World({CRL: crl(ROOT)}, rules=rules)
+    assert world.judge(ALICE).revocation is GOOD
+    world.clock.pass_by(2 * DAY)
+    world.net.pages[CRL] = crl(ROOT, this=NOW + DAY, following=NOW + 3 * DAY)
+    assert world.judge(ALICE).revocation is GOOD
+    assert len(world.net.asked) == 2
+
+
 def test_an_old_answer_counts_where_no_newer_one_can_be_had() -> None:
     world = World({CRL: crl(ROOT, following=NOW + 30 * DAY)})
     world.judge(ALICE)
@@ -558,6 +568,14 @@ def test_what_nobody_may_sign_is_not_kept() -> None:
     World({CRL: crl(ROOT, sign_with=certs.key("mallory"))}, cache=cache).judge(ALICE)
     World({CRL: crl(ROOT, this=NOW + DAY, following=NOW + 2 * DAY)}, cache=cache).judge(ALICE)
     assert cache._kept == {}
+
+
+def test_an_answer_about_somebody_else_is_not_kept() -> None:
+    cache: Any = MemoryEvidenceCache()
+    found = World({OCSP: ocsp_answer(ALICE, ROOT)}, cache=cache).judge(BOB)
+    assert cache._kept == {}
+    (reason,) = [one for one in found.reasons if one.code == "revocation.fetch"]
+    assert "another certificate" in reason.text
 
 
 def test_the_version_changes_when_an_answer_comes_in() -> None:
