@@ -370,5 +370,6 @@ def test_what_is_no_ldap_url_is_refused(url: str) -> None:
 
 
 def test_nothing_is_posted() -> None:
-    with pytest.raises(FetchError):
+    with pytest.raises(FetchError) as caught:
         fetch(f"ldap://127.0.0.1/cn=x?{CRL}", post=Post(b"x", "y"))
+    assert caught.value.code == "fetch.scheme"

@@ -474,6 +474,48 @@ def test_a_delta_crl_is_fetched_where_the_certificate_says() -> None:
     assert world.judge(made).revocation is REVOKED
 
 
+# --- indirect CRLs -------------------------------------------------------------------------
+
+LISTER = ca("Lister", ROOT, basic=False, bits=("crl_sign",))
+
+
+def indirect_crl(*revoked: Made) -> bytes:
+    """A CRL of somebody whom the CA appointed to tell of its certificates (RFC 5280, 5.2.5)."""
+    scope = x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(CRL)], relative_name=None,
+        only_contains_user_certs=False, only_contains_ca_certs=False, only_some_reasons=None,
+        indirect_crl=True, only_contains_attribute_certs=False,
+    )  # fmt: skip
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(LISTER.name)
+        .last_update(NOW - DAY)
+        .next_update(NOW + DAY)
+        .add_extension(scope, critical=True)
+    )
+    of_root = x509.CertificateIssuer([x509.DirectoryName(ROOT.name)])
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial)
+        entry = entry.revocation_date(NOW - 2 * DAY).add_extension(of_root, critical=True)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(LISTER.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_an_indirect_crl_counts_where_its_issuer_is_known() -> None:
+    point = x509.DistributionPoint(
+        [x509.UniformResourceIdentifier(CRL)], None, None, [x509.DirectoryName(LISTER.name)]
+    )
+    made = person("indirect@example.com", ROOT, more=[(x509.CRLDistributionPoints([point]), False)])
+    lister = [LISTER.certificate]
+    world = World({CRL: indirect_crl()})
+    assert world.judge(made).revocation is UNKNOWN, "nobody knows who signed it"
+    world = World({CRL: indirect_crl()})
+    found = world.judge(made, extra_certificates=lister)
+    assert found.revocation is UNKNOWN, "nobody says that who signed it is good"
+    found = World({CRL: indirect_crl(made)}).judge(made, extra_certificates=lister)
+    assert (found.status, found.revocation) == (Status.REJECTED, REVOKED)
+
+
 # --- how fresh the knowledge is ------------------------------------------------------------
 
 
