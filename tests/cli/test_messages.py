@@ -262,7 +262,10 @@ SIGNATURE_KEYS = {
     "signer", "integrity", "identity", "trust", "time", "algorithm", "digest", "grade", "addresses",
     "fingerprint", "certificate", "line_ends_converted", "would_match_with_lf", "reasons",
 }  # fmt: skip
-TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons", "path"}
+TRUST_KEYS = {
+    *("status", "validity", "chain", "revocation", "revocation_at"),
+    *("decision", "reasons", "path"),
+}
 
 
 def test_open_tells_everything(run: Run) -> None:
