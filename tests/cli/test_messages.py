@@ -395,7 +395,10 @@ SIGNATURE_KEYS = {
     "fingerprint", "certificate", "timestamps", "of_message", "line_ends_converted",
     "would_match_with_lf", "divergence", "reasons",
 }  # fmt: skip
-TRUST_KEYS = {"status", "validity", "chain", "revocation", "decision", "reasons", "path"}
+TRUST_KEYS = {
+    *("status", "validity", "chain", "revocation", "revocation_at"),
+    *("decision", "reasons", "path"),
+}
 
 
 def test_open_tells_everything(run: Run) -> None:

@@ -17,8 +17,11 @@ from tests.interop.peers import Refused, folder
         (["gpgsm", "--version"], "gpgsm (GnuPG)"),
         (["certutil", "-H"], "certificate"),
         (["cmsutil"], "cmsutil"),
+        (["slapd", "-VV"], "OpenLDAP"),
+        (["knotd", "--version"], "Knot DNS"),
+        (["unbound", "-V"], "Version"),
     ],
-    ids=["openssl", "gpgsm", "certutil", "cmsutil"],
+    ids=["openssl", "gpgsm", "certutil", "cmsutil", "slapd", "knotd", "unbound"],
 )
 def test_peer_starts(require_program: Callable[[str], str], command: list[str], says: str) -> None:
     program = require_program(command[0])

@@ -35,6 +35,7 @@ class Directory:
 
     def __init__(self, search: Reply, bind: int = 0) -> None:
         self.search, self.bind = search, bind
+        self.hangs_up = False
         self.requests: list[bytes] = []
         self.gone = threading.Event()
         self.port = 0
@@ -96,6 +97,8 @@ class _Handler(socketserver.BaseRequestHandler):
             else:
                 answer = directory.search(directory, number)
             self.request.sendall(answer)
+            if operation[0] == SEARCH and directory.hangs_up:
+                return
             if not answer:
                 directory.gone.wait(60)
                 return
@@ -367,5 +370,6 @@ def test_what_is_no_ldap_url_is_refused(url: str) -> None:
 
 
 def test_nothing_is_posted() -> None:
-    with pytest.raises(FetchError):
+    with pytest.raises(FetchError) as caught:
         fetch(f"ldap://127.0.0.1/cn=x?{CRL}", post=Post(b"x", "y"))
+    assert caught.value.code == "fetch.scheme"

@@ -264,12 +264,14 @@ def test_who_is_not_below_an_anchor_is_not_asked_about() -> None:
     """The URL is of the sender's own making: asking there says that the mail was read."""
     beacon = "http://tracker.example/opened?by=you"
     alone = person("alone@example.com", more=[crl_at(beacon), access(ocsp_at=(beacon,))])
-    stranger = person("s@example.com", ca("Nobody's CA"), more=[crl_at(beacon)])
+    nobody = ca("Nobody's CA")
+    stranger = person("s@example.com", nobody, more=[crl_at(beacon)])
     store = store_of(alone)
     decide(store, alone, Verdict.TRUST)
     world = World({}, store=store)
     for who in (alone, stranger):
-        world.judge(who)
+        found = world.judge(who, extra_certificates=[nobody.certificate])
+        assert len(found.path) == (2 if who is stranger else 1)
     assert world.net.asked == []
 
 
@@ -282,6 +284,16 @@ def test_an_answer_is_kept_until_it_ends_or_is_a_day_old() -> None:
     world.clock.pass_by(DAY)
     world.net.pages[CRL] = crl(ROOT, ALICE.certificate, this=NOW, following=NOW + 30 * DAY)
     assert world.judge(ALICE).revocation is REVOKED
+    assert len(world.net.asked) == 2
+
+
+def test_what_has_ended_is_asked_for_again() -> None:
+    rules = FetchRules(renew_after=timedelta(days=365))
+    world = World({CRL: crl(ROOT)}, rules=rules)
+    assert world.judge(ALICE).revocation is GOOD
+    world.clock.pass_by(2 * DAY)
+    world.net.pages[CRL] = crl(ROOT, this=NOW + DAY, following=NOW + 3 * DAY)
+    assert world.judge(ALICE).revocation is GOOD
     assert len(world.net.asked) == 2
 
 
@@ -462,6 +474,48 @@ def test_a_delta_crl_is_fetched_where_the_certificate_says() -> None:
     assert world.judge(made).revocation is REVOKED
 
 
+# --- indirect CRLs -------------------------------------------------------------------------
+
+LISTER = ca("Lister", ROOT, basic=False, bits=("crl_sign",))
+
+
+def indirect_crl(*revoked: Made) -> bytes:
+    """A CRL of somebody whom the CA appointed to tell of its certificates (RFC 5280, 5.2.5)."""
+    scope = x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(CRL)], relative_name=None,
+        only_contains_user_certs=False, only_contains_ca_certs=False, only_some_reasons=None,
+        indirect_crl=True, only_contains_attribute_certs=False,
+    )  # fmt: skip
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(LISTER.name)
+        .last_update(NOW - DAY)
+        .next_update(NOW + DAY)
+        .add_extension(scope, critical=True)
+    )
+    of_root = x509.CertificateIssuer([x509.DirectoryName(ROOT.name)])
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial)
+        entry = entry.revocation_date(NOW - 2 * DAY).add_extension(of_root, critical=True)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(LISTER.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_an_indirect_crl_counts_where_its_issuer_is_known() -> None:
+    point = x509.DistributionPoint(
+        [x509.UniformResourceIdentifier(CRL)], None, None, [x509.DirectoryName(LISTER.name)]
+    )
+    made = person("indirect@example.com", ROOT, more=[(x509.CRLDistributionPoints([point]), False)])
+    lister = [LISTER.certificate]
+    world = World({CRL: indirect_crl()})
+    assert world.judge(made).revocation is UNKNOWN, "nobody knows who signed it"
+    world = World({CRL: indirect_crl()})
+    found = world.judge(made, extra_certificates=lister)
+    assert found.revocation is UNKNOWN, "nobody says that who signed it is good"
+    found = World({CRL: indirect_crl(made)}).judge(made, extra_certificates=lister)
+    assert (found.status, found.revocation) == (Status.REJECTED, REVOKED)
+
+
 # --- how fresh the knowledge is ------------------------------------------------------------
 
 
@@ -556,6 +610,14 @@ def test_what_nobody_may_sign_is_not_kept() -> None:
     World({CRL: crl(ROOT, sign_with=certs.key("mallory"))}, cache=cache).judge(ALICE)
     World({CRL: crl(ROOT, this=NOW + DAY, following=NOW + 2 * DAY)}, cache=cache).judge(ALICE)
     assert cache._kept == {}
+
+
+def test_an_answer_about_somebody_else_is_not_kept() -> None:
+    cache: Any = MemoryEvidenceCache()
+    found = World({OCSP: ocsp_answer(ALICE, ROOT)}, cache=cache).judge(BOB)
+    assert cache._kept == {}
+    (reason,) = [one for one in found.reasons if one.code == "revocation.fetch"]
+    assert "another certificate" in reason.text
 
 
 def test_the_version_changes_when_an_answer_comes_in() -> None:

@@ -26,7 +26,11 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
     PrivateKeyTypes,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+)
 
 from smimekit import der
 from smimekit.errors import UsageError
@@ -114,6 +118,10 @@ class Profile:
     """notBefore, counted from the authority's now."""
     end: timedelta = timedelta(days=365)
     """notAfter, counted from the authority's now."""
+    crl_at: tuple[str, ...] = ()
+    """URLs of the CRL, one as good as the other; none: the extension is left out."""
+    ocsp_at: tuple[str, ...] = ()
+    """URLs of OCSP responders; none: the extension is left out."""
 
 
 def new_key(kind: str) -> PrivateKeyTypes:
@@ -172,6 +180,21 @@ def _alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
             yield x509.OtherName(_SMTP_UTF8_MAILBOX, value)
 
 
+def _pointers(profile: Profile) -> Iterator[tuple[x509.ExtensionType, bool]]:
+    """Where revocation is told (RFC 5280, 4.2.1.13 and 4.2.2.1)."""
+    if profile.crl_at:
+        names = [x509.UniformResourceIdentifier(url) for url in profile.crl_at]
+        yield x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)]), False
+    if profile.ocsp_at:
+        responders = [
+            x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url)
+            )
+            for url in profile.ocsp_at
+        ]
+        yield x509.AuthorityInformationAccess(responders), False
+
+
 def certificate_builder(
     *,
     subject: x509.Name,
@@ -196,6 +219,7 @@ def certificate_builder(
     if profile.capabilities is not None:
         announced = x509.UnrecognizedExtension(_SMIME_CAPABILITIES, profile.capabilities)
         optional.append((announced, False))
+    optional += _pointers(profile)
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=authority, path_length=None), True),
         (_key_usage(profile.purpose, public_key), True),

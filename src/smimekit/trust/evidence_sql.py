@@ -60,7 +60,10 @@ class SqlEvidenceCache:
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = sa.create_engine(url)
+            place = sa.make_url(url)
+            if place.drivername == "postgresql":  # else SQLAlchemy 2.0 looks for psycopg2
+                place = place.set(drivername="postgresql+psycopg")
+            self._engine = sa.create_engine(place)
         except (SQLAlchemyError, ImportError) as error:
             raise _no_database() from error
         url_of = self._engine.url

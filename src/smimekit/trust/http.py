@@ -148,17 +148,13 @@ def _answer(response: HTTPResponse, most: int, post: Post | None) -> bytes | _Mo
 
 def _body(response: HTTPResponse, most: int) -> bytes:
     announced = response.length
-    if announced is not None and announced > most:
-        raise _too_large()
     found = bytearray()
     while block := response.read(min(_BLOCK, most + 1 - len(found))):
         found += block
         if len(found) > most:
-            raise _too_large()
+            raise FetchError(
+                "The answer is larger than what may be fetched.", code="fetch.too-large"
+            )
     if announced is not None and len(found) != announced:
         raise FetchError("The answer ended before its end.", code="fetch.truncated")
     return bytes(found)
-
-
-def _too_large() -> FetchError:
-    return FetchError("The answer is larger than what may be fetched.", code="fetch.too-large")

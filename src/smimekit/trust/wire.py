@@ -170,7 +170,7 @@ class GuardedSocket:
             raise _too_large()
         self._inner.settimeout(self._deadline.left())
         try:
-            data = self._inner.recv(min(size, self._left))
+            data = self._inner.recv(size)
         except TimeoutError:
             raise FetchError("It took too long; try again later.", code="fetch.timeout") from None
         self._left -= len(data)
