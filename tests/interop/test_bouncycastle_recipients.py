@@ -89,10 +89,13 @@ def test_unknown_ciphers(bouncycastle: BouncyCastle, people: People, oid: str) -
     bob = people("bob")
     cms = bouncycastle.encrypt(ENTITY, oid, to(bob, "p256"))
     assert bouncycastle.decrypt(cms, bob) == ENTITY
-    with smimekit.open(cms, trust=smimekit.Trust()) as opened:
-        (layer,) = opened.envelope
-        assert isinstance(layer, Encrypted)
-        assert (layer.algorithm, layer.cipher, layer.content) == (oid, None, None)
+    for keys in ([], [bob]):
+        with smimekit.open(cms, keys=keys, trust=smimekit.Trust()) as opened:
+            (layer,) = opened.envelope
+            assert isinstance(layer, Encrypted)
+            assert (layer.algorithm, layer.cipher, layer.content) == (oid, None, None)
+            assert layer.failure is not None
+            assert layer.failure.code == "cms.cipher"
     with pytest.raises(smimekit.CmsError, match=oid) as caught:
         smimekit.decrypt(cms, [bob])
     assert caught.value.code == "cms.cipher"

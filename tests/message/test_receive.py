@@ -619,3 +619,18 @@ def test_a_weak_signature_is_named_and_does_not_count() -> None:
     with smimekit.open(source, trust=trust(), policy=Policy.LEGACY_READ) as opened:
         assert opened.signatures[0].assessment.grade == "weak"
         assert opened.protection == Protection.INTACT  # the trust has its own policy
+
+
+@pytest.mark.parametrize("known_to", [0, 1], ids=["stranger", "recipient"])
+def test_an_unknown_content_cipher_is_a_fact(known_to: int) -> None:
+    """Whoever has the key learns the same; what is inside stays closed."""
+    known = der.oid(AES256_CBC.oid)
+    cms = bare_enveloped(b"hello", bob()).replace(known, known[:-1] + b"\x63")
+    with smimekit.open(cms, keys=[bob()] * known_to, trust=trust()) as opened:
+        [layer] = opened.envelope
+        assert isinstance(layer, Encrypted)
+        assert (layer.cipher, layer.content) == (None, None)
+        assert layer.failure is not None
+        assert layer.failure.code == "cms.cipher"
+        with pytest.raises(CmsError, match=layer.algorithm):
+            opened.payload(require=Protection.NONE)

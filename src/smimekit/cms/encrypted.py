@@ -19,7 +19,13 @@ from smimekit.errors import CmsError, UsageError
 from smimekit.limits import Limits
 from smimekit.policy import Policy
 
-__all__ = ["EncryptedContent", "encrypted_data", "encrypted_data_stream", "read_encrypted_data"]
+__all__ = [
+    "EncryptedContent",
+    "encrypted_data",
+    "encrypted_data_stream",
+    "read_encrypted_data",
+    "unknown_cipher",
+]
 
 
 @final
@@ -56,9 +62,7 @@ class EncryptedContent:
         """
         cipher = self.cipher
         if cipher is None:
-            raise CmsError(
-                f"The content cipher {self.algorithm.oid} is not supported.", code="cms.cipher"
-            )
+            raise unknown_cipher(self.algorithm.oid)
         policy.require(policy.content(cipher), "Refused to decrypt")
         running = decryption(cipher, self.algorithm, self._algorithm.key(key.octets))
         if self._reader.peek() not in {0x80, 0xA0}:
@@ -88,6 +92,11 @@ def read_encrypted_data(
     reader.leave()
     running.finish(None, None, into)
     return content.inner_type
+
+
+def unknown_cipher(oid: str) -> CmsError:
+    """Why content is not decrypted that is encrypted with something else."""
+    return CmsError(f"The content cipher {oid} is not supported.", code="cms.cipher")
 
 
 def _no_place_for_a_tag() -> CmsError:

@@ -15,6 +15,7 @@ from smimekit.cms import content as types
 from smimekit.cms.ber import BerReader
 from smimekit.cms.compressed import read_compressed_data
 from smimekit.cms.content import enter_content
+from smimekit.cms.encrypted import unknown_cipher
 from smimekit.cms.enveloped import EnvelopedReader
 from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import read_signed_data, reject_detached_content
@@ -296,7 +297,9 @@ class _Opening:
         failure: SmimeError = _no_key(self.keys)
         opened: Spool | None = None
         certificate: Certificate | None = None
-        for key in self.keys:
+        if cipher is None:  # a fact of the layer, whoever has the key
+            failure = unknown_cipher(envelope.algorithm.oid)
+        for key in self.keys if cipher else ():
             try:
                 content_key = self._unwrap(key, envelope)
             except NoMatchingKey:
