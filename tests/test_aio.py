@@ -15,11 +15,17 @@ from smimekit import Credential, Protection, UsageError, aio, stream
 from smimekit.aio import Verbs
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.message import drafts, receive
-from smimekit.message.opened import Opened
+from smimekit.message.opened import Opened, Payload
 from smimekit.message.spool import Spool
-from tests.message.people import ALICE, NOW, alice, bob, draft, entity, trust
+from tests.message.people import ALICE, NOW, alice, bob, draft, trust
 
 LONG = draft(text="A line, and others like it.\r\n" * 60_000)
+BODY = b"The plan is on.\r\n"
+
+
+def body(payload: Payload) -> bytes:
+    """What it says, whatever fields are protected with it (RFC 9788)."""
+    return payload.bytes().partition(b"\r\n\r\n")[2]
 
 
 @pytest.fixture
@@ -35,13 +41,13 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def test_the_verbs() -> None:
     async def all_verbs() -> None:
         signed = await smimekit.aio.sign(draft(), alice(), at=NOW)
-        assert (await aio.verify(signed, trust())).bytes() == entity()
+        assert body(await aio.verify(signed, trust())) == BODY
         mail = await aio.encrypt(draft(), [bob()], signer=alice())
-        assert (await aio.decrypt(mail, [bob()])).bytes() == entity()
+        assert body(await aio.decrypt(mail, [bob()])) == BODY
         payload = await aio.verify(io.BytesIO(mail), trust(), keys=[bob()])
-        assert payload.bytes() == entity()
+        assert body(payload) == BODY
         with await aio.open(io.BytesIO(mail), keys=[bob()], trust=trust()) as opened:
-            assert opened.payload(require=Protection.VERIFIED).bytes() == entity()
+            assert body(opened.payload(require=Protection.VERIFIED)) == BODY
             assert smimekit.harvest(opened).sender == ALICE
 
     asyncio.run(all_verbs())
@@ -87,10 +93,10 @@ def test_streams(source: Callable[[bytes], Any]) -> None:
         sealed = aio.encrypt_stream(source(LONG), [bob()], signer=alice())
         return await whole(signed), await whole(sealed)
 
-    wanted = smimekit.verify(smimekit.sign(LONG, alice()), trust()).bytes()
+    wanted = LONG.partition(b"\r\n\r\n")[2]
     signed, sealed = asyncio.run(both())
-    assert smimekit.verify(signed, trust()).bytes() == wanted
-    assert smimekit.verify(sealed, trust(), keys=[bob()]).bytes() == wanted
+    assert body(smimekit.verify(signed, trust())) == wanted
+    assert body(smimekit.verify(sealed, trust(), keys=[bob()])) == wanted
 
 
 def test_chunks_of_something_else() -> None:
@@ -144,7 +150,7 @@ def test_the_loop_goes_on(pool: ThreadPoolExecutor) -> None:
         await until(gate.reached)
         assert not signing.done()
         gate.opened.set()
-        assert smimekit.verify(await signing, trust()).bytes() == entity()
+        assert body(smimekit.verify(await signing, trust())) == BODY
 
     asyncio.run(going_on())
 

