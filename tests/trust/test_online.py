@@ -1,6 +1,7 @@
 """Revocation evidence from a cache and from the network: when it is asked for, and what counts."""
 
 import itertools
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -354,6 +355,48 @@ def test_a_nonce_has_to_come_back_where_one_is_asked_for() -> None:
     assert World({OCSP: echo}, rules=rules).judge(BOB).revocation is GOOD
     for replayed in (ocsp_answer(BOB, ROOT), ocsp_answer(BOB, ROOT, nonce=b"n" * 32)):
         assert World({OCSP: replayed}, rules=rules).judge(BOB).revocation is UNKNOWN
+
+
+def test_threads_ask_once_and_all_get_the_answer() -> None:
+    """The first is held up while it asks; the others wait for it, and lose nothing."""
+    asking, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Post | None) -> bytes:
+        asking.set()
+        assert go_on.wait(60)
+        return crl(ROOT)
+
+    looked = threading.Semaphore(0)
+
+    class Cache:
+        """One that says when somebody has looked into it."""
+
+        def __init__(self) -> None:
+            inner = MemoryEvidenceCache()
+            self._get, self.put, self.forget = inner.get, inner.put, inner.forget
+
+        def get(self, keys: Any) -> Any:
+            found = self._get(keys)
+            looked.release()
+            return found
+
+    world = World({CRL: slow}, cache=Cache())
+    found: list[Revocation] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(world.judge(ALICE).revocation))
+        for _ in range(3)
+    ]
+    threads[0].start()
+    assert asking.wait(60)
+    for thread in threads[1:]:
+        thread.start()
+    for _ in range(6):  # each looks before it judges, and once more before it asks
+        assert looked.acquire(timeout=60)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert found == [GOOD] * 3
+    assert world.net.asked == [CRL]
 
 
 # --- bounds --------------------------------------------------------------------------------

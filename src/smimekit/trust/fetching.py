@@ -145,6 +145,14 @@ class Job:
         self.reasons: list[Reason] = []
         """Why something could not be had."""
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the job may still take."""
+        try:
+            return self._budget.left()
+        except FetchError:
+            return 0.0
+
     def get(self, wanted: Wanted, now: datetime) -> Piece | None:
         """A piece of evidence from the first URL that gives a good one."""
         for url in wanted.urls:

@@ -198,16 +198,20 @@ class OnlineEvidence:
         return fetched
 
     def _all(self, group: Iterable[Wanted], found: "_Found", job: Job) -> int:
-        got = 0
-        for wanted in group:
-            if self._asked.lately(wanted.key):
-                continue
+        return sum(self._one(wanted, found, job) for wanted in group)
+
+    def _one(self, wanted: Wanted, found: "_Found", job: Job) -> bool:
+        """Whether a piece is there that was not before, by us or by another thread."""
+        if not self._asked.begin(wanted.key, job.seconds_left):
+            return found.look_again(wanted)
+        try:
             piece = job.get(wanted, self._clock())
             if piece is not None:
                 found.take(piece)
                 self._asked.answered()
-                got += 1
-        return got
+        finally:
+            self._asked.end(wanted.key)
+        return piece is not None
 
 
 @final
@@ -259,6 +263,13 @@ class _Found:
             if piece is not None:
                 self.pieces[one.key] = piece
 
+    def look_again(self, wanted: Wanted) -> bool:
+        """Whether the cache has a newer piece now."""
+        before = self.pieces.get(wanted.key)
+        self._read([wanted])
+        after = self.pieces.get(wanted.key)
+        return after is not None and (before is None or before.kept != after.kept)
+
     def take(self, piece: Piece) -> None:
         """Keep what was fetched; what is older than what is at hand does not take its place."""
         known = self.pieces.get(piece.kept.key)
@@ -278,24 +289,35 @@ class _Asked:
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._seconds = seconds
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._times: OrderedDict[str, float] = OrderedDict()
+        self._running: set[str] = set()
         self.answers = 0
 
-    def lately(self, key: str) -> bool:
-        """Whether it was asked for lately; if not, it is now."""
-        now = self._monotonic()
-        with self._lock:
-            before = self._times.get(key)
-            if before is not None and now - before < self._seconds:
-                return True
+    def begin(self, key: str, seconds: float) -> bool:
+        """Whether to ask; then `end` has to follow. Not if it was asked for lately.
+
+        Where another thread is asking for the same, it waits for that, for so many seconds.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: key not in self._running, seconds)
+            now, before = self._monotonic(), self._times.get(key)
+            if key in self._running or (before is not None and now - before < self._seconds):
+                return False
             self._times[key] = now
             self._times.move_to_end(key)
+            self._running.add(key)
             while len(self._times) > _REMEMBERED:
                 self._times.popitem(last=False)
-            return False
+            return True
+
+    def end(self, key: str) -> None:
+        """The answer is there, or none will come."""
+        with self._changed:
+            self._running.discard(key)
+            self._changed.notify_all()
 
     def answered(self) -> None:
         """Count an answer."""
-        with self._lock:
+        with self._changed:
             self.answers += 1
