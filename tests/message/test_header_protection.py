@@ -336,6 +336,12 @@ def test_an_address_that_is_not_ascii_stays() -> None:
     assert mail.count("From: Jürgen <jürgen@example.org>\r\n".encode()) == 2
 
 
+def test_a_group_is_not_taken_apart() -> None:
+    """RFC 5322, 3.4: without its name, it would be another list."""
+    text = f"From: {ALICE}\r\nTo: Ärzte: B <b@example.org>, c@example.org;\r\n\r\nHi\r\n".encode()
+    assert smimekit.sign(text, alice()).count("To: Ärzte: B <b@example.org>, c@".encode()) == 2
+
+
 def test_a_field_that_is_unsafe_is_refused() -> None:
     for field in (b"Subject: a\rb", b"Subject: a\0b"):
         with pytest.raises(MimeError) as error:
@@ -394,6 +400,15 @@ def test_what_a_relay_adds_is_unprotected_and_not_shown() -> None:
         assert len(extra) == 3
 
 
+def test_fields_of_one_name_find_their_like_outside() -> None:
+    text = f"From: {ALICE}\r\nX: a\r\nX: b\r\nX: c\r\n\r\nHi\r\n".encode()
+    mail = smimekit.sign(text, alice())
+    mail = mail.replace(b"X: a\r\nX: b\r\nX: c", b"X: c\r\nX: new\r\nX: b\r\nX: more", 1)
+    header = header_of(mail)
+    found = [(field.value, field.outer) for field in header.fields if field.name == "X"]
+    assert found == [("a", "new"), ("b", "b"), ("c", "c"), ("more", "more")]
+
+
 def test_what_a_relay_changes_does_not_count() -> None:
     mail = smimekit.sign(draft(), alice()).replace(b"Subject: The plan", b"Subject: Another", 1)
     header = header_of(mail)
@@ -438,6 +453,7 @@ def test_cipher_in_what_is_only_signed_hides_nothing() -> None:
         )
         assert all(field.state is SIGNED_ONLY for field in header.protected)
         assert "HP-Outer" not in states(header)
+        assert header.outside == ()
 
 
 def test_clear_inside_an_encryption_hides_nothing() -> None:

@@ -163,6 +163,7 @@ UNTOUCHED = [
     PLAIN.replace(b"UTF-8", b"nobody-knows"),
     b"Content-Type: text/plain\r\n\r\na\0b\r\n",
     b"Content-Type: message/rfc822\r\n\r\nSubject: s\r\n" + PLAIN,
+    b"Content-Type: message/rfc822\r\n\r\nSubject: s\r\n" + PLAIN + b"\xc3\xbc\r\n",
     b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n" + PLAIN + b"--b\r\n\r\n--b--\r\n",
 ]
 
@@ -223,6 +224,11 @@ def test_an_element_is_not_put_in_twice() -> None:
         (
             b"Content-Type: message/rfc822\r\n\r\n"
             b"Content-Type: text/plain; hp-legacy-display=1\r\n\r\nSubject: x\r\n\r\ny"
+        ),
+        (
+            b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n"
+            b"Content-Type: text/plain; hp-legacy-display=1\r\n\r\nSubject: x\r\n\r\ny"
+            b"\r\n--b\r\n\r\n--b--\r\n"
         ),
         b"Content-Type: broken; broken\r\n\r\nx",
         b"",
