@@ -24,6 +24,7 @@ from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import add_unsigned
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.limits import Limits
+from smimekit.message.capabilities import read_capabilities
 from smimekit.message.layers import Encrypted
 from smimekit.message.spool import Spool
 from smimekit.mime.fields import read_header
@@ -32,7 +33,17 @@ from smimekit.mime.scanner import split
 from smimekit.span import Span
 from smimekit.trust import Revocation, Status
 from tests.cms.stamping import with_crls
-from tests.message.people import NOW, alice, bare_signed, draft, entity, root, signer_info, trust
+from tests.message.people import (
+    NOW,
+    alice,
+    bare_signed,
+    draft,
+    entity,
+    root,
+    signed_entity,
+    signer_info,
+    trust,
+)
 from tests.trust import certs
 
 TESTS = Path(__file__).resolve().parent
@@ -178,6 +189,15 @@ def test_limit_pbkdf2_iterations() -> None:
     assert reader.unwrap([info], size=32, attempts=9).octets == bytes(32)
 
 
+def test_limit_capabilities() -> None:
+    """A list that is too long says nothing, as if there were none."""
+    entry = der.sequence(der.oid(AES256_CBC.oid))
+    listed = der.sequence(*[entry] * 3)
+    assert read_capabilities(listed, limits=Limits(capabilities=3)).ciphers == (AES256_CBC,)
+    found = read_capabilities(listed, limits=Limits(capabilities=2))
+    assert (found.ciphers, found.problem) == ((), "there are too many of them")
+
+
 def test_limit_spool_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """More goes to a file; nothing is refused for it."""
     files: list[object] = []
@@ -197,7 +217,7 @@ def test_limit_spool_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             assert b"".join(spool.chunks()) == content
         assert len(files) == used
     mail = smimekit.sign(draft(text="x" * 900), alice(), opaque=True)
-    inside = len(entity("x" * 900))
+    inside = len(signed_entity("x" * 900))
     for limit, used in ((inside, 0), (inside - 1, 1)):
         files.clear()
         opened(mail, spool_memory=limit)
@@ -236,4 +256,4 @@ def test_limit_path_signatures() -> None:
 def test_the_people_here_are_trusted() -> None:
     """Or else the tests above would show nothing."""
     found = Trust(anchors=[root().certificate], clock=lambda: NOW)
-    assert smimekit.verify(smimekit.sign(draft(), alice()), found).bytes() == entity()
+    assert smimekit.verify(smimekit.sign(draft(), alice()), found).bytes() == signed_entity()
