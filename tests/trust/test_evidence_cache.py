@@ -94,6 +94,28 @@ def test_threads_leave_the_newest(tmp_path: Path) -> None:
         assert list(cache.get(KEYS)) == pieces[:1]
 
 
+def test_many_may_open_a_new_one_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'evidence.db'}"
+    together, failures = threading.Barrier(8), []
+
+    def open_it() -> None:
+        together.wait(60)
+        try:
+            with SqlEvidenceCache(url) as cache:
+                cache.put(piece())
+        except StoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with SqlEvidenceCache(url) as cache:
+        assert list(cache.get(KEYS)) == [piece()]
+
+
 def test_it_stands_beside_a_trust_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'trust.db'}"
     with SqlTrustStore(url) as store, SqlEvidenceCache(url) as cache:

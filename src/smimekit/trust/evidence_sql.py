@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from smimekit.errors import StoreError, UsageError
 from smimekit.trust.evidence_cache import CachedEvidence, EvidenceKind
@@ -63,7 +64,8 @@ class SqlEvidenceCache:
             place = sa.make_url(url)
             if place.drivername == "postgresql":  # else SQLAlchemy 2.0 looks for psycopg2
                 place = place.set(drivername="postgresql+psycopg")
-            self._engine = sa.create_engine(place)
+            networked = place.get_backend_name() != "sqlite"
+            self._engine = sa.create_engine(place, pool_pre_ping=networked)
         except (SQLAlchemyError, ImportError) as error:
             raise _no_database() from error
         url_of = self._engine.url
@@ -72,8 +74,7 @@ class SqlEvidenceCache:
             self.close()
             raise _no_database()
         try:
-            with self._transaction() as connection:
-                _meta.create_all(connection)
+            self._prepare()
         except StoreError:
             self.close()
             raise
@@ -92,6 +93,18 @@ class SqlEvidenceCache:
     def close(self) -> None:
         """Give the connections back; the cache cannot be used afterwards."""
         self._engine.dispose()
+
+    def _prepare(self) -> None:
+        try:
+            self._create()
+        except StoreError:  # perhaps somebody else was creating it; then it is there now
+            self._create()
+
+    def _create(self) -> None:
+        with self._transaction() as connection:
+            connection.execute(CreateTable(_evidence, if_not_exists=True))
+            for index in _evidence.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
