@@ -1,6 +1,8 @@
 """The trust store in PostgreSQL: several nodes share it, and one that is killed leaves no trace."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ import sqlalchemy as sa
 from smimekit.errors import StoreError
 from smimekit.testing import check_trust_store
 from smimekit.trust import ByFingerprint, ByIssuer, Source, Verdict, open_store
+from smimekit.trust.evidence_sql import SqlEvidenceCache
 from smimekit.trust.sql import SqlTrustStore
 from tests.interop.postgres import Postgres, server
 from tests.trust import certs, processes, schemas
-from tests.trust.certs import NOW
+from tests.trust.certs import DAY, NOW
+from tests.trust.test_evidence_cache import KEYS, piece
 
 pytestmark = pytest.mark.interop
 HERE = Source("upload", "test")
@@ -87,6 +91,33 @@ def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
         )
         assert store.version() == before
         assert store.page() == ()
+
+
+def test_nodes_share_revocation_evidence_and_the_newest_stays(postgres: Postgres) -> None:
+    url = postgres.database()
+    older, newer = piece(der=b"older", this=NOW - DAY), piece(der=b"newer")
+    with SqlEvidenceCache(url) as one, SqlEvidenceCache(url) as other:
+        for first, second in ((older, newer), (newer, older)):
+            one.put(first)
+            other.put(second)
+            assert list(one.get(KEYS)) == list(other.get(KEYS)) == [newer]
+        assert other.forget(NOW + DAY) == 1
+        assert list(one.get(KEYS)) == []
+
+
+def test_nodes_that_open_a_new_cache_at_once_share_it(postgres: Postgres) -> None:
+    url, together = postgres.database(), threading.Barrier(8)
+
+    def open_it() -> None:
+        together.wait(60)
+        with SqlEvidenceCache(url) as cache:
+            cache.put(piece())
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(open_it) for _ in range(8)]:
+            done.result()
+    with SqlEvidenceCache(url) as cache:
+        assert list(cache.get(KEYS)) == [piece()]
 
 
 def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:

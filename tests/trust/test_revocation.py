@@ -6,9 +6,11 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smimekit.trust import (
+    Purpose,
     Revocation,
     RevocationPolicy,
     Status,
+    Trust,
     Validity,
     Verdict,
 )
@@ -99,6 +101,22 @@ def test_clocks_may_differ_by_minutes(
     for window in ({"this": NOW + off}, {"following": NOW - off}):
         crls = [crl(root), crl(sub, **window)]
         assert judge(alice, [root], [sub], revocation=HARD, crls=crls).revocation is known
+
+
+def test_a_kept_judgement_ends_when_the_evidence_does(root: Made, alice: Made, sub: Made) -> None:
+    """Also between the end of the evidence and the end of what clocks may differ by."""
+    crls = [crl(root), crl(sub, following=NOW)]
+    trust = Trust(anchors=[root.certificate], revocation=HARD)
+
+    def known(minutes: int) -> Revocation:
+        at = NOW + timedelta(minutes=minutes)
+        extra = [sub.certificate]
+        found = trust.judge(
+            alice.certificate, Purpose.VERIFY, at=at, extra_certificates=extra, crls=crls
+        )
+        return found.revocation
+
+    assert [known(minutes) for minutes in (4, 6)] == [Revocation.GOOD, Revocation.UNKNOWN]
 
 
 def test_a_certificate_revoked_later_was_good_before(root: Made, sub: Made, alice: Made) -> None:

@@ -5,13 +5,14 @@ the certificate itself, nor what status follows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.policy import Policy
-from smimekit.trust.certvalidator import PathParameters, Request
+from smimekit.trust.certvalidator import EVIDENCE_SKEW, PathParameters, Request
 from smimekit.trust.evidence import Evidence, evidence_moments
 from smimekit.trust.gather import EvidenceSource, known_revocation
 from smimekit.trust.knowledge import Knowledge
@@ -144,7 +145,19 @@ def _moments(
     if evidence.empty:
         return tuple(_times(path))
     found = evidence_moments(evidence, path)
-    return None if found is None else (*found, *_times(path), *_times(extra))
+    if found is None:
+        return None
+    moments = (*found, *_times(path), *_times(extra))
+    return (*moments, *_around(moments))
+
+
+def _around(moments: Iterable[datetime]) -> Iterator[datetime]:
+    """Evidence and its signers count a little before their time, and a little after it."""
+    for one in moments:
+        with suppress(OverflowError):  # at the ends of the calendar
+            yield one - EVIDENCE_SKEW
+        with suppress(OverflowError):
+            yield one + EVIDENCE_SKEW
 
 
 def _times(certificates: Iterable[Certificate]) -> Iterator[datetime]:
