@@ -35,11 +35,11 @@ from tests.message.people import (
 
 
 def signed(*, opaque: bool = False) -> bytes:
-    return as_part(smimekit.sign(draft(), alice(), opaque=opaque))
+    return as_part(smimekit.sign(draft(), alice(), opaque=opaque, headers=None))
 
 
 def encrypted() -> bytes:
-    return as_part(smimekit.encrypt(draft(), [bob().certificate], signer=alice()))
+    return as_part(smimekit.encrypt(draft(), [bob().certificate], signer=alice(), headers=None))
 
 
 def inner(subtype: str, *parts: bytes, boundary: str = "inn") -> bytes:
@@ -260,7 +260,7 @@ def test_a_span_of_what_was_encrypted() -> None:
 
 def test_an_errant_layer_names_no_sender() -> None:
     """Whose signature it should be is for the caller to say: the mail around it is not signed."""
-    part = as_part(smimekit.sign(draft(), mallory()))
+    part = as_part(smimekit.sign(draft(), mallory(), headers=None))
     mail = multipart("mixed", part, entity("footer"))
     with (
         smimekit.open(mail, trust=trust()) as opened,

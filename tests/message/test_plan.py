@@ -79,6 +79,7 @@ from tests.message.people import (
     bob,
     ca,
     draft,
+    encrypted_entity,
     entity,
     mime,
     person,
@@ -121,7 +122,7 @@ def layer(mail: bytes, who: Any) -> Encrypted:
     with smimekit.open(mail, keys=[who], trust=trust()) as opened:
         found = opened.envelope[0]
         assert isinstance(found, Encrypted)
-        assert opened.payload(require=smimekit.Protection.NONE).bytes() == entity()
+        assert opened.payload(require=smimekit.Protection.NONE).bytes() == encrypted_entity()
         return found
 
 

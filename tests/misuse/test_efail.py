@@ -86,7 +86,7 @@ def test_wherever_it_hides(hide: Callable[[bytes], bytes]) -> None:
         [errant] = opened.errant
         assert errant.kind == "encrypted"
         assert b"The plan" not in opened.payload(require=Protection.NONE).bytes()
-        assert smimekit.decrypt(errant.span, [bob()]).bytes() == entity()
+        assert smimekit.decrypt(errant.span, [bob()]).bytes() == encrypted_entity()
 
 
 def test_two_secrets_are_not_put_together() -> None:
@@ -98,7 +98,7 @@ def test_two_secrets_are_not_put_together() -> None:
     with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
         assert [each.name for each in opened.errant] == ["2", "3"]
         found = [smimekit.decrypt(each.span, [bob()]).bytes() for each in opened.errant]
-        assert found == [entity("a"), entity("b")]
+        assert found == [encrypted_entity("a"), encrypted_entity("b")]
 
 
 def test_text_around_ciphertext_in_one_part() -> None:
