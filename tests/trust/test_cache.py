@@ -22,6 +22,7 @@ from smimekit.trust import (
     chain,
 )
 from smimekit.trust.cache import JudgementCache, Kept, key_for, window_around
+from smimekit.trust.certvalidator import EVIDENCE_SKEW
 from smimekit.trust.validate import validate_path
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, ca, crl, person
@@ -241,8 +242,9 @@ def test_the_beginning_of_anything_ends_a_judgement(root: Made) -> None:
 
 
 def test_evidence_grows_old(root: Made, alice: Made, sub: Made) -> None:
-    end = NOW + timedelta(minutes=10)
-    crls = [crl(root), crl(sub, following=end)]
+    following = NOW + timedelta(minutes=10)
+    end = following + EVIDENCE_SKEW
+    crls = [crl(root), crl(sub, following=following)]
     trust = trusting(store_of(sub), root, revocation=HARD)
     for at in (NOW, end, end + TICK, NOW):
         found = trust.judge(alice.certificate, Purpose.VERIFY, at=at, crls=crls)
