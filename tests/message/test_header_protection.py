@@ -585,6 +585,13 @@ def test_bare_cms_has_no_header_outside() -> None:
     assert [field.outer for field in header.fields] == [None, None, None]
 
 
+def test_an_entity_has_no_author_outside() -> None:
+    """A part of another mail, opened by itself: it has no From, and hides none."""
+    part = mime(bare_signed(signed_entity(), alice()), "signed-data", None)
+    assert not header_of(part).from_mismatch
+    assert header_of(b"Subject: x\r\n" + part).from_mismatch  # a mail that hides its sender
+
+
 def test_a_header_without_an_author_is_bound_to_the_one_outside() -> None:
     content = signed_entity().replace(f"From: {ALICE}\r\n".encode(), b"")
     assert header_of(signed_around(content, ALICE)).is_bound
