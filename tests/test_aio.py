@@ -14,7 +14,7 @@ import smimekit
 from smimekit import Credential, Protection, UsageError, aio, stream
 from smimekit.aio import Verbs
 from smimekit.cms.recipients import ContentKey, RecipientInfo
-from smimekit.message import drafts, receive
+from smimekit.message import receive, source
 from smimekit.message.opened import Opened, Payload
 from smimekit.message.spool import Spool
 from tests.message.people import ALICE, NOW, alice, bob, draft, trust
@@ -188,7 +188,7 @@ def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
         made.append(Spool(memory))
         return made[-1]
 
-    monkeypatch.setattr(drafts, "Spool", remembered)
+    monkeypatch.setattr(source, "Spool", remembered)
     monkeypatch.setattr(receive, "Spool", remembered)
     return made
 

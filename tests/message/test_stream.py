@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import smimekit
 from smimekit import Credential, PolicyError, Protection, SmimeError, Transfer, UsageError, stream
 from smimekit.algorithms import AES256_CBC, AES256_CCM, AES256_GCM, DES_EDE3_CBC
-from smimekit.message import drafts
+from smimekit.message import source
 from smimekit.message.spool import Spool
 from smimekit.testing import FakeCA
 from tests.interop.messages import split_signed
@@ -302,7 +302,7 @@ def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
         made.append(Spool(memory))
         return made[-1]
 
-    monkeypatch.setattr(drafts, "Spool", remembered)
+    monkeypatch.setattr(source, "Spool", remembered)
     return made
 
 

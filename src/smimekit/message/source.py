@@ -21,7 +21,7 @@ _PARSED: Final = (
     "A parsed message cannot be verified: Python's email package does not keep every byte "
     "that was signed. Give the bytes as they arrived, or the binary file."
 )
-_TEXT: Final = "Open the file in binary mode: text loses bytes that were signed."
+_TEXT: Final = "Open the file in binary mode: text loses bytes that were, or are to be, signed."
 
 
 def span_of(source: Any, policy: Policy, closing: ExitStack) -> Span:
