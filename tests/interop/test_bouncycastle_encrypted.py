@@ -91,7 +91,7 @@ def test_bouncycastle_decrypts(
     bouncycastle: BouncyCastle, people: People, cipher: rows.ContentCipher, key: str
 ) -> None:
     bob = people(f"bob {key}")
-    ours = body_of(smimekit.encrypt(ENTITY, [bob], cipher=cipher))
+    ours = body_of(smimekit.encrypt(ENTITY, [bob], cipher=cipher, headers=None))
     assert bouncycastle.decrypt(ours, bob, options=tag(cipher)) == ENTITY
 
 
@@ -151,7 +151,9 @@ def test_oaep(
     (recipient,) = layer_of(cms, bob).recipients
     assert isinstance(recipient, KeyTransRecipient)
     assert rows.rsa_padding(recipient.algorithm) == padding
-    ours = body_of(smimekit.encrypt(ENTITY, [CertificateRecipient(bob.certificate, padding)]))
+    ours = body_of(
+        smimekit.encrypt(ENTITY, [CertificateRecipient(bob.certificate, padding)], headers=None)
+    )
     assert bouncycastle.decrypt(ours, bob) == ENTITY
 
 
@@ -166,7 +168,9 @@ def test_key_transport(bouncycastle: BouncyCastle, people: People) -> None:
         assert isinstance(recipient, KeyTransRecipient)
         assert str(recipient.rid).startswith("key" if by_key else "serial")
     ours = body_of(
-        smimekit.encrypt(ENTITY, [CertificateRecipient(bob.certificate, rows.RsaPadding())])
+        smimekit.encrypt(
+            ENTITY, [CertificateRecipient(bob.certificate, rows.RsaPadding())], headers=None
+        )
     )
     assert bouncycastle.decrypt(ours, bob) == ENTITY
 
@@ -208,6 +212,7 @@ def test_key_agreement(
         ENTITY,
         [CertificateRecipient(bob.certificate, rows.RsaPadding(), agreement)],
         cipher=rows.AES128_CBC,
+        headers=None,
     )
     assert bouncycastle.decrypt(body_of(ours), bob) == ENTITY
 
@@ -233,7 +238,9 @@ def test_curves(
     bob = people(f"bob {kind}")
     line = agree(bob.certificate, curve.agreement.oid, curve.wrap.oid)
     layer_of(bouncycastle.encrypt(ENTITY, rows.AES256_CBC.oid, line), bob)
-    assert bouncycastle.decrypt(body_of(smimekit.encrypt(ENTITY, [bob])), bob) == ENTITY
+    assert (
+        bouncycastle.decrypt(body_of(smimekit.encrypt(ENTITY, [bob], headers=None)), bob) == ENTITY
+    )
 
 
 @pytest.mark.parametrize("kind", ["p256", "brainpoolp512r1"])
@@ -323,4 +330,4 @@ def test_for_another_key(bouncycastle: BouncyCastle, people: People, key: str) -
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(bouncycastle.encrypt(ENTITY, rows.AES256_CBC.oid, to(bob, key)), [carol])
     with pytest.raises(Refused, match="none of the recipients is me"):
-        bouncycastle.decrypt(body_of(smimekit.encrypt(ENTITY, [bob])), carol)
+        bouncycastle.decrypt(body_of(smimekit.encrypt(ENTITY, [bob], headers=None)), carol)

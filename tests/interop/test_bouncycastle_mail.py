@@ -58,7 +58,7 @@ def test_signed_by_them(
 @pytest.mark.parametrize("opaque", [True, False], ids=["opaque", "detached"])
 @pytest.mark.parametrize("key", SIGNERS)
 def test_signed_by_us(bouncycastle: BouncyCastle, people: People, key: str, opaque: bool) -> None:
-    mail = smimekit.sign(MAIL, people(f"alice {key}"), opaque=opaque)
+    mail = smimekit.sign(MAIL, people(f"alice {key}"), opaque=opaque, headers=None)
     assert bouncycastle.read_mail("signed", mail) == ENTITY
     with pytest.raises(Refused):
         bouncycastle.read_mail("signed", tamper(mail, b"One line", b"Two line"))
@@ -68,14 +68,14 @@ def test_signed_by_us(bouncycastle: BouncyCastle, people: People, key: str, opaq
 @pytest.mark.parametrize("draft", DRAFTS.values(), ids=DRAFTS)
 def test_drafts(bouncycastle: BouncyCastle, people: People, draft: bytes, opaque: bool) -> None:
     draft = draft.replace(BEGINS_LIKE_A_BOUNDARY, b"Outer is a word")
-    mail = smimekit.sign(draft, people("alice"), opaque=opaque)
+    mail = smimekit.sign(draft, people("alice"), opaque=opaque, headers=None)
     assert contents(bouncycastle.read_mail("signed", mail)) == contents(draft)
 
 
 def test_limit_a_line_like_a_boundary(bouncycastle: BouncyCastle, people: People) -> None:
     draft = DRAFTS["nested"]
     assert BEGINS_LIKE_A_BOUNDARY in draft
-    mail = smimekit.sign(draft, people("alice"))
+    mail = smimekit.sign(draft, people("alice"), headers=None)
     says = "message-digest attribute value does not match"
     entity = split_signed(mail)[0]
     reads_or_says(lambda cms: bouncycastle.read_mail("signed", cms), mail, entity, says)
@@ -91,7 +91,10 @@ def test_enveloped(bouncycastle: BouncyCastle, people: People, key: str) -> None
         "enveloped", ENTITY, cipher=rows.AES256_CBC.oid, recipient=recipient(bob, key)
     )
     assert smimekit.decrypt(theirs, [bob]).bytes() == ENTITY
-    assert bouncycastle.read_mail("enveloped", smimekit.encrypt(MAIL, [bob]), bob) == ENTITY
+    assert (
+        bouncycastle.read_mail("enveloped", smimekit.encrypt(MAIL, [bob], headers=None), bob)
+        == ENTITY
+    )
     with pytest.raises(smimekit.NoMatchingKey):
         smimekit.decrypt(theirs, [people(f"carol {key}")])
 
@@ -108,7 +111,7 @@ def test_signed_then_enveloped(
     payload = smimekit.verify(theirs, trust, keys=[bob])
     assert payload.bytes() == ENTITY
     assert payload.protection == ~Protection.NONE
-    ours = smimekit.encrypt(MAIL, [bob], signer=alice)
+    ours = smimekit.encrypt(MAIL, [bob], signer=alice, headers=None)
     inner = bouncycastle.read_mail("enveloped", ours, bob)
     assert bouncycastle.read_mail("signed", inner) == ENTITY
 

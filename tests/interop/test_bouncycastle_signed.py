@@ -175,7 +175,7 @@ def test_curves(
     cms = bouncycastle.sign(ENTITY, (alice, java(scheme)))
     signature = only_signature(cms, trust)
     assert (signature.integrity, signature.algorithm) == (Integrity.GOOD, scheme.name)
-    ours = body_of(smimekit.sign(MAIL, alice, opaque=True))
+    ours = body_of(smimekit.sign(MAIL, alice, opaque=True, headers=None))
     assert bouncycastle.verify(ours).content == ENTITY
 
 
@@ -203,9 +203,13 @@ def test_bouncycastle_verifies(
     options: str,
 ) -> None:
     alice = signer_for(scheme)
-    opaque = body_of(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True))
+    opaque = body_of(
+        smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True, headers=None)
+    )
     assert bouncycastle.verify(opaque, options=options).content == ENTITY
-    entity, detached = split_signed(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme)))
+    entity, detached = split_signed(
+        smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), headers=None)
+    )
     assert bouncycastle.verify(detached, content=entity, options=options).content == ENTITY
 
 
@@ -270,7 +274,9 @@ def test_changed(
 ) -> None:
     alice = signer_for(scheme)
     if signed_by == "us":
-        cms = body_of(smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True))
+        cms = body_of(
+            smimekit.sign(MAIL, smimekit.Signer(alice, scheme=scheme), opaque=True, headers=None)
+        )
     else:
         cms = bouncycastle.sign(ENTITY, (alice, java(scheme)), options="der")
     # The signature comes last; its last octet but one is no part of any length.

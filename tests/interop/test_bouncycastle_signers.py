@@ -44,7 +44,7 @@ def test_several_signers(bouncycastle: BouncyCastle, people: People, trust: Trus
             assert {each.algorithm for each in opened.signatures} == {
                 scheme.name for scheme in kinds.values()
             }
-    ours = body_of(smimekit.sign(MAIL, [who for who, _ in signers], opaque=True))
+    ours = body_of(smimekit.sign(MAIL, [who for who, _ in signers], opaque=True, headers=None))
     assert bouncycastle.verify(ours).signers == 3
 
 
@@ -59,7 +59,7 @@ def test_countersignatures(
         countersign(info(alice, rows.ECDSA_SHA256), notary.certificate, notary.key, scheme),
     )
     assert bouncycastle.verify(ours, notary.certificate).countersigners == 1
-    signed = body_of(smimekit.sign(MAIL, alice, opaque=True))
+    signed = body_of(smimekit.sign(MAIL, alice, opaque=True, headers=None))
     theirs = bouncycastle.countersign(signed, (notary, java(scheme)))
     # Bouncy Castle leaves the bag as it was: the notary has to be known.
     store = smimekit.MemoryTrustStore()
@@ -86,7 +86,9 @@ def test_timestamps(bouncycastle: BouncyCastle, people: People, ca: FakeCA, trus
         made.append((token, signature))
         return token
 
-    cms = body_of(smimekit.sign(MAIL, Signer(people("alice"), timestamp=stamp), opaque=True))
+    cms = body_of(
+        smimekit.sign(MAIL, Signer(people("alice"), timestamp=stamp), opaque=True, headers=None)
+    )
     (found,) = only_signature(cms, trust).timestamps
     assert found.intact
     assert found.time is not None
