@@ -31,8 +31,8 @@ from smimekit.cms.wrapping import unwrap
 from smimekit.errors import CertificateError, NoMatchingKey, UsageError
 from smimekit.keys.failures import malformed, no_key
 from smimekit.keys.pem import is_pem, pem_blocks
-from smimekit.keys.pkcs12 import CertificateBag, KeyBag, read_pfx, write_pfx
-from smimekit.keys.software import SoftwareKey, load_key_block, load_private_key
+from smimekit.keys.pkcs12 import CertificateBag, KeyBag, Pkcs12Format, read_pfx, write_pfx
+from smimekit.keys.software import KeyCheck, SoftwareKey, load_key_block, load_private_key
 from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
@@ -125,16 +125,18 @@ class Credential:
         password: str | bytes | None = None,
         *,
         limits: Limits = _LIMITS,
+        key_check: KeyCheck = KeyCheck.FULL,
     ) -> Self:
         """From a PKCS #12 file: its bytes, or a path (`str` is one).
 
         Where it holds several pairs, one that may sign comes first and the others are its
-        siblings; among equals the newest comes first. Raises KeyFileError
+        siblings; among equals the newest comes first. `KeyCheck.SKIP` saves the 44 ms and
+        more that checking an RSA key takes. Raises KeyFileError
         (`key.wrong-password`, `key.password-needed`, `key.none`, `key.no-certificate`,
         `key.unsupported`, `key.malformed`), LimitExceeded, and OSError for a path that
         cannot be read.
         """
-        pfx = read_pfx(_content(data), password, limits)
+        pfx = read_pfx(_content(data), password, limits, key_check)
         try:
             return cls._of(pfx.keys, pfx.certificates)
         except CertificateError as error:
@@ -146,19 +148,21 @@ class Credential:
         *files: bytes | str | os.PathLike[str],
         password: str | bytes | None = None,
         limits: Limits = _LIMITS,
+        key_check: KeyCheck = KeyCheck.FULL,
     ) -> Self:
         """From PEM text (or DER) with keys and certificates: bytes, or paths (`str` is one).
 
         The keys may be encrypted, all with the one password. The certificates that belong
         to a key make the pairs, in the order that `from_pkcs12` has; the others go into
-        the chain if they are above one. Raises KeyFileError, CertificateError,
-        LimitExceeded and OSError.
+        the chain if they are above one. `key_check` as for `from_pkcs12`. Raises KeyFileError,
+        CertificateError, LimitExceeded and OSError.
         """
         keys: list[KeyBag] = []
         certificates: list[CertificateBag] = []
         for file in files:
             data = _content(file)
-            keys += (KeyBag(key, None) for key in _keys(data, password, limits))
+            found = _keys(data, password, limits, key_check)
+            keys += (KeyBag(key, None) for key in found)
             certificates += (CertificateBag(each, None) for each in _certificates(data))
         return cls._of(keys, certificates)
 
@@ -174,18 +178,19 @@ class Credential:
         first, *others = [cls(key, leaf, _chain(leaf, pool)) for key, leaf in pairs]
         return replace(first, siblings=tuple(others))
 
-    def to_pkcs12(self, password: str) -> bytes:
+    def to_pkcs12(self, password: str, *, form: Pkcs12Format = Pkcs12Format.MODERN) -> bytes:
         """A PKCS #12 file with this credential, its siblings and their chains.
 
-        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do.
-        UsageError where a key does not leave its place, or the password is empty.
+        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do, unless
+        `form` names the old algorithms. UsageError where a key does not leave its place, or
+        the password is empty.
         """
         if not password:
             raise UsageError("A private key is not written without a password.")
         pairs = [(_exported(each.key), each.certificate) for each in self.all]
         own = {certificate for _, certificate in pairs}
         others = dict.fromkeys(above for each in self.all for above in each.chain)
-        return write_pfx(pairs, [each for each in others if each not in own], password)
+        return write_pfx(pairs, [each for each in others if each not in own], password, form)
 
 
 def _exported(key: PrivateKey) -> bytes:
@@ -228,14 +233,16 @@ def _content(data: bytes | str | os.PathLike[str]) -> bytes:
     return data if isinstance(data, bytes) else Path(data).read_bytes()
 
 
-def _keys(data: bytes, password: str | bytes | None, limits: Limits) -> list[SoftwareKey]:
+def _keys(
+    data: bytes, password: str | bytes | None, limits: Limits, key_check: KeyCheck
+) -> list[SoftwareKey]:
     if is_pem(data):
         blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
-        return [load_key_block(block, password, limits) for block in blocks]
+        return [load_key_block(block, password, limits, key_check) for block in blocks]
     try:
         Certificate(data)
     except CertificateError:
-        return [load_private_key(data, password, limits=limits)]
+        return [load_private_key(data, password, limits=limits, key_check=key_check)]
     return []
 
 
