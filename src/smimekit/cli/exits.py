@@ -8,6 +8,7 @@ from smimekit.errors import (
     DecryptionError,
     InputError,
     InsufficientProtection,
+    KeyAccessError,
     KeyFileError,
     NoMatchingKey,
     PolicyError,
@@ -48,6 +49,7 @@ _NO_KEY: Final = frozenset({"key.wrong-password", "key.password-needed", "key.no
 
 _EXITS: Final[Mapping[type[BaseException], Exit]] = {
     NoMatchingKey: Exit.NO_KEY,
+    KeyAccessError: Exit.NO_KEY,
     InputError: Exit.MALFORMED,
     VerificationError: Exit.NOT_AS_REQUIRED,
     InsufficientProtection: Exit.NOT_AS_REQUIRED,

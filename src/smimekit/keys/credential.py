@@ -37,7 +37,7 @@ from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Credential"]
+__all__ = ["Credential", "exported", "may_encrypt", "may_sign"]
 
 _LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
@@ -187,13 +187,14 @@ class Credential:
         """
         if not password:
             raise UsageError("A private key is not written without a password.")
-        pairs = [(_exported(each.key), each.certificate) for each in self.all]
+        pairs = [(exported(each.key), each.certificate) for each in self.all]
         own = {certificate for _, certificate in pairs}
         others = dict.fromkeys(above for each in self.all for above in each.chain)
         return write_pfx(pairs, [each for each in others if each not in own], password, form)
 
 
-def _exported(key: PrivateKey) -> bytes:
+def exported(key: PrivateKey) -> bytes:
+    """The key itself, as unencrypted PKCS #8; UsageError where it does not leave its place."""
     if isinstance(key, SoftwareKey):
         return key.pkcs8()
     raise UsageError("This private key cannot be exported.", code="usage.key-export")

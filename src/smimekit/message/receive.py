@@ -22,6 +22,7 @@ from smimekit.errors import (
     CmsError,
     DecryptionError,
     InputError,
+    KeyAccessError,
     LimitExceeded,
     MimeError,
     NoMatchingKey,
@@ -304,7 +305,7 @@ class _Opening:
             except DecryptionError:
                 failure = DecryptionError()  # the one that was raised still knows the cause
                 continue
-            except (PolicyError, LimitExceeded) as error:  # too much password hashing, perhaps
+            except (KeyAccessError, PolicyError, LimitExceeded) as error:
                 failure = error
                 continue
             spool = Spool(self.judge.policy.limits.spool_memory)
