@@ -21,6 +21,7 @@ PACKAGES = {
     **dict.fromkeys(("certutil", "cmsutil", "pk12util"), "libnss3-tools"),
     **dict.fromkeys(("java", "javac"), "default-jdk-headless"),
     **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
+    "softhsm2-util": "softhsm2",
 }
 """The Debian packages of the programs that are not named like theirs."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Final, Protocol, Self, final
 
 from cryptography.hazmat.primitives.asymmetric import (
     dsa,
@@ -37,13 +37,25 @@ from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Credential", "exported", "may_encrypt", "may_sign"]
+__all__ = ["Credential", "KeyToken", "exported", "may_encrypt", "may_sign"]
 
 _LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
 _SIGNING_RSA: Final = frozenset({RSA_ENCRYPTION, RSASSA_PSS})
 """What an RSA key is said to be for that may sign: not OAEP, nor RSA-KEM (RFC 4055, 1.2)."""
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+
+
+class KeyToken(Protocol):
+    """What holds keys that do not leave it, and certificates; by their identifiers there."""
+
+    def private_keys(self) -> Iterable[tuple[bytes, PrivateKey]]:
+        """The private keys."""
+        ...
+
+    def certificates(self) -> Iterable[tuple[bytes, Certificate]]:
+        """The certificates, of whomever."""
+        ...
 
 
 @final
@@ -167,6 +179,18 @@ class Credential:
         return cls._of(keys, certificates)
 
     @classmethod
+    def from_pkcs11(cls, token: KeyToken, certificates: Iterable[Certificate] = ()) -> Self:
+        """From the keys and certificates of a token (`smimekit.keys.pkcs11`).
+
+        `certificates` are those that the token does not hold. Pairs and chains are made as by
+        `from_pkcs12`; the keys stay on the token. Raises KeyAccessError, and KeyFileError
+        (`key.none`, `key.no-certificate`).
+        """
+        keys = [KeyBag(key, key_id) for key_id, key in token.private_keys()]
+        found = [CertificateBag(each, key_id) for key_id, each in token.certificates()]
+        return cls._of(keys, [*found, *(CertificateBag(each, None) for each in certificates)])
+
+    @classmethod
     def _of(cls, keys: Iterable[KeyBag], certificates: Iterable[CertificateBag]) -> Self:
         keys, certificates = tuple(keys), tuple(certificates)
         pairs = _pairs(keys, certificates)
@@ -274,19 +298,19 @@ def _spki_or_none(certificate: Certificate) -> bytes | None:
 
 def _pairs(
     keys: tuple[KeyBag, ...], certificates: tuple[CertificateBag, ...]
-) -> list[tuple[SoftwareKey, Certificate]]:
+) -> list[tuple[PrivateKey, Certificate]]:
     """Each certificate with its key, the one to sign with first.
 
     The public key decides. A localKeyId that matches too only goes before one that does
     not: a key may have several certificates, and one of them is the one in use.
     """
-    by_spki: dict[bytes, SoftwareKey] = {}
+    by_spki: dict[bytes, PrivateKey] = {}
     named: set[tuple[bytes, bytes | None]] = set()
     for key in keys:
         spki = _spki(key.key.public_key)
         by_spki.setdefault(spki, key.key)
         named.add((spki, key.local_id))
-    found: dict[Certificate, tuple[tuple[bool, bool, float, str], SoftwareKey]] = {}
+    found: dict[Certificate, tuple[tuple[bool, bool, float, str], PrivateKey]] = {}
     for bag in certificates:
         leaf, own = bag.certificate, _spki_or_none(bag.certificate)
         if own is None or own not in by_spki or leaf in found:

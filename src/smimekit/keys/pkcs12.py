@@ -18,8 +18,9 @@ from smimekit.keys.failures import malformed, unsupported, wrong_password
 from smimekit.keys.passwords import Budget, Passphrase
 from smimekit.keys.pbe import decrypt, encrypt, encrypt_triple_des, mac_matches, pkcs12_mac
 from smimekit.keys.pem import is_pem, pem_blocks
-from smimekit.keys.software import KeyCheck, SoftwareKey, load_pkcs8
+from smimekit.keys.software import KeyCheck, load_pkcs8
 from smimekit.limits import Limits
+from smimekit.private_key import PrivateKey
 
 __all__ = ["CertificateBag", "KeyBag", "Pfx", "Pkcs12Format", "read_pfx", "write_pfx"]
 
@@ -60,7 +61,7 @@ class Pkcs12Format(Enum):
 class KeyBag:
     """A private key, and the localKeyId that it may share with its certificate."""
 
-    key: SoftwareKey
+    key: PrivateKey
     local_id: bytes | None
 
 
