@@ -26,7 +26,11 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
     PrivateKeyTypes,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+)
 
 from smimekit import der
 from smimekit.errors import UsageError
@@ -39,6 +43,7 @@ __all__ = [
     "MAILBOX_VALIDATED_STRICT",
     "SIGN",
     "Profile",
+    "alternative_names",
     "certificate_builder",
     "new_key",
     "signing_digest",
@@ -108,6 +113,10 @@ class Profile:
     """The extKeyUsage; none: the extension is left out."""
     policies: tuple[x509.ObjectIdentifier, ...] = (MAILBOX_VALIDATED_STRICT,)
     """The certificatePolicies; none: the extension is left out."""
+    crl_urls: tuple[str, ...] = ()
+    """Where CRLs are (cRLDistributionPoints); none: the extension is left out."""
+    issuer_urls: tuple[str, ...] = ()
+    """Where the issuer's certificate is (authorityInfoAccess); none: it is left out."""
     capabilities: bytes | None = None
     """The DER of SMIMECapabilities (RFC 4262); None: the extension is left out."""
     start: timedelta = timedelta(days=-1)
@@ -157,7 +166,7 @@ def subject_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
-def _alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
+def alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
     """rfc822Name, or SmtpUTF8Mailbox for a local part beyond ASCII (RFC 9598, 3)."""
     for address in addresses:
         local, at, domain = address.rpartition("@")
@@ -172,6 +181,19 @@ def _alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
             yield x509.OtherName(_SMTP_UTF8_MAILBOX, value)
 
 
+def _pointers(profile: Profile) -> Iterator[x509.ExtensionType]:
+    """S/MIME BR, 7.1.2.3 b and c: where a certificate's CRL and its issuer's certificate are."""
+    if profile.crl_urls:
+        names = [x509.UniformResourceIdentifier(url) for url in profile.crl_urls]
+        yield x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)])
+    if profile.issuer_urls:
+        issuers = AuthorityInformationAccessOID.CA_ISSUERS
+        yield x509.AuthorityInformationAccess(
+            x509.AccessDescription(issuers, x509.UniformResourceIdentifier(url))
+            for url in profile.issuer_urls
+        )
+
+
 def certificate_builder(
     *,
     subject: x509.Name,
@@ -184,7 +206,7 @@ def certificate_builder(
 ) -> x509.CertificateBuilder:
     """All of a certificate but the signature."""
     authority = profile.purpose == AUTHORITY
-    names = list(_alternative_names(addresses))
+    names = list(alternative_names(addresses))
     optional: list[tuple[x509.ExtensionType, bool]] = []
     if names:
         optional.append((x509.SubjectAlternativeName(names), False))
@@ -193,6 +215,7 @@ def certificate_builder(
     if profile.policies:
         policies = [x509.PolicyInformation(policy, None) for policy in profile.policies]
         optional.append((x509.CertificatePolicies(policies), False))
+    optional += [(each, False) for each in _pointers(profile)]
     if profile.capabilities is not None:
         announced = x509.UnrecognizedExtension(_SMIME_CAPABILITIES, profile.capabilities)
         optional.append((announced, False))
