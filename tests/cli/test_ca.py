@@ -250,6 +250,22 @@ def test_what_it_did_not_issue_is_not_revoked(run: Run, here: Path, team: Done) 
     assert (done.status, done.code) == (2, "usage.revoked")
 
 
+def test_a_certificate_that_only_looks_like_one_of_its_own(
+    run: Run, here: Path, team: Done
+) -> None:
+    """Its names and serial number are right, its signature is a stranger's."""
+    run(*ISSUE)
+    real, key = x509_of(here / "dora.pem"), ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(
+        real.issuer, real.subject, key.public_key(), real.serial_number,
+        real.not_valid_before_utc, real.not_valid_after_utc,
+    )  # fmt: skip
+    forged = builder.sign(key, hashes.SHA256())
+    (here / "forged.pem").write_bytes(forged.public_bytes(Encoding.PEM))
+    done = run("ca", "revoke", "team", "forged.pem", "--json")
+    assert (done.status, done.code) == (2, "usage.not-issued")
+
+
 @pytest.mark.parametrize("url", ["https://ca.example.org/x", "ftp://x/y", "http://", "ca.crl"])
 def test_urls_that_nobody_can_ask(run: Run, url: str) -> None:
     assert run("ca", "init", "team", "--crl-url", url).status == 2

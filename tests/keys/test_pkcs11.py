@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pkcs11
@@ -278,6 +279,21 @@ def test_several_threads_share_a_token(find: Callable[[str], Credential]) -> Non
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(sign, range(40)))
+
+
+def test_one_thread_at_a_time_uses_the_session(token: Pkcs11Token) -> None:
+    """PKCS #11 has one operation of a kind in a session: a second one would end the first."""
+    both = Barrier(2, timeout=0.3)
+
+    def meet(_session: object) -> bool:
+        try:
+            both.wait()
+        except BrokenBarrierError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(token.use, [meet, meet])) == [False, False]
 
 
 # --- what goes wrong -----------------------------------------------------------------------
