@@ -297,6 +297,22 @@ def test_a_folder_without_a_ca(run: Run, here: Path, words: tuple[str, ...], beg
     assert run("ca", "init", "team").status == 0
 
 
+def test_a_root_that_is_missing_is_written_again(run: Run, here: Path, team: Done) -> None:
+    before = (here / "team" / "ca.pem").read_bytes()
+    (here / "team" / "ca.pem").unlink()
+    assert run(*ISSUE).status == 0
+    assert (here / "team" / "ca.pem").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words", [(*ISSUE, "--days", "826"), ("ca", "crl", "team", "-o", "ca.crl", "--days", "11")]
+)
+def test_nothing_is_valid_for_longer_than_the_requirements_allow(
+    run: Run, here: Path, team: Done, words: tuple[str, ...]
+) -> None:
+    assert run(*words).status == 2  # S/MIME BR, 6.3.2 and 4.9.7
+
+
 def test_a_file_that_is_there_is_kept_and_nothing_is_issued(
     run: Run, here: Path, team: Done
 ) -> None:

@@ -22,6 +22,10 @@ from smimekit.cli.registry import Registry
 __all__ = ["ca"]
 
 _KINDS: Final = ("p256", "p384", "p521", "rsa-3072", "rsa-4096")
+_DAYS: Final = 824
+"""S/MIME BR, 6.3.2: at most 825 days for certificates of the strict profile."""
+_CRL_DAYS: Final = 10
+"""S/MIME BR, 4.9.7: at most ten days for CRLs of people's certificates."""
 _SERIAL: Final = re.compile(r"[0-9A-Fa-f]{1,40}")
 _FOLDER = click.argument("folder", metavar="DIR")
 _PASSWORD = click.option(
@@ -30,7 +34,6 @@ _PASSWORD = click.option(
     metavar="FILE",
     help="The CA's password is its first line. Else SMIMEKIT_PASSWORD, else you are asked.",
 )
-_FORCE = click.option("--force", is_flag=True, help="Replace a file that is there.")
 
 
 @click.group()
@@ -99,7 +102,10 @@ def _opened(folder: str, password_file: tuple[str, ...]) -> PrivateCA:
     Registry(Path(folder)).settings()  # is there one? before anybody is asked for a password
     passwords = Passwords(password_file)
     password = passwords.given[0] if passwords.given else passwords.asked("The CA's password")
-    return PrivateCA.open(Path(folder), password)
+    authority, root = PrivateCA.open(Path(folder), password), Path(folder) / "ca.pem"
+    if not root.exists():  # `init` was interrupted, or somebody moved it
+        write_out(str(root), (authority.settings.certificate.pem(),))
+    return authority
 
 
 @final
@@ -111,6 +117,16 @@ class _Person:
     days: int
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where the certificate goes, and what opens the CA."""
+
+    output: str
+    password_file: tuple[str, ...]
+    force: bool
+
+
 @ca.command()
 @_FOLDER
 @click.argument("address")
@@ -119,31 +135,34 @@ class _Person:
     "person",
     _Person,
     click.option("--name", metavar="NAME", help="The person's name; without it, the address."),
-    click.option("--days", type=click.IntRange(1, 1185), default=365, show_default=True),
+    click.option("--days", type=click.IntRange(1, _DAYS), default=365, show_default=True),
 )
-@click.option("-o", "--output", required=True, metavar="FILE.pem", help="The certificate.")
-@_PASSWORD
-@_FORCE
+@as_record(
+    "target",
+    _Target,
+    click.option("-o", "--output", required=True, metavar="FILE.pem", help="The certificate."),
+    _PASSWORD,
+    click.option("--force", is_flag=True, help="Replace a file that is there."),
+)
 @JSON
 def issue(
-    *, folder: str, address: str, request: str, person: _Person, output: str,
-    password_file: tuple[str, ...], force: bool, as_json: bool,
-) -> None:  # fmt: skip
+    *, folder: str, address: str, request: str, person: _Person, target: _Target, as_json: bool
+) -> None:
     """Issue a certificate for an address, to the key of a request.
 
     You vouch for it: make sure that the request is from whoever reads mail at the address.
     """
     check_address(address)
-    asked = read_file(request)
-    if Path(output).exists() and not force:
+    asked, output = read_file(request), target.output
+    if Path(output).exists() and not target.force:
         raise UsageError(
             f"{output} exists already; nothing was issued. To replace it, use --force.",
             code="usage.file-exists",
         )
-    authority = _opened(folder, password_file)
+    authority = _opened(folder, target.password_file)
     made = authority.issue(asked, address, name=person.name or address, days=person.days)
     content = made.pem() + authority.settings.certificate.pem()
-    write_new(output, content, private=False, force=force)
+    write_new(output, content, private=False, force=target.force)
     if as_json:
         show_json({"certificate": output, "issued": certificate_facts(made)})
         return
@@ -182,7 +201,7 @@ def _serial(folder: str, which: str) -> int:
 @ca.command()
 @_FOLDER
 @click.option("-o", "--output", required=True, metavar="FILE.crl", help="The CRL, in DER.")
-@click.option("--days", type=click.IntRange(1, 30), default=7, show_default=True)
+@click.option("--days", type=click.IntRange(1, _CRL_DAYS), default=7, show_default=True)
 @_PASSWORD
 @JSON
 def crl(
