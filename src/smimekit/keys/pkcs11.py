@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar, final
 import pkcs11
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pkcs11 import KDF, MGF, Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11 import KDF, Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.types import DecryptMixin, DeriveMixin, SignMixin
 from pkcs11.util.ec import encode_ec_public_key, encode_ecdsa_signature
 from pkcs11.util.rsa import encode_rsa_public_key
@@ -23,7 +23,6 @@ from smimekit import der, primitives
 from smimekit.algorithms import (
     RSA_ENCRYPTION,
     AlgorithmIdentifier,
-    Digest,
     RsaPadding,
     SignatureKind,
     SignatureScheme,
@@ -31,45 +30,19 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, DecryptionError, KeyAccessError, UsageError
 from smimekit.keys.credential import Credential
+from smimekit.keys.mechanisms import (
+    LOST,
+    UNSUPPORTED,
+    WRONG_PIN,
+    digest_info,
+    oaep,
+    pss,
+)
 from smimekit.primitives import PublicKey
 
 __all__ = ["Pkcs11Key", "Pkcs11Token"]
 
 _T = TypeVar("_T")
-
-_DIGESTS: Final[dict[str, tuple[Mechanism, MGF]]] = {
-    "sha1": (Mechanism.SHA_1, MGF.SHA1),
-    "sha224": (Mechanism.SHA224, MGF.SHA224),
-    "sha256": (Mechanism.SHA256, MGF.SHA256),
-    "sha384": (Mechanism.SHA384, MGF.SHA384),
-    "sha512": (Mechanism.SHA512, MGF.SHA512),
-}
-_LOST: Final = (
-    pkcs11.exceptions.DeviceError,
-    pkcs11.exceptions.DeviceRemoved,
-    pkcs11.exceptions.KeyHandleInvalid,
-    pkcs11.exceptions.NoSuchKey,
-    pkcs11.exceptions.NoSuchToken,
-    pkcs11.exceptions.ObjectHandleInvalid,
-    pkcs11.exceptions.SessionClosed,
-    pkcs11.exceptions.SessionHandleInvalid,
-    pkcs11.exceptions.TokenNotPresent,
-    pkcs11.exceptions.TokenNotRecognised,
-    pkcs11.exceptions.UserNotLoggedIn,
-)
-_WRONG_PIN: Final = (
-    pkcs11.exceptions.PinExpired,
-    pkcs11.exceptions.PinIncorrect,
-    pkcs11.exceptions.PinInvalid,
-    pkcs11.exceptions.PinLenRange,
-)
-_UNSUPPORTED: Final = (
-    pkcs11.exceptions.ArgumentsBad,
-    pkcs11.exceptions.FunctionNotSupported,
-    pkcs11.exceptions.KeyTypeInconsistent,
-    pkcs11.exceptions.MechanismInvalid,
-    pkcs11.exceptions.MechanismParamInvalid,
-)
 
 
 @final
@@ -161,14 +134,14 @@ class Pkcs11Token:
             session = self._opened()
             try:
                 return action(session)
-            except _LOST as error:
+            except LOST as error:
                 self.close()
                 raise KeyAccessError(
                     f"The session with the token {self._label!r} was lost, or the key is gone "
                     f"({type(error).__name__}); the next use opens another session.",
                     code="key-access.lost",
                 ) from error
-            except _UNSUPPORTED as error:
+            except UNSUPPORTED as error:
                 raise UsageError(
                     f"The token {self._label!r} cannot do this with its key "
                     f"({type(error).__name__}).",
@@ -222,7 +195,7 @@ class Pkcs11Token:
                 code="key-access.pin-locked",
             )
             raise self._refused from error
-        except _WRONG_PIN as error:
+        except WRONG_PIN as error:
             self._refused = KeyAccessError(
                 f"The PIN of the token {self._label!r} is wrong; it is not tried again, as that "
                 "would lock the token.",
@@ -286,12 +259,12 @@ class Pkcs11Key:
         hashed = primitives.digest(scheme.digest, data) if not scheme.kind.pure else b""
         match scheme.kind, self._public:
             case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
-                info = _digest_info(scheme.digest, hashed)
+                info = digest_info(scheme.digest, hashed)
                 return self._ask(
                     SignMixin, lambda key: bytes(key.sign(info, mechanism=Mechanism.RSA_PKCS))
                 )
             case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
-                parameters = _pss(scheme)
+                parameters = pss(scheme)
                 kind = Mechanism.RSA_PKCS_PSS
                 return self._ask(
                     SignMixin,
@@ -311,7 +284,7 @@ class Pkcs11Key:
             plain = self._decrypted(ciphertext, Mechanism.RSA_PKCS, None)
             # RFC 3218, 2.3.2: what does not fit looks like any other key.
             return primitives.random_bytes(32) if plain is None else plain
-        digest, mask = _oaep(padding)
+        digest, mask = oaep(padding)
         parameters = (digest, mask, padding.label or None)
         plain = self._decrypted(ciphertext, Mechanism.RSA_PKCS_OAEP, parameters)
         if plain is None:
@@ -365,7 +338,7 @@ class Pkcs11Key:
                 return bytes(
                     key.decrypt(ciphertext, mechanism=mechanism, mechanism_param=parameters)
                 )
-            except (*_LOST, *_UNSUPPORTED):
+            except (*LOST, *UNSUPPORTED):
                 raise
             except pkcs11.exceptions.PKCS11Error:
                 return None
@@ -386,30 +359,3 @@ class Pkcs11Key:
 
     def _not_for(self, operation: str) -> UsageError:
         return UsageError(f"{self!r} cannot {operation}.", code="usage.key-operation")
-
-
-def _digest_info(digest: Digest, hashed: bytes) -> bytes:
-    """RFC 8017, 9.2: what PKCS #1 v1.5 signs."""
-    identifier = AlgorithmIdentifier(digest.oid, der.NULL_VALUE).encode()
-    return der.sequence(identifier, der.octet_string(hashed))
-
-
-def _pss(scheme: SignatureScheme) -> tuple[Mechanism, MGF, int]:
-    salt = scheme.digest.size if scheme.salt is None else scheme.salt
-    return _row(scheme.digest)[0], _row(scheme.mgf or scheme.digest)[1], salt
-
-
-def _oaep(padding: RsaPadding) -> tuple[Mechanism, MGF]:
-    digest = padding.digest
-    if digest is None:
-        raise AssertionError  # the caller looked
-    return _row(digest)[0], _row(padding.mgf or digest)[1]
-
-
-def _row(digest: Digest) -> tuple[Mechanism, MGF]:
-    found = _DIGESTS.get(digest.name)
-    if found is None:
-        raise UsageError(
-            f"PKCS #11 has no mechanism here for {digest.name}.", code="usage.key-operation"
-        )
-    return found
