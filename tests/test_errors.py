@@ -29,6 +29,7 @@ CODES = {
     "WrongSender": "wrong-sender",
     "DecryptionError": "decryption",
     "NoMatchingKey": "no-matching-key",
+    "KeyAccessError": "key-access",
     "InsufficientProtection": "insufficient-protection",
     "StoreError": "store",
     "FetchError": "fetch",

@@ -15,6 +15,7 @@
     │   └── WrongSender             good signature, but of somebody else
     ├── DecryptionError             one message for every cause (RFC 3218)
     ├── NoMatchingKey               encrypted, but for none of the keys at hand
+    ├── KeyAccessError              a key that lies on a token or in the system does not answer
     ├── InsufficientProtection      the message lacks a protection that was required
     ├── StoreError                  a trust store could not do what was asked
     ├── FetchError                  the network did not give what was asked for
@@ -35,6 +36,7 @@ __all__ = [
     "FetchError",
     "InputError",
     "InsufficientProtection",
+    "KeyAccessError",
     "KeyFileError",
     "LimitExceeded",
     "MimeError",
@@ -145,6 +147,12 @@ class NoMatchingKey(SmimeError):
     """The message is encrypted, but none of the keys at hand is among its recipients."""
 
     default_code = "no-matching-key"
+
+
+class KeyAccessError(SmimeError):
+    """A private key on a token, or in the operating system, cannot be used now."""
+
+    default_code = "key-access"
 
 
 class InsufficientProtection(SmimeError):

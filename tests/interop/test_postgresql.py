@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from smimekit.errors import StoreError
-from smimekit.testing import check_trust_store
+from smimekit.keys import MasterKeys
+from smimekit.keys.sql import SqlKeyStore
+from smimekit.testing import FakeCA, check_trust_store
 from smimekit.trust import ByFingerprint, ByIssuer, Source, Verdict, open_store
 from smimekit.trust.evidence_sql import SqlEvidenceCache
 from smimekit.trust.sql import SqlTrustStore
@@ -125,3 +127,19 @@ def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         open_store(f"postgresql://somebody:secret@/nothing?host={tmp_path}")
     assert caught.value.code == "store.unavailable"
     assert "secret" not in str(caught.value)
+
+
+def test_keys_wrapped_by_a_master_key(postgres: Postgres) -> None:
+    url, dual = postgres.database(), FakeCA().dual("alice@example.com")
+    one, two = MasterKeys("a", {"a": bytes(32)}), MasterKeys("b", {"a": bytes(32), "b": b"b" * 32})
+    with SqlKeyStore(url, one) as store:
+        store.add(dual)
+        store.add(dual)
+    with SqlKeyStore(url, two) as store:
+        assert store.rewrap() == 2
+        assert {each.certificate for each in store.credentials()} == {
+            each.certificate for each in dual.all
+        }
+    with SqlKeyStore(url, one) as store, pytest.raises(StoreError) as error:
+        store.credentials()
+    assert error.value.code == "store.master-key"

@@ -149,6 +149,7 @@ __all__ = [
     "ML_KEM_1024",
     "PASSWORD_CIPHERS",
     "PBES2",
+    "PBE_SHA1_DES_EDE3",
     "PBKDF2",
     "PBMAC1",
     "PWRI_KEK",
@@ -340,11 +341,16 @@ class PasswordCipher:
     """In bytes; for RC2 all its bits are effective."""
 
 
+PBE_SHA1_DES_EDE3: Final = PasswordCipher(
+    "pbe-sha1-des-ede3", "1.2.840.113549.1.12.1.3", DES_EDE3_CBC, 24
+)
+"""The one that is written too, for programs that know no PBES2."""
+
 PASSWORD_CIPHERS: Final[Mapping[str, PasswordCipher]] = MappingProxyType(
     {
         row.oid: row
         for row in (
-            PasswordCipher("pbe-sha1-des-ede3", "1.2.840.113549.1.12.1.3", DES_EDE3_CBC, 24),
+            PBE_SHA1_DES_EDE3,
             PasswordCipher("pbe-sha1-des-ede2", "1.2.840.113549.1.12.1.4", DES_EDE3_CBC, 16),
             PasswordCipher("pbe-sha1-rc2-128", "1.2.840.113549.1.12.1.5", RC2_CBC, 16),
             PasswordCipher("pbe-sha1-rc2-40", "1.2.840.113549.1.12.1.6", RC2_CBC, 5),

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "harvest": "harvest.harvest",
     "trust": "trust.trust",
     "keys": "keys.keys",
+    "ca": "ca.ca",
     "demo": "demo.demo",
 }
 """Where each command is. Only the one that runs is loaded: a script that signs a thousand

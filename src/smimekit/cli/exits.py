@@ -9,6 +9,7 @@ from smimekit.errors import (
     FetchError,
     InputError,
     InsufficientProtection,
+    KeyAccessError,
     KeyFileError,
     NoMatchingKey,
     PolicyError,
@@ -49,6 +50,7 @@ _NO_KEY: Final = frozenset({"key.wrong-password", "key.password-needed", "key.no
 
 _EXITS: Final[Mapping[type[BaseException], Exit]] = {
     NoMatchingKey: Exit.NO_KEY,
+    KeyAccessError: Exit.NO_KEY,
     InputError: Exit.MALFORMED,
     VerificationError: Exit.NOT_AS_REQUIRED,
     InsufficientProtection: Exit.NOT_AS_REQUIRED,

@@ -1,4 +1,7 @@
-"""`keys new`: a key and a certificate, to try things. Knows files; not what a certificate is."""
+"""`keys new` and `keys request`: a key, with a certificate to try things or with a request.
+
+Knows files; not what a certificate is.
+"""
 
 import re
 from dataclasses import dataclass
@@ -14,9 +17,11 @@ from smimekit.cli.files import write_new
 from smimekit.cli.inputs import Passwords, new_password
 from smimekit.cli.options import JSON, as_record
 from smimekit.cli.output import note, show_json
+from smimekit.cli.private_ca import encrypted_pem, new_request
 from smimekit.mime.address import parse_mailboxes
+from smimekit.testing.profiles import new_key
 
-__all__ = ["keys"]
+__all__ = ["check_address", "keys"]
 
 _KINDS: Final = ("p256", "p384", "p521", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519")
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9@._+-]")
@@ -62,13 +67,27 @@ class _Files:
         certificate = key.with_suffix(".pem")
         if certificate == key:
             raise UsageError("A key file is PKCS #12: name it like alice.p12.", code="usage.output")
-        for each in (key, certificate):
+        self._check_free(key, certificate)
+        return key, certificate
+
+    def request_names(self, address: str) -> tuple[Path, Path]:
+        """Of a key without a certificate, and of its request. UsageError where one is there."""
+        key = Path(self.output or f"{_PLAIN.sub('_', address)}.key")
+        request = key.with_suffix(".csr")
+        if request == key:
+            raise UsageError(
+                "The .csr is the request; name the key otherwise.", code="usage.output"
+            )
+        self._check_free(key, request)
+        return key, request
+
+    def _check_free(self, *files: Path) -> None:
+        for each in files:
             if each.exists() and not self.force:
                 raise UsageError(
                     f"{each} exists already; nothing was written. To replace it, use --force.",
                     code="usage.file-exists",
                 )
-        return key, certificate
 
     def password(self) -> str:
         """UsageError and KeyFileError where there is none."""
@@ -120,7 +139,7 @@ def new(*, address: str, certificate: _Certificate, files: _Files, as_json: bool
     """
     if certificate.ca is not None and certificate.self_signed:
         raise UsageError("--ca and --self-signed exclude each other.", code="usage.issuer")
-    _check_address(address)
+    check_address(address)
     key_file, certificate_file = files.names(address)
     password = files.password()
     credential, root = certificate.issue(address)
@@ -143,7 +162,51 @@ def new(*, address: str, certificate: _Certificate, files: _Files, as_json: bool
         note(f"{root}: the test CA's root, for --anchor.")
 
 
-def _check_address(address: str) -> None:
+@keys.command()
+@click.argument("address")
+@click.option("--name", metavar="NAME", help="The person's name; without it, the address.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(_KINDS),
+    default="p256",
+    show_default=True,
+    help="The kind of key; ed25519 only signs.",
+)
+@as_record(
+    "files",
+    _Files,
+    click.option("-o", "--output", metavar="FILE.key", help="Without it, ADDRESS.key."),
+    click.option(
+        "--password-file",
+        multiple=True,
+        metavar="FILE",
+        help="The password is its first line. Else SMIMEKIT_PASSWORD, else you are asked.",
+    ),
+    click.option("--force", is_flag=True, help="Replace files that are there."),
+)
+@JSON
+def request(*, address: str, name: str | None, kind: str, files: _Files, as_json: bool) -> None:
+    """Make a private key and a certificate request for an address, for a CA.
+
+    Writes the key (PEM, under your password) and, beside it, the request (.csr), which goes to the
+    CA. With the certificate that comes back: --key FILE.key --cert CERT.pem.
+    """  # fmt: skip
+    check_address(address)
+    key_file, request_file = files.request_names(address)
+    password, key = files.password(), new_key(kind)
+    wanted = new_request(key, address, name or address)
+    write_new(str(key_file), encrypted_pem(key, password), private=True, force=files.force)
+    write_new(str(request_file), wanted, private=False, force=files.force)
+    if as_json:
+        show_json({"key": str(key_file), "request": str(request_file)})
+        return
+    note(f"{key_file}: the private key of {address}, under your password. Keep it.")
+    note(f"{request_file}: the request, for your CA.")
+
+
+def check_address(address: str) -> None:
+    """UsageError where that is not exactly one mail address."""
     try:
         found = parse_mailboxes(address.encode())
     except (MimeError, UnicodeEncodeError):

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, rsa
 from smimekit.algorithms import RSA_KEM_SPKI, RSASSA_PSS, RsaKem, RsaPadding
 from smimekit.certificate import Certificate
 from smimekit.cms.agreement import Agreement, agree_with_all, curve_of, open_agreement
+from smimekit.cms.identifiers import CertificateId
 from smimekit.cms.kem import encapsulate, encapsulate_rsa, kem_of, open_kem
 from smimekit.cms.recipients import (
     ContentKey,
@@ -27,6 +28,7 @@ from smimekit.errors import (
     CertificateError,
     CmsError,
     DecryptionError,
+    KeyAccessError,
     LimitExceeded,
     NoMatchingKey,
     UsageError,
@@ -34,7 +36,7 @@ from smimekit.errors import (
 from smimekit.primitives import key_name, random_bytes
 from smimekit.private_key import PrivateKey
 
-__all__ = ["can_encrypt_to", "first_fitting", "unwrap", "wrap_for"]
+__all__ = ["Way", "can_encrypt_to", "first_fitting", "unwrap", "unwrap_with_any", "wrap_for"]
 
 
 # --- for a recipient -----------------------------------------------------------------------
@@ -86,6 +88,10 @@ def can_encrypt_to(certificate: Certificate) -> bool:
 # --- with a private key --------------------------------------------------------------------
 
 
+Holder = tuple[Certificate, PrivateKey]
+Way = tuple[Callable[[], bytes], Certificate | None]
+"""What gives a content-encryption key, and the certificate that named the recipient."""
+
 _ANY_SIZE: Final = 16
 _ANY_SIZES: Final = range(1, 129)
 """What the one cipher with keys of any size takes (RFC 2268, 2)."""
@@ -105,41 +111,64 @@ def unwrap(
     NoMatchingKey where no recipient is named by the certificate. Where one is, but its key
     does not open, the answer is a random key: the content then fails to decrypt like any
     other, and no sender learns why (RFC 3218, 2.3). At most `attempts` private-key
-    operations are spent.
+    operations are spent. KeyAccessError where the key is out of reach.
     """
-    ways = islice(_ways(recipients, certificate, key), attempts)
-    return first_fitting(ways, size=size, certificate=certificate)
+
+    def holders(rid: CertificateId) -> Iterable[Holder]:
+        return ((certificate, key),) if rid.matches(certificate) else ()
+
+    return unwrap_with_any(recipients, holders, size=size, attempts=attempts)
 
 
-def first_fitting(
-    ways: Iterable[Callable[[], bytes]], *, size: int | None, certificate: Certificate | None = None
+def unwrap_with_any(
+    recipients: Sequence[RecipientInfo],
+    holders: Callable[[CertificateId], Iterable[Holder]],
+    *,
+    size: int | None,
+    attempts: int,
 ) -> ContentKey:
-    """The first key that one of the ways gives, or a random one; NoMatchingKey without a way."""
-    any_way = False
-    for way in ways:
-        any_way = True
+    """The same for many: `holders` says who is named by an identifier. All are tried."""
+    return first_fitting(islice(_ways(recipients, holders), attempts), size=size)
+
+
+def first_fitting(ways: Iterable[Way], *, size: int | None) -> ContentKey:
+    """The first key that one of the ways gives, or a random one; NoMatchingKey without a way.
+
+    Where none gives one, and a key was out of reach, its KeyAccessError: that one might have.
+    """
+    named: list[Certificate | None] = []
+    unreachable: KeyAccessError | None = None
+    for way, certificate in ways:
+        named.append(certificate)
         try:
             octets = way()
+        except KeyAccessError as error:
+            unreachable = error
+            continue
         except (DecryptionError, CmsError, LimitExceeded, UsageError):
             # UsageError: the sender chose key transport for a key that cannot decrypt.
             continue
         if len(octets) == size or (size is None and len(octets) in _ANY_SIZES):
             return ContentKey(octets, certificate)
-    if not any_way:
+    if unreachable is not None:
+        raise unreachable
+    if not named:
         raise NoMatchingKey("The message is not encrypted for this key.")
-    return ContentKey(random_bytes(size or _ANY_SIZE), certificate)
+    return ContentKey(random_bytes(size or _ANY_SIZE), named[0])
 
 
 def _ways(
-    recipients: Sequence[RecipientInfo], certificate: Certificate, key: PrivateKey
-) -> Iterator[Callable[[], bytes]]:
+    recipients: Sequence[RecipientInfo], holders: Callable[[CertificateId], Iterable[Holder]]
+) -> Iterator[Way]:
     for each in recipients:
         match each:
-            case KeyTransRecipient() if each.rid.matches(certificate):
-                yield partial(open_transport, each, key)
+            case KeyTransRecipient():
+                for certificate, key in holders(each.rid):
+                    yield partial(open_transport, each, key), certificate
             case KeyAgreeRecipient():
                 for one in each.keys:
-                    if one.rid.matches(certificate):
-                        yield partial(open_agreement, each, one.encrypted_key, key)
-            case KemRecipient() if each.rid.matches(certificate):
-                yield partial(open_kem, each, key)
+                    for certificate, key in holders(one.rid):
+                        yield partial(open_agreement, each, one.encrypted_key, key), certificate
+            case KemRecipient():
+                for certificate, key in holders(each.rid):
+                    yield partial(open_kem, each, key), certificate

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Self, final
+from typing import Final, Protocol, Self, final
 
 from cryptography.hazmat.primitives.asymmetric import (
     dsa,
@@ -31,19 +31,31 @@ from smimekit.cms.wrapping import unwrap
 from smimekit.errors import CertificateError, NoMatchingKey, UsageError
 from smimekit.keys.failures import malformed, no_key
 from smimekit.keys.pem import is_pem, pem_blocks
-from smimekit.keys.pkcs12 import CertificateBag, KeyBag, read_pfx, write_pfx
-from smimekit.keys.software import SoftwareKey, load_key_block, load_private_key
+from smimekit.keys.pkcs12 import CertificateBag, KeyBag, Pkcs12Format, read_pfx, write_pfx
+from smimekit.keys.software import KeyCheck, SoftwareKey, load_key_block, load_private_key
 from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Credential"]
+__all__ = ["Credential", "KeyToken", "exported", "may_encrypt", "may_sign"]
 
 _LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
 _SIGNING_RSA: Final = frozenset({RSA_ENCRYPTION, RSASSA_PSS})
 """What an RSA key is said to be for that may sign: not OAEP, nor RSA-KEM (RFC 4055, 1.2)."""
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
+
+
+class KeyToken(Protocol):
+    """What holds keys that do not leave it, and certificates; by their identifiers there."""
+
+    def private_keys(self) -> Iterable[tuple[bytes, PrivateKey]]:
+        """The private keys."""
+        ...
+
+    def certificates(self) -> Iterable[tuple[bytes, Certificate]]:
+        """The certificates, of whomever."""
+        ...
 
 
 @final
@@ -125,16 +137,18 @@ class Credential:
         password: str | bytes | None = None,
         *,
         limits: Limits = _LIMITS,
+        key_check: KeyCheck = KeyCheck.FULL,
     ) -> Self:
         """From a PKCS #12 file: its bytes, or a path (`str` is one).
 
         Where it holds several pairs, one that may sign comes first and the others are its
-        siblings; among equals the newest comes first. Raises KeyFileError
+        siblings; among equals the newest comes first. `KeyCheck.SKIP` saves the 44 ms and
+        more that checking an RSA key takes. Raises KeyFileError
         (`key.wrong-password`, `key.password-needed`, `key.none`, `key.no-certificate`,
         `key.unsupported`, `key.malformed`), LimitExceeded, and OSError for a path that
         cannot be read.
         """
-        pfx = read_pfx(_content(data), password, limits)
+        pfx = read_pfx(_content(data), password, limits, key_check)
         try:
             return cls._of(pfx.keys, pfx.certificates)
         except CertificateError as error:
@@ -146,21 +160,35 @@ class Credential:
         *files: bytes | str | os.PathLike[str],
         password: str | bytes | None = None,
         limits: Limits = _LIMITS,
+        key_check: KeyCheck = KeyCheck.FULL,
     ) -> Self:
         """From PEM text (or DER) with keys and certificates: bytes, or paths (`str` is one).
 
         The keys may be encrypted, all with the one password. The certificates that belong
         to a key make the pairs, in the order that `from_pkcs12` has; the others go into
-        the chain if they are above one. Raises KeyFileError, CertificateError,
-        LimitExceeded and OSError.
+        the chain if they are above one. `key_check` as for `from_pkcs12`. Raises KeyFileError,
+        CertificateError, LimitExceeded and OSError.
         """
         keys: list[KeyBag] = []
         certificates: list[CertificateBag] = []
         for file in files:
             data = _content(file)
-            keys += (KeyBag(key, None) for key in _keys(data, password, limits))
+            found = _keys(data, password, limits, key_check)
+            keys += (KeyBag(key, None) for key in found)
             certificates += (CertificateBag(each, None) for each in _certificates(data))
         return cls._of(keys, certificates)
+
+    @classmethod
+    def from_pkcs11(cls, token: KeyToken, certificates: Iterable[Certificate] = ()) -> Self:
+        """From the keys and certificates of a token (`smimekit.keys.pkcs11`).
+
+        `certificates` are those that the token does not hold. Pairs and chains are made as by
+        `from_pkcs12`; the keys stay on the token. Raises KeyAccessError, and KeyFileError
+        (`key.none`, `key.no-certificate`).
+        """
+        keys = [KeyBag(key, key_id) for key_id, key in token.private_keys()]
+        found = [CertificateBag(each, key_id) for key_id, each in token.certificates()]
+        return cls._of(keys, [*found, *(CertificateBag(each, None) for each in certificates)])
 
     @classmethod
     def _of(cls, keys: Iterable[KeyBag], certificates: Iterable[CertificateBag]) -> Self:
@@ -174,21 +202,23 @@ class Credential:
         first, *others = [cls(key, leaf, _chain(leaf, pool)) for key, leaf in pairs]
         return replace(first, siblings=tuple(others))
 
-    def to_pkcs12(self, password: str) -> bytes:
+    def to_pkcs12(self, password: str, *, form: Pkcs12Format = Pkcs12Format.MODERN) -> bytes:
         """A PKCS #12 file with this credential, its siblings and their chains.
 
-        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do.
-        UsageError where a key does not leave its place, or the password is empty.
+        Encrypted with AES-256 under PBES2 with SHA-256, as OpenSSL 3, NSS and Java do, unless
+        `form` names the old algorithms. UsageError where a key does not leave its place, or
+        the password is empty.
         """
         if not password:
             raise UsageError("A private key is not written without a password.")
-        pairs = [(_exported(each.key), each.certificate) for each in self.all]
+        pairs = [(exported(each.key), each.certificate) for each in self.all]
         own = {certificate for _, certificate in pairs}
         others = dict.fromkeys(above for each in self.all for above in each.chain)
-        return write_pfx(pairs, [each for each in others if each not in own], password)
+        return write_pfx(pairs, [each for each in others if each not in own], password, form)
 
 
-def _exported(key: PrivateKey) -> bytes:
+def exported(key: PrivateKey) -> bytes:
+    """The key itself, as unencrypted PKCS #8; UsageError where it does not leave its place."""
     if isinstance(key, SoftwareKey):
         return key.pkcs8()
     raise UsageError("This private key cannot be exported.", code="usage.key-export")
@@ -228,14 +258,16 @@ def _content(data: bytes | str | os.PathLike[str]) -> bytes:
     return data if isinstance(data, bytes) else Path(data).read_bytes()
 
 
-def _keys(data: bytes, password: str | bytes | None, limits: Limits) -> list[SoftwareKey]:
+def _keys(
+    data: bytes, password: str | bytes | None, limits: Limits, key_check: KeyCheck
+) -> list[SoftwareKey]:
     if is_pem(data):
         blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
-        return [load_key_block(block, password, limits) for block in blocks]
+        return [load_key_block(block, password, limits, key_check) for block in blocks]
     try:
         Certificate(data)
     except CertificateError:
-        return [load_private_key(data, password, limits=limits)]
+        return [load_private_key(data, password, limits=limits, key_check=key_check)]
     return []
 
 
@@ -266,19 +298,19 @@ def _spki_or_none(certificate: Certificate) -> bytes | None:
 
 def _pairs(
     keys: tuple[KeyBag, ...], certificates: tuple[CertificateBag, ...]
-) -> list[tuple[SoftwareKey, Certificate]]:
+) -> list[tuple[PrivateKey, Certificate]]:
     """Each certificate with its key, the one to sign with first.
 
     The public key decides. A localKeyId that matches too only goes before one that does
     not: a key may have several certificates, and one of them is the one in use.
     """
-    by_spki: dict[bytes, SoftwareKey] = {}
+    by_spki: dict[bytes, PrivateKey] = {}
     named: set[tuple[bytes, bytes | None]] = set()
     for key in keys:
         spki = _spki(key.key.public_key)
         by_spki.setdefault(spki, key.key)
         named.add((spki, key.local_id))
-    found: dict[Certificate, tuple[tuple[bool, bool, float, str], SoftwareKey]] = {}
+    found: dict[Certificate, tuple[tuple[bool, bool, float, str], PrivateKey]] = {}
     for bag in certificates:
         leaf, own = bag.certificate, _spki_or_none(bag.certificate)
         if own is None or own not in by_spki or leaf in found:

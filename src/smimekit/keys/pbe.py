@@ -21,6 +21,7 @@ from smimekit.algorithms import (
     HMAC_SHA256,
     HMACS,
     PASSWORD_CIPHERS,
+    PBE_SHA1_DES_EDE3,
     PBES2,
     PBKDF2,
     PBMAC1,
@@ -39,7 +40,7 @@ from smimekit.limits import Limits
 from smimekit.primitives import random_bytes
 from smimekit.rc2 import rc2_cbc_decrypt, rc2_parameters
 
-__all__ = ["decrypt", "encrypt", "mac_matches", "pkcs12_mac"]
+__all__ = ["decrypt", "encrypt", "encrypt_triple_des", "mac_matches", "pkcs12_mac"]
 
 ITERATIONS: Final = 100_000
 """What we write: about 0.1 s for the MAC, which is hashed in Python. An attacker takes the
@@ -172,6 +173,19 @@ def encrypt(data: bytes, password: str) -> tuple[AlgorithmIdentifier, bytes]:
     return AlgorithmIdentifier(PBES2, parameters), ciphertext
 
 
+def encrypt_triple_des(data: bytes, password: str) -> tuple[AlgorithmIdentifier, bytes]:
+    """`data` under pbeWithSHAAnd3-KeyTripleDES-CBC (RFC 7292, App. C), and what says so."""
+    row, salt, budget = PBE_SHA1_DES_EDE3, random_bytes(16), Budget(Limits())
+    kdf, secret = Pkcs12Kdf(SHA1, salt, ITERATIONS), Passphrase.of(password).pkcs12[0]
+    key = kdf.derive(secret, 1, row.key_size, budget)
+    iv = kdf.derive(secret, 2, row.cipher.block, budget)
+    padding = row.cipher.block - len(data) % row.cipher.block
+    running = Cipher(TripleDES(key), modes.CBC(iv)).encryptor()
+    ciphertext = running.update(data + bytes((padding,)) * padding) + running.finalize()
+    parameters = der.sequence(der.octet_string(salt), der.integer(ITERATIONS))
+    return AlgorithmIdentifier(row.oid, parameters), ciphertext
+
+
 # --- MACs ----------------------------------------------------------------------------------
 
 
@@ -215,13 +229,13 @@ def _pbmac1(
     return digest, (kdf.derive(secret, size, budget) for secret in passphrase.pkcs5)
 
 
-def pkcs12_mac(content: bytes, password: str) -> bytes:
-    """The MacData of `content`: HMAC-SHA-256 under the key derivation of PKCS #12."""
+def pkcs12_mac(content: bytes, password: str, digest: Digest = SHA256) -> bytes:
+    """The MacData of `content`: an HMAC under the key derivation of PKCS #12."""
     salt = random_bytes(16)
-    kdf = Pkcs12Kdf(SHA256, salt, ITERATIONS)
-    key = kdf.derive(Passphrase.of(password).pkcs12[0], 3, SHA256.size, Budget(Limits()))
+    kdf = Pkcs12Kdf(digest, salt, ITERATIONS)
+    key = kdf.derive(Passphrase.of(password).pkcs12[0], 3, digest.size, Budget(Limits()))
     info = der.sequence(
-        AlgorithmIdentifier(SHA256.oid, der.NULL_VALUE).encode(),
-        der.octet_string(hmac.digest(key, content, SHA256.name)),
+        AlgorithmIdentifier(digest.oid, der.NULL_VALUE).encode(),
+        der.octet_string(hmac.digest(key, content, digest.name)),
     )
     return der.sequence(info, der.octet_string(salt), der.integer(ITERATIONS))

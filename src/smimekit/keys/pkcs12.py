@@ -5,22 +5,24 @@ Reads BER, any number of keys and certificates, with and without a MAC.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, final
 
 from smimekit import der
-from smimekit.algorithms import AlgorithmIdentifier
+from smimekit.algorithms import SHA1, SHA256, AlgorithmIdentifier
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError
 from smimekit.keys.failures import malformed, unsupported, wrong_password
 from smimekit.keys.passwords import Budget, Passphrase
-from smimekit.keys.pbe import decrypt, encrypt, mac_matches, pkcs12_mac
+from smimekit.keys.pbe import decrypt, encrypt, encrypt_triple_des, mac_matches, pkcs12_mac
 from smimekit.keys.pem import is_pem, pem_blocks
-from smimekit.keys.software import SoftwareKey, load_pkcs8
+from smimekit.keys.software import KeyCheck, load_pkcs8
 from smimekit.limits import Limits
+from smimekit.private_key import PrivateKey
 
-__all__ = ["CertificateBag", "KeyBag", "Pfx", "read_pfx", "write_pfx"]
+__all__ = ["CertificateBag", "KeyBag", "Pfx", "Pkcs12Format", "read_pfx", "write_pfx"]
 
 _DATA: Final = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA: Final = "1.2.840.113549.1.7.6"
@@ -39,11 +41,27 @@ _DEPTH: Final = 8
 
 
 @final
+class Pkcs12Format(Enum):
+    """The algorithms of a PKCS #12 file that is written, by the programs that are to read it.
+
+    Which read which is in docs/how-to/keys.md.
+    """
+
+    MODERN = "modern"
+    """AES-256-CBC under PBES2 with HMAC-SHA-256; MAC with SHA-256. What OpenSSL 3, NSS, Java
+    and current systems write."""
+    COMPATIBLE = "compatible"
+    """Triple DES under the PKCS #12 derivation with SHA-1; MAC with SHA-1. For programs that
+    report a wrong password for the modern form: gpgsm 2.2, older macOS and Windows, Java 8.
+    Weaker: use a long random password, and destroy the file when it was imported."""
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class KeyBag:
     """A private key, and the localKeyId that it may share with its certificate."""
 
-    key: SoftwareKey
+    key: PrivateKey
     local_id: bytes | None
 
 
@@ -68,15 +86,21 @@ class Pfx:
 # --- reading -------------------------------------------------------------------------------
 
 
-def read_pfx(data: bytes, password: str | bytes | None, limits: Limits = _LIMITS) -> Pfx:
+def read_pfx(
+    data: bytes,
+    password: str | bytes | None,
+    limits: Limits = _LIMITS,
+    key_check: KeyCheck = KeyCheck.FULL,
+) -> Pfx:
     """Everything in a PKCS #12 file, in DER, BER or PEM.
 
-    The MAC is checked wherever there is one. Raises KeyFileError: `key.password-needed`,
-    `key.wrong-password`, `key.unsupported`, `key.malformed`; LimitExceeded where the
-    password is hashed too often.
+    The MAC is checked wherever there is one, and RSA keys as `key_check` says. Raises
+    KeyFileError: `key.password-needed`, `key.wrong-password`, `key.unsupported`,
+    `key.malformed`; LimitExceeded where the password is hashed too often.
     """
     try:
-        return _read(_unarmoured(data), Passphrase.of(password), Budget(limits))
+        bags = _Bags(Passphrase.of(password), Budget(limits), key_check)
+        return _read(_unarmoured(data), bags)
     except (CmsError, CertificateError) as error:
         raise malformed("the PKCS #12 structure is damaged") from error
 
@@ -90,7 +114,7 @@ def _unarmoured(data: bytes) -> bytes:
     raise malformed("it is PEM text without a PKCS #12 file in it")
 
 
-def _read(data: bytes, passphrase: Passphrase, budget: Budget) -> Pfx:
+def _read(data: bytes, bags: "_Bags") -> Pfx:
     outer = der.Reader(data)
     pfx = outer.enter(der.SEQUENCE)
     outer.finish()
@@ -101,11 +125,8 @@ def _read(data: bytes, passphrase: Passphrase, budget: Budget) -> Pfx:
         raise unsupported("it is protected by public keys, not by a password")
     safe = content.octets()
     if pfx.more:
-        mac_data = pfx.enter(der.SEQUENCE)
-        if not mac_matches(mac_data, safe, passphrase, budget):
-            raise wrong_password(given=passphrase.given)
+        bags.check_mac(pfx.enter(der.SEQUENCE), safe)
     pfx.finish()
-    bags = _Bags(passphrase, budget)
     bags.authenticated_safe(der.Reader(safe))
     return Pfx(tuple(bags.keys), tuple(bags.certificates))
 
@@ -123,11 +144,17 @@ def _content_info(reader: der.Reader) -> tuple[str, der.Reader | None]:
 class _Bags:
     """What was found so far, and the password that opens the rest."""
 
-    def __init__(self, passphrase: Passphrase, budget: Budget) -> None:
+    def __init__(self, passphrase: Passphrase, budget: Budget, key_check: KeyCheck) -> None:
         self.keys: list[KeyBag] = []
         self.certificates: list[CertificateBag] = []
         self._passphrase = passphrase
         self._budget = budget
+        self._key_check = key_check
+
+    def check_mac(self, mac_data: der.Reader, content: bytes) -> None:
+        """KeyFileError where the MAC is not that of the content under the password."""
+        if not mac_matches(mac_data, content, self._passphrase, self._budget):
+            raise wrong_password(given=self._passphrase.given)
 
     def authenticated_safe(self, reader: der.Reader) -> None:
         """RFC 7292, 4.1."""
@@ -188,7 +215,7 @@ class _Bags:
             info = der.Reader(pkcs8).enter(der.SEQUENCE)
             identifier = AlgorithmIdentifier.read(info)
             pkcs8 = self._open(identifier, info.octets())
-        self.keys.append(KeyBag(load_pkcs8(pkcs8), local_id))
+        self.keys.append(KeyBag(load_pkcs8(pkcs8, self._key_check), local_id))
 
 
 def _local_key_id(bag: der.Reader) -> bytes | None:
@@ -206,39 +233,49 @@ def _local_key_id(bag: der.Reader) -> bytes | None:
 
 # --- writing -------------------------------------------------------------------------------
 
+_Seal = Callable[[bytes, str], tuple[AlgorithmIdentifier, bytes]]
+"""Encrypts data under a password, and says how."""
+
 
 def write_pfx(
-    pairs: Iterable[tuple[bytes, Certificate]], others: Iterable[Certificate], password: str
+    pairs: Iterable[tuple[bytes, Certificate]],
+    others: Iterable[Certificate],
+    password: str,
+    form: Pkcs12Format = Pkcs12Format.MODERN,
 ) -> bytes:
     """A PKCS #12 file in DER.
 
     `pairs` are private keys, as unencrypted PKCS #8, with their certificates; `others`
-    the certificates without a key. Keys and certificates are encrypted with AES-256-CBC
-    under PBES2; the MAC is HMAC-SHA-256 in the old way, which every program checks.
+    the certificates without a key. Keys and certificates are encrypted alike; the MAC is
+    derived in the old way, which every program checks.
     """
     pairs = list(pairs)
-    keys = der.sequence(*_key_bags(pairs, password))
+    old = form is Pkcs12Format.COMPATIBLE
+    seal, digest = (encrypt_triple_des, SHA1) if old else (encrypt, SHA256)
+    keys = der.sequence(*_key_bags(pairs, password, seal))
     certificates = der.sequence(*_certificate_bags([pair[1] for pair in pairs], others))
-    identifier, ciphertext = encrypt(certificates, password)
+    identifier, ciphertext = seal(certificates, password)
     info = der.sequence(der.oid(_DATA), identifier.encode(), der.implicit(0, ciphertext))
     encrypted = der.sequence(der.integer(0), info)
     safe = der.sequence(
         der.sequence(der.oid(_ENCRYPTED_DATA), der.explicit(0, encrypted)), _data(keys)
     )
-    return der.sequence(der.integer(3), _data(safe), pkcs12_mac(safe, password))
+    return der.sequence(der.integer(3), _data(safe), pkcs12_mac(safe, password, digest))
 
 
 def _data(content: bytes) -> bytes:
     return der.sequence(der.oid(_DATA), der.explicit(0, der.octet_string(content)))
 
 
-def _key_bags(pairs: list[tuple[bytes, Certificate]], password: str) -> Iterator[bytes]:
+def _key_bags(
+    pairs: list[tuple[bytes, Certificate]], password: str, seal: _Seal
+) -> Iterator[bytes]:
     # A key with several certificates is written once, and names the first of them.
     first: dict[bytes, Certificate] = {}
     for pkcs8, certificate in pairs:
         first.setdefault(pkcs8, certificate)
     for pkcs8, certificate in first.items():
-        identifier, ciphertext = encrypt(pkcs8, password)
+        identifier, ciphertext = seal(pkcs8, password)
         shrouded = der.sequence(identifier.encode(), der.octet_string(ciphertext))
         yield _bag(_SHROUDED_KEY, shrouded, _attributes(certificate))
 

@@ -31,7 +31,7 @@ from smimekit.cms.shared import (
     wrap_password,
     wrap_shared,
 )
-from smimekit.cms.wrapping import first_fitting
+from smimekit.cms.wrapping import Way, first_fitting
 from smimekit.errors import CmsError, DecryptionError, KeyFileError, LimitExceeded, UsageError
 from smimekit.keys.passwords import Budget, Pbkdf2
 from smimekit.limits import Limits
@@ -65,7 +65,7 @@ class SharedKeyRecipient:
         self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
     ) -> ContentKey:
         ways = (
-            partial(open_shared, each, self.key)
+            (partial(open_shared, each, self.key), None)
             for each in recipients
             if isinstance(each, KekRecipient) and each.key_id == self.key_id
         )
@@ -109,7 +109,8 @@ class PasswordRecipient:
         self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
     ) -> ContentKey:
         """As `Decryptor` says; LimitExceeded where there is no password hash to be afforded."""
-        left, over, ways = self.limits.pbkdf2_iterations, False, []
+        ways: list[Way] = []
+        left, over = self.limits.pbkdf2_iterations, False
         for each in recipients:
             if isinstance(each, PasswordRecipientInfo):
                 cost = _iterations(each)
@@ -117,7 +118,7 @@ class PasswordRecipient:
                     over = True
                 else:
                     left -= cost
-                    ways.append(partial(self._open, each))
+                    ways.append((partial(self._open, each), None))
         if over and not ways:
             raise LimitExceeded(
                 "The message asks for more password hashing than is allowed; raise "

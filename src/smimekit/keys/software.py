@@ -4,6 +4,7 @@ Knows keys and key files. May not know certificates or messages, and never shows
 """
 
 from contextlib import suppress
+from enum import Enum
 from typing import Final, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,7 +31,7 @@ from smimekit.keys.pem import PemBlock, is_pem, pem_blocks
 from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
 
-__all__ = ["SoftwareKey", "load_key_block", "load_pkcs8", "load_private_key"]
+__all__ = ["KeyCheck", "SoftwareKey", "load_key_block", "load_pkcs8", "load_private_key"]
 
 _LIMITS: Final = Limits()
 _KEY_BYTES: Final = 16 << 10
@@ -39,6 +40,17 @@ cost minutes."""
 
 
 _AGREEING: Final = (ec.EllipticCurvePrivateKey, x25519.X25519PrivateKey, x448.X448PrivateKey)
+
+
+@final
+class KeyCheck(Enum):
+    """Whether the numbers of an RSA key are checked when it is loaded."""
+
+    FULL = "full"
+    """Its primes are primes, and everything fits: 44 ms (2048 bits) to 111 ms (3072 bits)."""
+    SKIP = "skip"
+    """Only for keys that the application itself checked and stored, where nobody else writes:
+    a signature with a key whose numbers were changed can give away the key."""
 
 
 @final
@@ -125,30 +137,37 @@ class SoftwareKey:
 
 
 def load_private_key(
-    data: bytes, password: str | bytes | None = None, *, limits: Limits = _LIMITS
+    data: bytes,
+    password: str | bytes | None = None,
+    *,
+    limits: Limits = _LIMITS,
+    key_check: KeyCheck = KeyCheck.FULL,
 ) -> SoftwareKey:
     """The one private key in PEM or DER: PKCS #8, encrypted PKCS #8, or traditional.
 
     An RSA key is checked for consistency, which takes 44 ms (2048 bits) to 111 ms (3072
-    bits): once, here, so load a key once and keep it. A password that turns out not to be
-    needed is ignored.
+    bits): once, here, so load a key once and keep it; `key_check` leaves it out. A
+    password that turns out not to be needed is ignored.
 
     Raises KeyFileError: `key.password-needed`, `key.wrong-password`, `key.none`,
     `key.several`, `key.unsupported`, `key.malformed`; LimitExceeded where the password is
     hashed too often.
     """
     if not is_pem(data):
-        return _load_der(data, password, limits)
+        return _load_der(data, password, limits, key_check)
     found = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
     if len(found) != 1:
         if found:
             raise malformed("there are several keys in it", code="key.several")
         raise no_key()
-    return load_key_block(found[0], password, limits)
+    return load_key_block(found[0], password, limits, key_check)
 
 
 def load_key_block(
-    block: PemBlock, password: str | bytes | None, limits: Limits = _LIMITS
+    block: PemBlock,
+    password: str | bytes | None,
+    limits: Limits = _LIMITS,
+    key_check: KeyCheck = KeyCheck.FULL,
 ) -> SoftwareKey:
     """The private key in one PEM block; raises like `load_private_key`."""
     if block.label == "OPENSSH PRIVATE KEY":
@@ -156,10 +175,13 @@ def load_key_block(
     if len(block.body) > 2 * _KEY_BYTES:
         raise malformed("the key in it is too large")
     if not block.encrypted:
-        return _load_der(block.decode(), password, limits)
+        return _load_der(block.decode(), password, limits, key_check)
     for secret in Passphrase.of(password).pkcs5:
         try:
-            return SoftwareKey(load_pem_private_key(block.raw, secret))
+            key = load_pem_private_key(
+                block.raw, secret, unsafe_skip_rsa_key_validation=key_check is KeyCheck.SKIP
+            )
+            return SoftwareKey(key)
         except UnsupportedAlgorithm:
             raise unsupported("its kind or its cipher is not known") from None
         except (TypeError, ValueError):
@@ -167,7 +189,9 @@ def load_key_block(
     raise wrong_password(given=bool(password))
 
 
-def _load_der(data: bytes, password: str | bytes | None, limits: Limits) -> SoftwareKey:
+def _load_der(
+    data: bytes, password: str | bytes | None, limits: Limits, key_check: KeyCheck
+) -> SoftwareKey:
     try:
         outer = der.Reader(data)
         inside = outer.enter(der.SEQUENCE)
@@ -178,25 +202,26 @@ def _load_der(data: bytes, password: str | bytes | None, limits: Limits) -> Soft
             data = decrypt(identifier, ciphertext, Passphrase.of(password), Budget(limits))
     except CmsError:
         raise malformed("there is no private key in it") from None
-    return load_pkcs8(data)
+    return load_pkcs8(data, key_check)
 
 
-def load_pkcs8(data: bytes) -> SoftwareKey:
+def load_pkcs8(data: bytes, key_check: KeyCheck = KeyCheck.FULL) -> SoftwareKey:
     """A key from unencrypted DER: PKCS #8, PKCS #1 or SEC 1; raises KeyFileError."""
     if len(data) > _KEY_BYTES:
         raise malformed("the key in it is too large")
     data, public = without_public_key(data)
-    found = _load_any(data)
+    found = _load_any(data, key_check)
     check_public_key(found.public_key, public)
     return found
 
 
-def _load_any(data: bytes) -> SoftwareKey:
+def _load_any(data: bytes, key_check: KeyCheck) -> SoftwareKey:
     lattice = load_ml_dsa(data) or load_ml_kem(data)
     if lattice is not None:
         return SoftwareKey(lattice)
     try:
-        return SoftwareKey(load_der_private_key(data, None))
+        skip = key_check is KeyCheck.SKIP
+        return SoftwareKey(load_der_private_key(data, None, unsafe_skip_rsa_key_validation=skip))
     except UnsupportedAlgorithm:
         raise unsupported("its kind of key is not known") from None
     except (TypeError, ValueError):

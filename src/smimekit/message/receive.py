@@ -23,6 +23,7 @@ from smimekit.errors import (
     CmsError,
     DecryptionError,
     InputError,
+    KeyAccessError,
     LimitExceeded,
     MimeError,
     NoMatchingKey,
@@ -307,7 +308,7 @@ class _Opening:
             except DecryptionError:
                 failure = DecryptionError()  # the one that was raised still knows the cause
                 continue
-            except (PolicyError, LimitExceeded) as error:  # too much password hashing, perhaps
+            except (KeyAccessError, PolicyError, LimitExceeded) as error:
                 failure = error
                 continue
             spool = Spool(self.judge.policy.limits.spool_memory)

@@ -43,6 +43,7 @@ __all__ = [
     "MAILBOX_VALIDATED_STRICT",
     "SIGN",
     "Profile",
+    "alternative_names",
     "certificate_builder",
     "new_key",
     "signing_digest",
@@ -112,6 +113,8 @@ class Profile:
     """The extKeyUsage; none: the extension is left out."""
     policies: tuple[x509.ObjectIdentifier, ...] = (MAILBOX_VALIDATED_STRICT,)
     """The certificatePolicies; none: the extension is left out."""
+    issuer_at: tuple[str, ...] = ()
+    """Where the issuer's certificate is (authorityInfoAccess); none: it is left out."""
     capabilities: bytes | None = None
     """The DER of SMIMECapabilities (RFC 4262); None: the extension is left out."""
     start: timedelta = timedelta(days=-1)
@@ -165,7 +168,7 @@ def subject_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
-def _alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
+def alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
     """rfc822Name, or SmtpUTF8Mailbox for a local part beyond ASCII (RFC 9598, 3)."""
     for address in addresses:
         local, at, domain = address.rpartition("@")
@@ -181,18 +184,20 @@ def _alternative_names(addresses: Iterable[str]) -> Iterator[x509.GeneralName]:
 
 
 def _pointers(profile: Profile) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """Where revocation is told (RFC 5280, 4.2.1.13 and 4.2.2.1)."""
+    """Where revocation is told, and where the issuer's certificate is (RFC 5280, 4.2.1.13 and
+    4.2.2.1; S/MIME BR, 7.1.2.3 b and c).
+    """
     if profile.crl_at:
         names = [x509.UniformResourceIdentifier(url) for url in profile.crl_at]
         yield x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)]), False
-    if profile.ocsp_at:
-        responders = [
-            x509.AccessDescription(
-                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url)
-            )
-            for url in profile.ocsp_at
+    access = [(AuthorityInformationAccessOID.OCSP, url) for url in profile.ocsp_at]
+    access += [(AuthorityInformationAccessOID.CA_ISSUERS, url) for url in profile.issuer_at]
+    if access:
+        places = [
+            x509.AccessDescription(kind, x509.UniformResourceIdentifier(url))
+            for kind, url in access
         ]
-        yield x509.AuthorityInformationAccess(responders), False
+        yield x509.AuthorityInformationAccess(places), False
 
 
 def certificate_builder(
@@ -207,7 +212,7 @@ def certificate_builder(
 ) -> x509.CertificateBuilder:
     """All of a certificate but the signature."""
     authority = profile.purpose == AUTHORITY
-    names = list(_alternative_names(addresses))
+    names = list(alternative_names(addresses))
     optional: list[tuple[x509.ExtensionType, bool]] = []
     if names:
         optional.append((x509.SubjectAlternativeName(names), False))
