@@ -23,8 +23,8 @@ from smimekit.trust import (
     Source,
     TrustStore,
 )
-from smimekit.trust.merging import newer_said
 from smimekit.trust.records import addresses_of, is_authority
+from smimekit.trust.stores.merging import newer_said
 
 __all__ = ["Harvest", "Harvested", "harvest"]
 

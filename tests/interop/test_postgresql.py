@@ -13,8 +13,8 @@ from smimekit.keys import MasterKeys
 from smimekit.keys.sql import SqlKeyStore
 from smimekit.testing import FakeCA, check_trust_store
 from smimekit.trust import ByFingerprint, ByIssuer, Source, Verdict, open_store
-from smimekit.trust.evidence_sql import SqlEvidenceCache
-from smimekit.trust.sql import SqlTrustStore
+from smimekit.trust.revocation.sql import SqlEvidenceCache
+from smimekit.trust.stores.sql import SqlTrustStore
 from tests.interop.postgres import Postgres, server
 from tests.trust import certs, processes, schemas
 from tests.trust.certs import DAY, NOW

@@ -20,7 +20,7 @@ from smimekit.trust import (
     RevocationPolicy,
     Trust,
 )
-from smimekit.trust.http import HttpFetcher
+from smimekit.trust.network.http import HttpFetcher
 from tests.interop.daemons import running
 from tests.interop.peers import folder, run
 from tests.interop.revoking import TIMES, index_line, key_pem, revocation_list

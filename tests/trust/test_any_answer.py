@@ -14,9 +14,9 @@ from smimekit.cms.signed import certs_only
 from smimekit.errors import FetchError, InputError, SmimeError, UsageError
 from smimekit.message.bundle import read_bundle
 from smimekit.trust import ByAddress, OnlineEvidence, Purpose, Revocation, RevocationPolicy, Trust
-from smimekit.trust.http import HttpFetcher
 from smimekit.trust.lookup.smimea import owner_name
-from smimekit.trust.pointers import points_in
+from smimekit.trust.network.http import HttpFetcher
+from smimekit.trust.revocation.pointers import points_in
 from tests.trust.certs import NOW, Made, ca, crl, person
 from tests.trust.http_server import Server, raw
 from tests.trust.http_server import serving as http_serving

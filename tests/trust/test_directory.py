@@ -23,8 +23,8 @@ from smimekit.trust import (
     Verdict,
     open_store,
 )
-from smimekit.trust import folder as folders
-from smimekit.trust.folder import Change, Folder
+from smimekit.trust.stores import folder as folders
+from smimekit.trust.stores.folder import Change, Folder
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW
 

@@ -11,8 +11,8 @@ import pytest
 
 from smimekit.errors import StoreError, UsageError
 from smimekit.trust import CachedEvidence, EvidenceCache, EvidenceKind, MemoryEvidenceCache
-from smimekit.trust.evidence_sql import SqlEvidenceCache
-from smimekit.trust.sql import SqlTrustStore
+from smimekit.trust.revocation.sql import SqlEvidenceCache
+from smimekit.trust.stores.sql import SqlTrustStore
 from tests.trust.certs import DAY, NOW
 
 KEYS = tuple(f"{number:064x}" for number in range(4))

@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smimekit.errors import FetchError, UsageError
 from smimekit.trust import ByScheme, Post
-from smimekit.trust.http import HttpFetcher
-from smimekit.trust.wire import Networks
+from smimekit.trust.network.http import HttpFetcher
+from smimekit.trust.network.wire import Networks
 from tests.trust.certs import DAY, Made, ca, make
 from tests.trust.http_server import (
     Server,

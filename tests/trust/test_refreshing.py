@@ -14,7 +14,7 @@ from smimekit.trust import (
     Trust,
     Verdict,
 )
-from smimekit.trust.refreshing import Refreshed, refresh
+from smimekit.trust.revocation.refreshing import Refreshed, refresh
 from tests.trust.certs import DAY, NOW, Made, ca, crl, person
 from tests.trust.judging import decide, store_of
 from tests.trust.network import Clock, FakeNet, access, crl_at, ocsp_answer

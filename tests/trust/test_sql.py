@@ -26,7 +26,7 @@ from smimekit.trust import (
     Verdict,
     open_store,
 )
-from smimekit.trust.sql import SqlTrustStore
+from smimekit.trust.stores.sql import SqlTrustStore
 from tests.trust import certs, schemas
 
 NOW = certs.NOW

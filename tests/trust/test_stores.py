@@ -32,7 +32,7 @@ from smimekit.trust import (
     normal_address,
     open_store,
 )
-from smimekit.trust.sql import SqlTrustStore
+from smimekit.trust.stores.sql import SqlTrustStore
 from tests.trust import certs
 
 NOW = certs.NOW

@@ -20,7 +20,7 @@ from smimekit.cli.exits import Exit
 from smimekit.cli.output import note, say
 from smimekit.testing import FakeCA
 from smimekit.trust import ByAddress, Decision, TrustStore, Verdict
-from smimekit.trust.opening import open_store
+from smimekit.trust.stores.opening import open_store
 
 __all__ = ["DemoFailed", "demo"]
 

@@ -35,7 +35,7 @@ from smimekit.trust.lookup import (
     SmimeaSource,
     learn,
 )
-from smimekit.trust.refreshing import refresh as refresh_store
+from smimekit.trust.revocation.refreshing import refresh as refresh_store
 
 __all__ = ["lookup", "refresh"]
 

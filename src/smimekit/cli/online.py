@@ -17,8 +17,8 @@ _CACHING: Final = ("sqlite:", "postgresql")
 
 def fetcher_for(networks: Sequence[str]) -> Fetcher:
     """A fetcher for public addresses and the named networks."""
-    from smimekit.trust.http import HttpFetcher  # noqa: PLC0415 - only where it is asked for
     from smimekit.trust.lookup import LdapFetcher  # noqa: PLC0415 - same
+    from smimekit.trust.network.http import HttpFetcher  # noqa: PLC0415 - only where it is asked for
 
     http = HttpFetcher(networks=networks)
     fetchers: dict[str, Fetcher] = {"http": http, "https": http}
@@ -38,7 +38,7 @@ def opened_evidence(store: str | None, fetcher: Fetcher | None) -> Iterator[Onli
     if store is None or not store.startswith(_CACHING):
         yield OnlineEvidence(fetcher)
         return
-    from smimekit.trust.evidence_sql import SqlEvidenceCache  # noqa: PLC0415 - an extra, and slow
+    from smimekit.trust.revocation.sql import SqlEvidenceCache  # noqa: PLC0415 - an extra, and slow
 
     with SqlEvidenceCache(store) as cache:
         kept: EvidenceCache = cache

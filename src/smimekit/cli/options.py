@@ -25,7 +25,7 @@ from smimekit.algorithms import (
 from smimekit.cli.inputs import Passwords, load_certificates, load_key, reading
 from smimekit.cli.online import fetcher_for, opened_evidence
 from smimekit.trust import RevocationPolicy, TrustStore
-from smimekit.trust.opening import open_store
+from smimekit.trust.stores.opening import open_store
 
 __all__ = [
     "AT",

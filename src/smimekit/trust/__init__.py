@@ -1,20 +1,9 @@
 """Who is who, and do we believe it: RFC 5280 and RFC 8550 (the names for the rings above)."""
 
 from smimekit.trust.certvalidator import PathParameters
-from smimekit.trust.directory import DirectoryTrustStore
-from smimekit.trust.evidence_cache import (
-    CachedEvidence,
-    EvidenceCache,
-    EvidenceKind,
-    MemoryEvidenceCache,
-)
-from smimekit.trust.fetch import ByScheme, Fetcher, Post
-from smimekit.trust.gather import EvidenceSource
 from smimekit.trust.judge import Trust
 from smimekit.trust.judgement import Flip, Judgement, Selection
-from smimekit.trust.memory import MemoryTrustStore
-from smimekit.trust.online import FetchRules, OnlineEvidence
-from smimekit.trust.opening import open_store
+from smimekit.trust.network.fetch import ByScheme, Fetcher, Post
 from smimekit.trust.records import (
     MAIL_PURPOSES,
     AuditEntry,
@@ -36,6 +25,14 @@ from smimekit.trust.records import (
     Verdict,
     normal_address,
 )
+from smimekit.trust.revocation.cache import (
+    CachedEvidence,
+    EvidenceCache,
+    EvidenceKind,
+    MemoryEvidenceCache,
+)
+from smimekit.trust.revocation.gather import EvidenceSource
+from smimekit.trust.revocation.online import FetchRules, OnlineEvidence
 from smimekit.trust.status import (
     Chain,
     Facts,
@@ -47,6 +44,9 @@ from smimekit.trust.status import (
     status_of,
 )
 from smimekit.trust.store import CertificateSource, TrustStore
+from smimekit.trust.stores.directory import DirectoryTrustStore
+from smimekit.trust.stores.memory import MemoryTrustStore
+from smimekit.trust.stores.opening import open_store
 from smimekit.trust.system import system_roots
 
 __all__ = [

@@ -13,13 +13,13 @@ from typing import Final, final
 from smimekit.certificate import Certificate
 from smimekit.policy import Policy
 from smimekit.trust.certvalidator import EVIDENCE_SKEW, PathParameters, Request
-from smimekit.trust.evidence import Evidence, evidence_moments
-from smimekit.trust.gather import EvidenceSource, known_revocation
 from smimekit.trust.knowledge import Knowledge
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, PathSearch, Pool, signature_matches
 from smimekit.trust.records import Purpose
-from smimekit.trust.revocation import Known
+from smimekit.trust.revocation.answers import Known
+from smimekit.trust.revocation.evidence import Evidence, evidence_moments
+from smimekit.trust.revocation.gather import EvidenceSource, known_revocation
 from smimekit.trust.status import Chain, Reason, Revocation, RevocationPolicy
 from smimekit.trust.validate import PathVerdict, validate_path
 

@@ -15,12 +15,12 @@ from smimekit.policy import Policy
 from smimekit.trust.cache import JudgementCache, Kept, Version, Window, key_for, window_around
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.chain import NOT_CHECKED, Case, Chained, Rules, find_chain
-from smimekit.trust.evidence import Evidence, load_evidence
-from smimekit.trust.gather import AtHand, EvidenceSource
 from smimekit.trust.judgement import Flip, Judgement, Selection
 from smimekit.trust.knowledge import Knowledge, KnownRecords
 from smimekit.trust.preview import Supposed, below
 from smimekit.trust.records import ByAddress, Decision, Purpose, Record, Verdict, require_aware
+from smimekit.trust.revocation.evidence import Evidence, load_evidence
+from smimekit.trust.revocation.gather import AtHand, EvidenceSource
 from smimekit.trust.selection import select
 from smimekit.trust.status import (
     Chain,

@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import Final, final
 
 from smimekit.certificate import Certificate
-from smimekit.trust.index import index_keys, query_key
-from smimekit.trust.merging import answer_order, decided_record, merge_record
 from smimekit.trust.names import normal_name
 from smimekit.trust.records import (
     ByFingerprint,
@@ -25,6 +23,8 @@ from smimekit.trust.records import (
     public_key_fingerprint,
 )
 from smimekit.trust.store import FIND_LIMIT, TrustStore
+from smimekit.trust.stores.index import index_keys, query_key
+from smimekit.trust.stores.merging import answer_order, decided_record, merge_record
 
 __all__ = ["Supposed", "below"]
 

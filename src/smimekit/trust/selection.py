@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from smimekit.trust.index import index_keys, query_key
 from smimekit.trust.judgement import Judgement, Selection
 from smimekit.trust.records import Purpose, Record
 from smimekit.trust.status import Reason, Status
+from smimekit.trust.stores.index import index_keys, query_key
 
 __all__ = ["select"]
 

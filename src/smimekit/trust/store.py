@@ -5,8 +5,8 @@ Knows records, not judgements: a store remembers, and never says who is trusted.
 The contract of a `TrustStore`, which `smimekit.testing.check_trust_store` proves:
 
 * `put_all` is all or nothing, idempotent and commutative: the same facts, in any order and any
-  number, give the same records (to the day: see `smimekit.trust.merging`). It never changes a
-  decision, never deletes anything, and writes nothing where nothing is new.
+  number, give the same records (to the day: see `smimekit.trust.stores.merging`). It never changes
+  a decision, never deletes anything, and writes nothing where nothing is new.
 * `decide` is atomic. It happens only if the record's revision is the expected one, and appends
   to the audit trail in the same step; else `StoreError` `store.conflict` and nothing happened.
 * `version` is another number after every decision and every CA certificate that is new, made

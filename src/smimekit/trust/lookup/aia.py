@@ -12,12 +12,12 @@ from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import FetchError, InputError
-from smimekit.trust.fetch import Budget, Fetcher
 from smimekit.trust.lookup.asking import BundleReader, LookupLimits, answers
 from smimekit.trust.names import normal_name
+from smimekit.trust.network.fetch import Budget, Fetcher
 from smimekit.trust.paths import signature_matches
-from smimekit.trust.pointers import issuer_urls
 from smimekit.trust.records import BySubject, Query
+from smimekit.trust.revocation.pointers import issuer_urls
 from smimekit.trust.usage import may_issue, structure_reason
 
 __all__ = ["AiaSource"]

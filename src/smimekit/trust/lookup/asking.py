@@ -13,10 +13,10 @@ from typing import Final, Protocol, TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
-from smimekit.trust.index import index_keys, query_key
+from smimekit.trust.network.wire import Deadline
 from smimekit.trust.records import ByFingerprint, Query, Source
 from smimekit.trust.store import CertificateSource, TrustStore
-from smimekit.trust.wire import Deadline
+from smimekit.trust.stores.index import index_keys, query_key
 
 __all__ = [
     "BundleReader",

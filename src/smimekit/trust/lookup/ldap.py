@@ -16,10 +16,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from smimekit.certificate import Certificate
 from smimekit.errors import FetchError, InputError, UsageError
-from smimekit.trust.fetch import Post, plain_url
 from smimekit.trust.lookup.asking import BundleReader, LookupLimits, answers
-from smimekit.trust.records import ByAddress, Query
-from smimekit.trust.wire import (
+from smimekit.trust.network.fetch import Post, plain_url
+from smimekit.trust.network.wire import (
     Deadline,
     GuardedSocket,
     Networks,
@@ -27,6 +26,7 @@ from smimekit.trust.wire import (
     connect,
     resolve,
 )
+from smimekit.trust.records import ByAddress, Query
 
 __all__ = ["LdapFetcher", "LdapServer", "LdapSource"]
 

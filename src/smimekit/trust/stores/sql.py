@@ -20,18 +20,6 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError, UsageError
-from smimekit.trust.forms import (
-    decision_form,
-    preference_form,
-    read_decision,
-    read_preference,
-    read_source,
-    read_time,
-    source_form,
-    time_text,
-)
-from smimekit.trust.index import index_keys, query_key
-from smimekit.trust.merging import decided_record, merge_all, page_size
 from smimekit.trust.records import (
     AuditEntry,
     ByFingerprint,
@@ -42,9 +30,29 @@ from smimekit.trust.records import (
     Sighting,
     is_authority,
 )
-from smimekit.trust.schema import SCHEMA_VERSION, audit, certificates, found_version, index, schema
-from smimekit.trust.schema import prepare as prepare_tables
-from smimekit.trust.statements import (
+from smimekit.trust.store import TrustStore
+from smimekit.trust.stores.forms import (
+    decision_form,
+    preference_form,
+    read_decision,
+    read_preference,
+    read_source,
+    read_time,
+    source_form,
+    time_text,
+)
+from smimekit.trust.stores.index import index_keys, query_key
+from smimekit.trust.stores.merging import decided_record, merge_all, page_size
+from smimekit.trust.stores.schema import (
+    SCHEMA_VERSION,
+    audit,
+    certificates,
+    found_version,
+    index,
+    schema,
+)
+from smimekit.trust.stores.schema import prepare as prepare_tables
+from smimekit.trust.stores.statements import (
     ANCHORS,
     AUDIT,
     AUDIT_OF,
@@ -57,8 +65,7 @@ from smimekit.trust.statements import (
     PAGE_BY_KEY,
     PAGE_BY_NAME,
 )
-from smimekit.trust.store import TrustStore
-from smimekit.trust.watch import Watch
+from smimekit.trust.stores.watch import Watch
 
 __all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from smimekit.trust.records import Verdict
-from smimekit.trust.schema import audit, certificates, index, schema
 from smimekit.trust.store import FIND_LIMIT
+from smimekit.trust.stores.schema import audit, certificates, index, schema
 
 __all__ = [
     "ANCHORS",

@@ -14,8 +14,15 @@ from typing import Final, final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from smimekit.errors import FetchError
-from smimekit.trust.fetch import Post, plain_url
-from smimekit.trust.wire import Deadline, GuardedSocket, Networks, Resolver, connect, resolve
+from smimekit.trust.network.fetch import Post, plain_url
+from smimekit.trust.network.wire import (
+    Deadline,
+    GuardedSocket,
+    Networks,
+    Resolver,
+    connect,
+    resolve,
+)
 
 __all__ = ["HttpFetcher"]
 

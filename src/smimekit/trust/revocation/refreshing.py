@@ -11,9 +11,9 @@ from typing import final
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.judge import Trust
-from smimekit.trust.online import OnlineEvidence
 from smimekit.trust.paths import Path
 from smimekit.trust.records import Purpose, Record
+from smimekit.trust.revocation.online import OnlineEvidence
 from smimekit.trust.status import Chain, Reason, RevocationPolicy
 from smimekit.trust.store import TrustStore
 

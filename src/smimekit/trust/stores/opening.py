@@ -1,9 +1,9 @@
 """A trust store from its URL. Knows which module keeps which kind; imports none before its time."""
 
 from smimekit.errors import UsageError
-from smimekit.trust.directory import DirectoryTrustStore
-from smimekit.trust.memory import MemoryTrustStore
 from smimekit.trust.store import TrustStore
+from smimekit.trust.stores.directory import DirectoryTrustStore
+from smimekit.trust.stores.memory import MemoryTrustStore
 
 __all__ = ["open_store"]
 
@@ -28,7 +28,7 @@ def open_store(url: str) -> TrustStore:
             raise UsageError("dir: is followed by the folder's path.", code="usage.store-url")
         return DirectoryTrustStore(rest)
     try:
-        from smimekit.trust.sql import SqlTrustStore  # noqa: PLC0415 - an extra, and slow
+        from smimekit.trust.stores.sql import SqlTrustStore  # noqa: PLC0415 - an extra, and slow
     except ImportError as error:
         raise UsageError(
             "Stores in a database need SQLAlchemy: pip install 'smimekit[sql]'.",

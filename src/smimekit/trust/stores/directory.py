@@ -21,8 +21,10 @@ from typing import Any, Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError
-from smimekit.trust.folder import Change, Folder
-from smimekit.trust.forms import (
+from smimekit.trust.records import AuditEntry, Decision, Query, Record, Sighting
+from smimekit.trust.store import TrustStore
+from smimekit.trust.stores.folder import Change, Folder
+from smimekit.trust.stores.forms import (
     capabilities_form,
     decision_form,
     preference_form,
@@ -34,10 +36,8 @@ from smimekit.trust.forms import (
     source_form,
     time_text,
 )
-from smimekit.trust.memory import Table
-from smimekit.trust.merging import decided_record, merge_all
-from smimekit.trust.records import AuditEntry, Decision, Query, Record, Sighting
-from smimekit.trust.store import TrustStore
+from smimekit.trust.stores.memory import Table
+from smimekit.trust.stores.merging import decided_record, merge_all
 
 __all__ = ["DirectoryTrustStore"]
 

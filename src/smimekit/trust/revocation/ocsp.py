@@ -12,7 +12,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
 from smimekit.primitives import random_bytes
 from smimekit.trust.certvalidator import refusals
-from smimekit.trust.fetch import Post
+from smimekit.trust.network.fetch import Post
 
 __all__ = ["OcspQuestion", "ask_about"]
 

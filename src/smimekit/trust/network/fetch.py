@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from smimekit.errors import FetchError
-from smimekit.trust.wire import Deadline
+from smimekit.trust.network.wire import Deadline
 
 __all__ = ["Budget", "ByScheme", "Fetcher", "Post", "plain_url"]
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from smimekit.errors import StoreError, UsageError
-from smimekit.trust.evidence_cache import CachedEvidence, EvidenceKind
+from smimekit.trust.revocation.cache import CachedEvidence, EvidenceKind
 
 __all__ = ["SqlEvidenceCache"]
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from smimekit.certificate import Certificate
 from smimekit.errors import StoreError
-from smimekit.trust.index import index_keys
+from smimekit.trust.stores.index import index_keys
 
 __all__ = ["SCHEMA_VERSION", "audit", "certificates", "index", "prepare", "schema"]
 

@@ -8,13 +8,6 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable
 from datetime import datetime
 
-from smimekit.trust.index import index_keys, query_key
-from smimekit.trust.merging import (
-    answer_order,
-    decided_record,
-    merge_all,
-    page_size,
-)
 from smimekit.trust.records import (
     AuditEntry,
     ByFingerprint,
@@ -25,6 +18,13 @@ from smimekit.trust.records import (
     is_authority,
 )
 from smimekit.trust.store import FIND_LIMIT, TrustStore
+from smimekit.trust.stores.index import index_keys, query_key
+from smimekit.trust.stores.merging import (
+    answer_order,
+    decided_record,
+    merge_all,
+    page_size,
+)
 
 __all__ = ["MemoryTrustStore", "Table"]
 

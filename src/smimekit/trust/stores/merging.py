@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 from smimekit.errors import StoreError, UsageError
-from smimekit.trust.index import query_key
 from smimekit.trust.records import (
     Capabilities,
     Decision,
@@ -28,6 +27,7 @@ from smimekit.trust.records import (
     is_authority,
     require_aware,
 )
+from smimekit.trust.stores.index import query_key
 
 __all__ = [
     "SOURCES_KEPT",

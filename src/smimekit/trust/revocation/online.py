@@ -16,9 +16,10 @@ from typing import Final, final
 from smimekit.certificate import Certificate
 from smimekit.errors import StoreError
 from smimekit.limits import Limits
-from smimekit.trust.evidence_cache import EvidenceCache, MemoryEvidenceCache
-from smimekit.trust.fetch import Budget, Fetcher
-from smimekit.trust.fetching import (
+from smimekit.trust.network.fetch import Budget, Fetcher
+from smimekit.trust.paths import Path
+from smimekit.trust.revocation.cache import EvidenceCache, MemoryEvidenceCache
+from smimekit.trust.revocation.fetching import (
     Job,
     Piece,
     Wanted,
@@ -28,8 +29,7 @@ from smimekit.trust.fetching import (
     wanted_deltas,
     wanted_ocsp,
 )
-from smimekit.trust.gather import Gathered
-from smimekit.trust.paths import Path
+from smimekit.trust.revocation.gather import Gathered
 from smimekit.trust.status import Reason
 
 __all__ = ["FetchRules", "OnlineEvidence", "Renewed"]

@@ -17,12 +17,12 @@ from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import EVIDENCE_SKEW, refusals
-from smimekit.trust.evidence import Evidence, evidence_for, load_evidence
-from smimekit.trust.evidence_cache import CachedEvidence, EvidenceKind
-from smimekit.trust.fetch import Budget, Fetcher, Post, plain_url
-from smimekit.trust.ocsp import OcspQuestion, ask_about
+from smimekit.trust.network.fetch import Budget, Fetcher, Post, plain_url
 from smimekit.trust.paths import Path
-from smimekit.trust.pointers import crl_points, delta_points, ocsp_urls
+from smimekit.trust.revocation.cache import CachedEvidence, EvidenceKind
+from smimekit.trust.revocation.evidence import Evidence, evidence_for, load_evidence
+from smimekit.trust.revocation.ocsp import OcspQuestion, ask_about
+from smimekit.trust.revocation.pointers import crl_points, delta_points, ocsp_urls
 from smimekit.trust.status import Reason
 
 __all__ = ["Job", "Piece", "Wanted", "read_piece", "together", "wanted_crls", "wanted_deltas",

@@ -16,9 +16,9 @@ from typing import Protocol, final
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request
-from smimekit.trust.evidence import Evidence
 from smimekit.trust.paths import Path
-from smimekit.trust.revocation import Known, path_revocation
+from smimekit.trust.revocation.answers import Known, path_revocation
+from smimekit.trust.revocation.evidence import Evidence
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["AtHand", "EvidenceSource", "Gathered", "known_revocation"]

@@ -17,8 +17,8 @@ from typing import Any, Final, final
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
-from smimekit.trust.evidence import Evidence, evidence_for
 from smimekit.trust.paths import Path
+from smimekit.trust.revocation.evidence import Evidence, evidence_for
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["Known", "path_revocation"]

@@ -1,0 +1,1 @@
+"""The one door to the network, for whoever hands it over: URLs in, octets out, within bounds."""

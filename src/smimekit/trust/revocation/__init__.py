@@ -1,0 +1,1 @@
+"""What is known about revocation: evidence that came along, is kept, or is fetched."""
