@@ -17,6 +17,7 @@ from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.message import receive, source
 from smimekit.message.opened import Opened, Payload
 from smimekit.message.spool import Spool
+from smimekit.span import Span
 from tests.message.people import ALICE, NOW, alice, bob, draft, trust
 
 LONG = draft(text="A line, and others like it.\r\n" * 60_000)
@@ -446,3 +447,10 @@ def test_they_are_the_verbs_of_the_house() -> None:
     assert aio.sign.__doc__ == smimekit.sign.__doc__
     assert aio.open.__doc__ == smimekit.open.__doc__
     assert aio.encrypt_stream.__doc__ == stream.encrypt.__doc__
+
+
+def test_a_span_can_be_awaited() -> None:
+    """A span has a `read` of its own, and is no file; errant layers are spans."""
+    mail = smimekit.sign(draft(), alice())
+    payload = asyncio.run(aio.verify(Span.of(mail), trust()))
+    assert payload.bytes() == smimekit.verify(mail, trust()).bytes()

@@ -28,6 +28,7 @@ from smimekit.errors import UsageError
 from smimekit.message import receive, send, verbs
 from smimekit.message.drafts import Draft
 from smimekit.message.opened import Opened
+from smimekit.span import Span
 
 __all__ = [
     "Verbs",
@@ -138,7 +139,8 @@ def _watched(work: "partial[_T]", job: _Job[_T]) -> "partial[_T]":
     """The work, on files that it stops to read when it is abandoned."""
 
     def watch(value: Any) -> Any:
-        return _Watched(value, job) if hasattr(value, "read") else value
+        is_file = hasattr(value, "read") and not isinstance(value, Span)
+        return _Watched(value, job) if is_file else value
 
     options = {name: watch(value) for name, value in work.keywords.items()}
     return partial(work.func, *map(watch, work.args), **options)

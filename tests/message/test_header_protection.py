@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import smimekit
 from smimekit import HeaderProtection, MimeError, Protection, Trust, UsageError, stream
+from smimekit.cms.content import TST_INFO
 from smimekit.message.header_set import HeaderSet
 from smimekit.mime.confidentiality import hcp_no_confidentiality
 from smimekit.mime.protected import FieldState, HeaderScheme
@@ -36,6 +37,7 @@ from tests.message.people import (
     signed_entity,
     trust,
 )
+from tests.message.test_what_was_signed import signed as signed_of_type
 
 UNPROTECTED, SIGNED_ONLY = FieldState.UNPROTECTED, FieldState.SIGNED_ONLY
 ENCRYPTED_ONLY, BOTH = FieldState.ENCRYPTED_ONLY, FieldState.SIGNED_AND_ENCRYPTED
@@ -493,12 +495,24 @@ def test_a_broken_or_untrusted_signature_covers_no_field(encrypted: bool) -> Non
     hidden, readable = (ENCRYPTED_ONLY, UNPROTECTED) if encrypted else (UNPROTECTED, UNPROTECTED)
     broken = mime(bare_signed(content, alice()).replace(b"is on.", b"is of."), "signed-data")
     strange = mime(bare_signed(content, ca().self_signed(ALICE)), "signed-data")
-    for mail in (broken, strange):
+    # What somebody signed as anything but a message: a time-stamp says nothing of a header.
+    stamp = mime(signed_of_type(content, TST_INFO), "signed-data")
+    for mail in (broken, strange, stamp):
         header = header_of(encrypted_around(mail) if encrypted else mail)
         assert {field.name: field.state for field in header.protected} == {
             "From": readable, "To": readable, "Subject": hidden,
         }  # fmt: skip
         assert not header.is_bound
+
+
+def test_content_of_another_type_binds_no_author() -> None:
+    """RFC 9788, 4.4: a From inside that nobody speaks for is warned of."""
+    stamp = mime(signed_of_type(signed_entity(), TST_INFO), "signed-data", MALLORY)
+    header = header_of(stamp)
+    assert header.from_mismatch
+    assert header.warns
+    with smimekit.open(stamp, trust=trust()) as opened:
+        assert opened.protection == Protection.NONE
 
 
 def test_a_signature_outside_the_encryption_covers_no_field() -> None:

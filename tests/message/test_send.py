@@ -594,6 +594,52 @@ def test_what_is_no_draft(form: Any) -> None:
         smimekit.encrypt(form, [bob().certificate])
 
 
+def test_an_old_message_object_is_no_draft() -> None:
+    with pytest.raises(UsageError, match="EmailMessage"):
+        smimekit.sign(MIMEText("old"), alice())  # type: ignore[arg-type]  # is refused
+
+
+@pytest.mark.parametrize(("text", "charset"), [("\u4e16", None), ("\xe4", "nosuch")])
+def test_what_email_cannot_write(text: str, charset: str | None) -> None:
+    composed = EmailMessage()
+    if charset is not None:
+        composed["Content-Type"] = f"text/plain; charset={charset}"
+    composed.set_payload(text)
+    with pytest.raises(UsageError, match="charset"):
+        smimekit.sign(composed, alice())
+
+
+class Pausing(io.RawIOBase):
+    """A pipe that does not block, and has nothing more yet."""
+
+    def __init__(self) -> None:
+        self.pieces = [draft()[:40], None]
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes | None:
+        return self.pieces.pop(0) if size and self.pieces else b""
+
+
+def test_a_pause_is_not_the_end() -> None:
+    for read in (
+        lambda file: smimekit.sign(file, alice()),
+        lambda file: smimekit.open(file, trust=trust()),
+    ):
+        with pytest.raises(UsageError, match="at present"):
+            read(Pausing())
+
+
+def test_a_closed_file() -> None:
+    file = io.BytesIO(draft())
+    file.close()
+    with pytest.raises(UsageError, match="closed"):
+        smimekit.sign(file, alice())
+    with pytest.raises(UsageError, match="closed"):
+        smimekit.open(file, trust=trust())
+
+
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"Hello", b"\0\xff" * 10, b"From: a@b\r\n"])
 def test_any_bytes_can_be_signed(data: bytes) -> None:
     mail = smimekit.sign(data, alice())

@@ -29,22 +29,37 @@ def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
     A file is read from where it stands, and has to stay unchanged until the message is
     written. Raises UsageError for what is no draft.
     """
-    if _is_composed(draft):
-        return Span.of(draft.as_bytes())
-    if _is_chunks(draft):
-        return _spooled(draft, policy, closing)
-    return span_of(draft, policy, closing)
+    if not _has_parts(draft):
+        return span_of(draft, policy, closing)
+    # Slow to import, and rarely here.
+    from email.message import EmailMessage, Message  # noqa: PLC0415
+
+    match draft:
+        case EmailMessage():
+            return Span.of(_octets(draft))
+        case Message():
+            raise UsageError(
+                "Compose drafts as email.message.EmailMessage, or give the bytes: the older "
+                "classes of Python's email package may write other bytes than they read."
+            )
+        case _:
+            return _spooled(draft, policy, closing)
 
 
-def _is_composed(draft: object) -> "TypeGuard[EmailMessage]":
-    from email.message import EmailMessage  # noqa: PLC0415 - slow to import, and rarely here
-
-    return isinstance(draft, EmailMessage)
-
-
-def _is_chunks(draft: object) -> TypeGuard[Iterable[bytes]]:
+def _has_parts(draft: object) -> TypeGuard[Iterable[bytes]]:
+    """Is it neither bytes nor a file, nor text?"""
     whole = isinstance(draft, bytes | bytearray | memoryview | str) or hasattr(draft, "read")
     return isinstance(draft, Iterable) and not whole
+
+
+def _octets(draft: "EmailMessage") -> bytes:
+    try:
+        return draft.as_bytes()
+    except (UnicodeError, LookupError):
+        raise UsageError(
+            "The draft holds text that its charset cannot express; set its text again, with "
+            "set_content()."
+        ) from None
 
 
 def _spooled(chunks: Iterable[bytes], policy: Policy, closing: ExitStack) -> Span:

@@ -264,7 +264,10 @@ def _mismatch(found: ProtectedHeader, outer: HeaderBlock | None) -> bool:
 def _is_bound(found: ProtectedHeader, envelope: Sequence[Layer]) -> bool:
     header = HeaderBlock(found.fields, b"", 0)
     return any(
-        signature.intact and signature.trusted and _is_author(signature, header)
+        signature.intact
+        and signature.of_message
+        and signature.trusted
+        and _is_author(signature, header)
         for signature in innermost_signatures(envelope)
     )
 

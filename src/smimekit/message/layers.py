@@ -285,6 +285,6 @@ def _covered(layers: tuple[Layer, ...], at: int) -> bool:
     if isinstance(layer, Encrypted) and layer.authenticated:
         return True
     return any(
-        isinstance(each, Signed) and any(signature.intact for signature in each.signatures)
+        isinstance(each, Signed) and any(one.intact and one.of_message for one in each.signatures)
         for each in layers[at + 1 :]
     )

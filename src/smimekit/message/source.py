@@ -41,6 +41,8 @@ def span_of(source: Any, policy: Policy, closing: ExitStack) -> Span:
         case io.TextIOBase():
             raise UsageError(_TEXT)
         case _ if hasattr(source, "read"):
+            if getattr(source, "closed", False):
+                raise UsageError("The file is closed; hand it over while it is open.")
             return _file_span(source, policy, closing)
         case _:
             raise UsageError(
@@ -64,6 +66,8 @@ def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:
     spool = closing.enter_context(new_spool(policy))
     while chunk := file.read(CHUNK):
         spool.write(chunk)
+    if chunk is None:  # a file that does not block: there may be more
+        raise UsageError("The file has nothing to read at present; hand over one that waits.")
     return spool.span()
 
 
