@@ -8,6 +8,7 @@ content (RFC 9788) are none of this module's business.
 import base64
 import hashlib
 import quopri
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +153,26 @@ def test_any_bytes_are_a_draft_or_an_error(draft: bytes) -> None:
     assert is_transport_safe(found)
     again = smimekit.encrypt(found, [bob()], signer=alice())
     assert content_of(opened(again)) == content_of(found)
+
+
+def decoded(entity: bytes) -> bytes:
+    """The octets of a part, by Python's own decoders."""
+    header, _, body = entity.partition(b"\r\n\r\n")
+    encoding = re.search(rb"(?im)^Content-Transfer-Encoding: *(\S+)", header)
+    match encoding[1].lower() if encoding else b"7bit":
+        case b"base64":
+            return base64.b64decode(body)
+        case b"quoted-printable":
+            return quopri.decodestring(body)
+    return body
+
+
+@given(text=st.one_of(st.binary(), st.text().map(str.encode)))
+def test_the_text_of_any_draft_arrives(text: bytes) -> None:
+    """RFC 8551, 3.1.1: with CRLF line ends, unless NUL shows that it is no text."""
+    expected = text if b"\0" in text else re.sub(rb"\r?\n", b"\r\n", text)
+    mail = smimekit.encrypt(HEAD + b"\n" + text, [bob()], signer=alice())
+    assert decoded(opened(mail)) == expected
 
 
 SAFE = (
