@@ -53,13 +53,13 @@ class Chain(StrEnum):
     ANCHORED = "anchored"
     """A path to an anchor that is valid by RFC 5280, 6.1."""
     INCOMPLETE = "incomplete"
-    """An issuer is not at hand, or the search was given up."""
+    """An issuer is not at hand."""
     UNKNOWN_ROOT = "unknown_root"
     """A self-signed CA that is no anchor."""
     SELF_SIGNED = "self_signed"
     """It vouches for itself."""
     BAD = "bad"
-    """A path to an anchor, but not a valid one."""
+    """A path to an anchor, but not a valid one; or the search was given up."""
 
 
 class Revocation(StrEnum):
@@ -156,7 +156,7 @@ _CHAIN = {
     Chain.INCOMPLETE: "An issuer of the certificate is not known.",
     Chain.UNKNOWN_ROOT: "The certificate comes from a CA that nobody declared an anchor.",
     Chain.SELF_SIGNED: "The certificate is signed by itself, and nobody decided to trust it.",
-    Chain.BAD: "The certificate's path to an anchor is not valid.",
+    Chain.BAD: "The certificate has no path to an anchor that is valid.",
 }
 
 
