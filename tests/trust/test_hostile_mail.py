@@ -56,6 +56,10 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+def bare_made(certificate: Certificate) -> Made:
+    return Made(certificate, None, issuer_name(certificate))
+
+
 def opened(bag: list[Certificate], trust: Trust) -> Status:
     mail = mime(bare_signed(entity(), alice(), bag=bag), "signed-data")
     with smimekit.open(mail, trust=trust) as message:
@@ -193,9 +197,9 @@ def test_a_harvested_bomb_does_not_stop_encryption_below_a_known_authority() -> 
 @pytest.mark.parametrize("size", [0, 50, 60, 100])
 def test_no_stuffed_bag_hides_that_an_authority_was_rejected(size: int) -> None:
     person, real = alice(), ca()
-    store = store_of(Made(person.certificate, None, None), Made(real.certificate, None, None))
-    decide(store, Made(person.certificate, None, None), Verdict.TRUST)
-    decide(store, Made(real.certificate, None, None), Verdict.REJECT)
+    store = store_of(bare_made(person.certificate), bare_made(real.certificate))
+    decide(store, bare_made(person.certificate), Verdict.TRUST)
+    decide(store, bare_made(real.certificate), Verdict.REJECT)
     for number, one in enumerate(bogus(70, real.certificate)):
         store.put(one, HERE, at=NOW - timedelta(days=number))
     trust = Trust(store, clock=lambda: NOW)
@@ -222,8 +226,8 @@ def test_no_stuffed_bag_hides_a_revocation() -> None:
 def test_a_search_that_was_given_up_is_no_chain_that_a_decision_overrides() -> None:
     """What was not tried might have been rejected or revoked."""
     person = alice().certificate
-    store = store_of(Made(person, None, None))
-    decide(store, Made(person, None, None), Verdict.TRUST)
+    store = store_of(bare_made(person))
+    decide(store, bare_made(person), Verdict.TRUST)
     trust = Trust(store, clock=lambda: NOW)
     assert trust.judge(person, Purpose.VERIFY).status is Status.TRUSTED
     bag = bogus(100, ca().certificate)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smimekit.trust.records import Purpose, Verdict
+from smimekit.errors import UsageError
+from smimekit.trust.records import Purpose, Verdict, purpose_of
 
 __all__ = [
     "Chain",
@@ -86,11 +87,24 @@ class RevocationPolicy(StrEnum):
 def policies_of(
     wanted: RevocationPolicy | Mapping[Purpose, RevocationPolicy],
 ) -> Mapping[Purpose, RevocationPolicy]:
-    """The policy of each purpose: the same for all, or SOFT for those that are left out."""
+    """The policy of each purpose: the same for all, or SOFT for those that are left out.
+
+    `UsageError` for what is neither a policy nor a mapping of them.
+    """
     if isinstance(wanted, Mapping):
-        named = {Purpose(key): RevocationPolicy(value) for key, value in wanted.items()}
+        named = {purpose_of(key): _policy_of(value) for key, value in wanted.items()}
         return {one: named.get(one, RevocationPolicy.SOFT) for one in Purpose}
-    return dict.fromkeys(Purpose, RevocationPolicy(wanted))
+    return dict.fromkeys(Purpose, _policy_of(wanted))
+
+
+def _policy_of(value: RevocationPolicy) -> RevocationPolicy:
+    try:
+        return RevocationPolicy(value)
+    except ValueError:
+        raise UsageError(
+            "There is no such revocation policy; give a member of RevocationPolicy.",
+            code="usage.revocation-policy",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
