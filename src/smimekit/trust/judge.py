@@ -15,11 +15,11 @@ from smimekit.policy import Policy
 from smimekit.trust.cache import JudgementCache, Kept, Version, Window, key_for, window_around
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.chain import NOT_CHECKED, Case, Chained, Rules, find_chain
+from smimekit.trust.crowd import records_of_address
 from smimekit.trust.judgement import Flip, Judgement, Selection
 from smimekit.trust.knowledge import Knowledge, KnownRecords
 from smimekit.trust.preview import Supposed, below
 from smimekit.trust.records import (
-    ByAddress,
     Decision,
     Purpose,
     Record,
@@ -150,6 +150,9 @@ class Trust:
     ) -> Selection:
         """Every certificate of an address in the store, for one purpose at one time.
 
+        Of a crowd at most 500: those decided about, then those that a CA issued, then the
+        longest known.
+
         Where the owner of a certificate said, with a good signature, that mail is to be
         encrypted to another one (RFC 8551, 2.5.3), and that one is usable, it takes the other's
         place. The rest is as for `judge`.
@@ -173,7 +176,7 @@ class Trust:
                 ocsps=beside[1],
             )
 
-        return select(map(judged, self.store.records(ByAddress(address))), purpose)
+        return select(map(judged, records_of_address(self.store, address)), purpose)
 
     def preview(
         self, certificates: Iterable[Certificate], decision: Decision, at: datetime | None = None
