@@ -1,13 +1,18 @@
 """Decisions: what they override, and what overrides them."""
 
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import utils
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smimekit import der
 from smimekit.certificate import Certificate
+from smimekit.errors import UsageError
 from smimekit.trust import (
+    ByFingerprint,
     Chain,
+    Decision,
     Purpose,
     Source,
     Status,
@@ -30,6 +35,49 @@ def test_a_decision_trusts_a_self_signed_certificate_until_it_is_over() -> None:
     late = judge(made, store=store, at=NOW + 2 * DAY)
     assert late.status is Status.UNTRUSTED
     assert "decision.over" in codes(late)
+
+
+def test_a_verdict_given_as_a_word_counts(root: Made, alice: Made) -> None:
+    store = store_of(alice)
+    by_word = Decision(verdict="reject", by="me", why="test", at=NOW)  # type: ignore[arg-type]  # the point
+    assert by_word.verdict is Verdict.REJECT
+    store.decide(alice.certificate.fingerprint, by_word, expected=0)
+    (record,) = store.records(ByFingerprint(alice.certificate.fingerprint))
+    assert record.rejected
+    assert judge(alice, [root], store=store).status is Status.REJECTED
+
+
+@pytest.mark.parametrize("scope", [["verify"], {"verify"}, [Purpose.VERIFY]])
+def test_a_scope_given_as_words_counts(scope: Any) -> None:
+    made = Decision(verdict=Verdict.TRUST, by="me", why="test", at=NOW, scope=scope)
+    assert made.scope == frozenset({Purpose.VERIFY})
+    assert all(type(one) is Purpose for one in made.scope)
+    with pytest.raises(UsageError):
+        Decision(verdict=Verdict.REJECT, by="me", why="test", at=NOW, scope=scope)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"verdict": "rejected"},
+        {"verdict": None},
+        {"verdict": []},
+        {"scope": "verify"},
+        {"scope": ["sign"]},
+        {"scope": None},
+        {"scope": []},
+        {"scope": [[]]},
+        {"by": None},
+        {"why": b"octets"},
+        {"at": "2026-01-01"},
+        {"until": 5},
+    ],
+)
+def test_a_decision_of_the_wrong_kind_is_refused(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {"verdict": Verdict.TRUST, "by": "me", "why": "test", "at": NOW}
+    Decision(**right)
+    with pytest.raises(UsageError):
+        Decision(**right | wrong)
 
 
 def test_a_decision_is_for_its_purpose_only() -> None:

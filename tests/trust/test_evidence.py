@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 
 from smimekit import der
 from smimekit.certificate import Certificate
+from smimekit.limits import Limits
 from smimekit.trust import (
     Judgement,
+    Purpose,
     Revocation,
     RevocationPolicy,
     Status,
+    Trust,
 )
+from smimekit.trust.paths import Path
+from smimekit.trust.revocation.evidence import load_evidence
+from smimekit.trust.revocation.gather import Gathered
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, ca, crl, person
 from tests.trust.hostile import ALICE, LEAF, MALLORY, NO_WARNINGS, ROOT, SUB, judge, within
@@ -169,6 +175,62 @@ def test_many_crls_and_signers_end() -> None:
             crls=[*crls, *crls, crl(ROOT), crl(SUB)],
         )  # fmt: skip
     assert found.status is Status.UNTRUSTED, "over Limits.crls nothing is read"
+
+
+class AtHandOnly:
+    """A source that knows one revocation; `late`: only once it is asked to fetch."""
+
+    ask_again = DAY
+
+    def __init__(self, known: bytes, *, late: bool) -> None:
+        self._known = known
+        self._late = late
+
+    def version(self) -> int:
+        return 0
+
+    def known(self, path: Path, *, limits: Limits) -> Gathered:
+        del path
+        found = [] if self._late else [self._known]
+        return Gathered(load_evidence([], found, limits=limits))
+
+    def fetch(self, path: Path, *, extra: Any, limits: Limits) -> Gathered:
+        del path, extra
+        return Gathered(load_evidence([], [self._known], limits=limits), changed=True)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("policy", [RevocationPolicy.SOFT, HARD])
+def test_stuffed_responses_do_not_hide_a_revocation_that_we_know(
+    policy: RevocationPolicy, late: bool
+) -> None:
+    """A message may use up the signers that are looked at, but not before ours are."""
+    real = responder(SUB)
+    revoked = respond(
+        LEAF, SUB, ocsp.OCSPCertStatus.REVOKED, responder=real, include=[real.certificate.x509]
+    )
+    signing = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
+    fakes = [
+        certs.make(f"fake {n}", SUB, sign_with=MALLORY, extensions=[(signing, False)])
+        for n in range(64)
+    ]
+    stranger = person("mallory@example.com")
+    stuffing = [
+        respond(LEAF, SUB, responder=stranger,
+                include=[one.certificate.x509 for one in (stranger, *fakes[n : n + 7])])
+        for n in range(0, 63, 7)
+    ]  # fmt: skip
+    trust = Trust(
+        anchors=[ROOT.certificate],
+        revocation=policy,
+        evidence=AtHandOnly(revoked, late=late),
+        clock=lambda: NOW,
+    )
+    for ocsps in ([], stuffing):
+        found = trust.judge(
+            LEAF.certificate, Purpose.VERIFY, extra_certificates=[SUB.certificate], ocsps=ocsps
+        )
+        assert found.revocation is Revocation.REVOKED
 
 
 def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,13 @@ import pytest
 from cryptography import x509
 
 import smimekit
-from smimekit import Certificate, MemoryTrustStore, Status, Trust
+from smimekit import Certificate, MemoryTrustStore, Purpose, Status, Trust
+from smimekit.trust import Chain, Revocation, Verdict
 from tests.message.people import NOW, alice, bare_signed, ca, entity, mime, root
 from tests.trust import certs
 from tests.trust.certs import Made
 from tests.trust.hostile import MALLORY, NO_WARNINGS, within
+from tests.trust.judging import HERE, codes, decide, store_of
 
 pytestmark = NO_WARNINGS
 
@@ -52,6 +54,10 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(Certificate, "signed_by", counted)
     return seen
+
+
+def bare_made(certificate: Certificate) -> Made:
+    return Made(certificate, None, issuer_name(certificate))
 
 
 def opened(bag: list[Certificate], trust: Trust) -> Status:
@@ -168,3 +174,76 @@ def test_a_bomb_that_was_harvested_costs_no_more_than_one_in_a_message(checks: l
         found = trust.judge(alice().certificate, smimekit.Purpose.VERIFY)
     assert found.status is Status.UNTRUSTED
     assert len(checks) <= 62
+    with_issuer = trust.judge(
+        alice().certificate, smimekit.Purpose.VERIFY, extra_certificates=[ca().certificate]
+    )
+    assert with_issuer.status is Status.TRUSTED, "what comes along is tried as well"
+
+
+def test_a_harvested_bomb_does_not_stop_encryption_below_a_known_authority() -> None:
+    """The issuer that was known before comes before its namesakes."""
+    store, person, real = MemoryTrustStore(), alice().certificate, ca().certificate
+    trust = Trust(store, anchors=[root().certificate], clock=lambda: NOW)
+    for one in (person, real):
+        store.put(one, HERE, at=NOW - timedelta(days=5))
+    for one in bogus(100, real):
+        store.put(one, HERE, at=NOW)
+    assert trust.usable(person.addresses[0], Purpose.ENCRYPT).usable == (person,)
+    for extra in ([], bogus(100, real)):
+        found = trust.judge(person, Purpose.VERIFY, extra_certificates=extra)
+        assert found.status is Status.TRUSTED
+
+
+@pytest.mark.parametrize("size", [0, 50, 60, 100])
+def test_no_stuffed_bag_hides_that_an_authority_was_rejected(size: int) -> None:
+    person, real = alice(), ca()
+    store = store_of(bare_made(person.certificate), bare_made(real.certificate))
+    decide(store, bare_made(person.certificate), Verdict.TRUST)
+    decide(store, bare_made(real.certificate), Verdict.REJECT)
+    for number, one in enumerate(bogus(70, real.certificate)):
+        store.put(one, HERE, at=NOW - timedelta(days=number))
+    trust = Trust(store, clock=lambda: NOW)
+    found = trust.judge(
+        person.certificate, Purpose.VERIFY, extra_certificates=bogus(size, real.certificate)
+    )
+    assert found.status is Status.REJECTED
+
+
+def test_no_stuffed_bag_hides_a_revocation() -> None:
+    above = certs.ca("Root of the revoked")
+    person = certs.person("alice@example.com", above)
+    store = store_of(person, above)
+    decide(store, person, Verdict.TRUST)
+    found = Trust(store, clock=lambda: certs.NOW).judge(
+        person.certificate,
+        Purpose.VERIFY,
+        crls=[certs.crl(above, person.certificate)],
+        extra_certificates=bogus(100, above.certificate),
+    )
+    assert (found.status, found.revocation) == (Status.REJECTED, Revocation.REVOKED)
+
+
+def test_a_search_that_was_given_up_is_no_chain_that_a_decision_overrides() -> None:
+    """What was not tried might have been rejected or revoked."""
+    person = alice().certificate
+    store = store_of(bare_made(person))
+    decide(store, bare_made(person), Verdict.TRUST)
+    trust = Trust(store, clock=lambda: NOW)
+    assert trust.judge(person, Purpose.VERIFY).status is Status.TRUSTED
+    bag = bogus(100, ca().certificate)
+    found = trust.judge(person, Purpose.VERIFY, extra_certificates=bag)
+    assert (found.status, found.chain) == (Status.UNTRUSTED, Chain.BAD)
+    assert "path.budget" in codes(found)
+
+
+def test_namesakes_do_not_stop_one_who_signed_the_own_certificate() -> None:
+    """Nobody else can have: so there is no search that could be given up."""
+    person = certs.person("alone@example.com")
+    store = store_of(person)
+    decide(store, person, Verdict.TRUST)
+    found = Trust(store, clock=lambda: certs.NOW).judge(
+        person.certificate,
+        Purpose.VERIFY,
+        extra_certificates=bogus(100, person.certificate),
+    )
+    assert found.status is Status.TRUSTED

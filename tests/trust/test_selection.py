@@ -29,11 +29,12 @@ from smimekit.trust import (
     Validity,
     Verdict,
 )
+from smimekit.trust.store import FIND_LIMIT
 from tests.message.people import NOW as MAIL_TIME
 from tests.message.people import bare_signed, entity, mime, signer_info
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, crl, person
-from tests.trust.judging import codes, decide, store_of
+from tests.trust.judging import HERE, codes, decide, store_of
 
 ALICE = "alice@example.com"
 RSA = certs.key("alice rsa", "rsa2048")
@@ -255,3 +256,18 @@ def test_a_record_tells_what_its_certificate_says(root: Made) -> None:
     sighting = Sighting(certificate=smimekit.Certificate(bytes(broken)), source=Source("upload"))
     (record,) = MemoryTrustStore().put_all([sighting], at=NOW)
     assert (record.addresses, record.key_id, record.key_usage) == ((), None, None)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_flood_of_forgeries_does_not_hide_the_real_one(root: Made, days: int) -> None:
+    """Seen before or after it: what only vouches for itself comes last."""
+    real = person("flood@example.com", root).certificate
+    store = MemoryTrustStore()
+    store.put(real, HERE, at=NOW)
+    for _ in range(FIND_LIMIT + 20):
+        forged = person("flood@example.com").certificate
+        store.put(forged, HERE, at=NOW + days * DAY)
+    trust = Trust(store, anchors=[root.certificate], clock=lambda: NOW)
+    found = trust.usable("flood@example.com", Purpose.ENCRYPT)
+    assert found.usable == (real,)
+    assert len(found.unusable) == FIND_LIMIT - 1

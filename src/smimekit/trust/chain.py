@@ -116,7 +116,8 @@ def _first_valid(search: PathSearch, case: Case, rules: Rules) -> Chained:
     if search.exhausted:
         reasons.append(_EXHAUSTED)
     known, moments = _revocation(path, request, case, rules, anchored=False)
-    end = chain or _end_of(path)
+    # Of what was not searched to its end nobody knows whether it is bad: so it counts as bad.
+    end = chain or (Chain.BAD if search.exhausted else _end_of(path))
     return Chained(end, known, search.distrusted, path, tuple(reasons), moments)
 
 

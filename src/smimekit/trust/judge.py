@@ -15,10 +15,18 @@ from smimekit.policy import Policy
 from smimekit.trust.cache import JudgementCache, Kept, Version, Window, key_for, window_around
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.chain import NOT_CHECKED, Case, Chained, Rules, find_chain
+from smimekit.trust.crowd import records_of_address
 from smimekit.trust.judgement import Flip, Judgement, Selection
 from smimekit.trust.knowledge import Knowledge, KnownRecords
 from smimekit.trust.preview import Supposed, below
-from smimekit.trust.records import ByAddress, Decision, Purpose, Record, Verdict, require_aware
+from smimekit.trust.records import (
+    Decision,
+    Purpose,
+    Record,
+    Verdict,
+    purpose_of,
+    require_aware,
+)
 from smimekit.trust.revocation.evidence import Evidence, load_evidence
 from smimekit.trust.revocation.gather import AtHand, EvidenceSource
 from smimekit.trust.selection import select
@@ -102,12 +110,15 @@ class Trust:
 
         `extra_certificates`: what came along, such as a message's bag: facts without trust.
         `crls`, `ocsps`: revocation evidence in DER, from anywhere. Whatever these hold, the
-        answer is a `Judgement`; `UsageError` for a naive time, `StoreError` from the store.
+        answer is a `Judgement`; `UsageError` for a naive time or another kind of value than
+        those named here, `StoreError` from the store.
         """
         moment = self._moment(at)
+        purpose = purpose_of(purpose)
         limits = self.policy.limits
-        extra = tuple(itertools.islice(extra_certificates, limits.certificates))
-        evidence = [tuple(itertools.islice(group, limits.crls)) for group in (crls, ocsps)]
+        extra = _certificates(extra_certificates, limits.certificates)
+        _certificates((certificate,), 1)
+        evidence = [_pieces(group, limits.crls) for group in (crls, ocsps)]
         key = key_for(certificate, purpose, ((one.der for one in extra), *evidence), parameters)
         version = self._version()
         known = self._cache.get(key, version, moment, self._made_since())
@@ -115,7 +126,7 @@ class Trust:
             return known
         case = Case(
             certificate=Certificate(certificate.der),
-            purpose=Purpose(purpose),
+            purpose=purpose,
             at=moment,
             extra=extra,
             evidence=self._evidence(purpose, *evidence),
@@ -139,13 +150,19 @@ class Trust:
     ) -> Selection:
         """Every certificate of an address in the store, for one purpose at one time.
 
+        Of a crowd at most 500: those decided about, then those that a CA issued, then the
+        longest known.
+
         Where the owner of a certificate said, with a good signature, that mail is to be
         encrypted to another one (RFC 8551, 2.5.3), and that one is usable, it takes the other's
         place. The rest is as for `judge`.
         """
+        if not isinstance(address, str):
+            raise UsageError("An address is a text.", code="usage.address")
         if self.store is None:
             return Selection((), ())
         moment = self._moment(at)
+        purpose = purpose_of(purpose)
         beside = [tuple(group) for group in (crls, ocsps)]
         extra = tuple(extra_certificates)
 
@@ -159,7 +176,7 @@ class Trust:
                 ocsps=beside[1],
             )
 
-        return select(map(judged, self.store.records(ByAddress(address))), purpose)
+        return select(map(judged, records_of_address(self.store, address)), purpose)
 
     def preview(
         self, certificates: Iterable[Certificate], decision: Decision, at: datetime | None = None
@@ -226,6 +243,27 @@ class Trust:
         if self.revocation_policy(purpose) is RevocationPolicy.OFF:
             return Evidence()
         return load_evidence(crls, ocsps, limits=self.policy.limits)
+
+
+def _certificates(given: Iterable[Certificate], most: int) -> tuple[Certificate, ...]:
+    found = tuple(itertools.islice(given, most))
+    if any(not isinstance(one, Certificate) for one in found):
+        raise UsageError(
+            "Certificates to judge, or to judge with, are Certificate objects.",
+            code="usage.certificate",
+        )
+    return found
+
+
+def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:
+    single = isinstance(given, (bytes, bytearray, memoryview, str))
+    found = () if single else tuple(itertools.islice(given, most))
+    if single or any(not isinstance(one, (bytes, bytearray, memoryview)) for one in found):
+        raise UsageError(
+            "CRLs and OCSP responses are given as several pieces of DER: a list of bytes.",
+            code="usage.evidence",
+        )
+    return found
 
 
 # --- one judgement --------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Protocol, final
 
 from smimekit import der
 from smimekit.certificate import Certificate
+from smimekit.trust.paths import Held
 from smimekit.trust.records import (
     ByFingerprint,
     ByIssuerSerial,
@@ -91,11 +92,19 @@ class Knowledge:
         named = self.timestamping if purpose is Purpose.TIMESTAMP else self.named
         return (*named, *_holding(declared, purpose, at))
 
-    def issuers(self, subject: bytes) -> Iterable[Certificate]:
-        """Certificates with this subject."""
+    def issuers(self, subject: bytes) -> Held:
+        """Certificates with this subject: the decided ones, and the rest, the oldest first.
+
+        What was known before a flood of namesakes came in stays before it.
+        """
         if self.store is None:
-            return ()
-        return (record.certificate for record in self.store.records(BySubject(subject)))
+            return (), ()
+        found = sorted(
+            self.store.records(BySubject(subject)),
+            key=lambda one: (one.first_seen, one.fingerprint),
+        )
+        decided = tuple(one.certificate for one in found if one.decision is not None)
+        return decided, tuple(one.certificate for one in found if one.decision is None)
 
     def is_distrusted(self, issuer: Certificate) -> bool:
         """Whether a CA was rejected, under this or any other certificate for its key."""

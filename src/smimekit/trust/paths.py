@@ -9,7 +9,7 @@ so loops, bombs and meshes of cross-certificates all end.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias, final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -21,10 +21,13 @@ from smimekit.trust.names import normal_name
 from smimekit.trust.records import Purpose
 from smimekit.trust.usage import may_issue, structure_reason
 
-__all__ = ["Path", "PathSearch", "Pool", "signature_matches"]
+__all__ = ["Held", "Path", "PathSearch", "Pool", "signature_matches"]
 
 Path: TypeAlias = tuple[Certificate, ...]
 """Certificates from the anchor (or where the search ended) down to the one in question."""
+
+Held: TypeAlias = tuple[Sequence[Certificate], Sequence[Certificate]]
+"""A store's certificates of one name: the decided ones, and the rest."""
 
 _MAX_RSA_BITS: Final = 16384
 """One check with a longer key takes seconds, and the key came from anybody."""
@@ -46,16 +49,18 @@ def signature_matches(certificate: Certificate, issuer: Certificate) -> bool:
 
 @final
 class Pool:
-    """The certificates that a search may use as issuers: anchors first, then what came along.
+    """The certificates that a search may use as issuers: anchors, what came along, a store's.
 
-    `more` answers for names that the pool does not hold all of: a store.
+    `more` answers for a name: with what somebody decided about, and with the rest, the longest
+    known first. Decided ones come before all others, and of the rest each side has every other
+    place, so that neither a stuffed message nor a stuffed store crowds out the other.
     """
 
     def __init__(
         self,
         anchors: Iterable[Certificate],
         extra: Iterable[Certificate],
-        more: Callable[[bytes], Iterable[Certificate]] = lambda _: (),
+        more: Callable[[bytes], Held] = lambda _: ((), ()),
         *,
         purpose: Purpose = Purpose.VERIFY,
     ) -> None:
@@ -69,12 +74,19 @@ class Pool:
     def issuers(self, certificate: Certificate) -> list[Certificate]:
         """Certificates with the issuer's name, the likeliest first."""
         local = self._by_name.get(normal_name(certificate.issuer), ())
-        found = dict.fromkeys(itertools.chain(local, self._more(certificate.issuer)))
+        decided, rest = self._more(certificate.issuer)
+        first = frozenset(decided)
+        found = dict.fromkeys(itertools.chain(decided, _by_turns(local, rest)))
         allowed = (one for one in found if may_issue(one, self._purpose))
-        return sorted(allowed, key=lambda one: self._rank(certificate, one))
+        return sorted(allowed, key=lambda one: (one not in first, *self._rank(certificate, one)))
 
     def _rank(self, certificate: Certificate, issuer: Certificate) -> tuple[int, int]:
         return (_key_id_rank(certificate, issuer), issuer not in self.anchors)
+
+
+def _by_turns(*groups: Iterable[Certificate]) -> Iterator[Certificate]:
+    for turn in itertools.zip_longest(*groups):
+        yield from (one for one in turn if one is not None)
 
 
 def _key_id_rank(certificate: Certificate, issuer: Certificate) -> int:
@@ -135,6 +147,8 @@ class PathSearch:
                 yield from self._extend((issuer, *path))
 
     def _issuers(self, path: Path) -> Iterator[Certificate]:
+        if self._signs_itself(path[0]):
+            return
         keys_used = {(normal_name(one.subject), one.spki) for one in path}
         for issuer in self._pool.issuers(path[0]):
             if (normal_name(issuer.subject), issuer.spki) in keys_used:
@@ -150,6 +164,16 @@ class PathSearch:
                 self.distrusted = True
                 continue
             yield issuer
+
+    def _signs_itself(self, certificate: Certificate) -> bool:
+        """Then nobody else did: without this, namesakes would use up the budget for nothing."""
+        if normal_name(certificate.subject) != normal_name(certificate.issuer):
+            return False
+        if self._steps <= 0:
+            self.exhausted = True
+            return False
+        self._steps -= 1
+        return signature_matches(certificate, certificate)
 
     def _signed(self, certificate: Certificate, issuer: Certificate) -> bool:
         key = (certificate.der, issuer.spki)

@@ -5,8 +5,10 @@ apart: a fact never changes a decision, and each decision names who made it, whe
 """
 
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -37,6 +39,7 @@ __all__ = [
     "key_id_of",
     "normal_address",
     "public_key_fingerprint",
+    "purpose_of",
     "require_aware",
 ]
 
@@ -130,12 +133,31 @@ def is_authority(certificate: Certificate) -> bool:
 
 
 def require_aware(moment: datetime, name: str) -> None:
-    """Raise `UsageError` where `moment` has no time zone: a naive time is an hour wrong."""
+    """Raise `UsageError` where `moment` has no time zone: a naive time is an hour wrong.
+
+    Or where it is no time at all, or one that UTC has no name for.
+    """
+    if not isinstance(moment, datetime):
+        raise UsageError(f"{name} is no time; give a datetime.", code="usage.time")
     if moment.utcoffset() is None:
         raise UsageError(
             f"{name} has no time zone; give an aware datetime, such as datetime.now(UTC).",
             code="usage.naive-time",
         )
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(
+            f"{name} lies beyond the ends of the calendar; give a time in UTC.", code="usage.time"
+        ) from None
+
+
+def purpose_of(value: object) -> Purpose:
+    """The purpose of this name, or itself; `UsageError` where there is none."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return Purpose(value)
+    raise UsageError("There is no such purpose; give a member of Purpose.", code="usage.purpose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +269,12 @@ class Sighting:
     preference: Preference | None = None
 
 
+def _scope_of(scope: object) -> frozenset[Purpose]:
+    if isinstance(scope, str) or not isinstance(scope, Iterable):
+        raise UsageError("Decision.scope is a set of Purpose.", code="usage.decision")
+    return frozenset(map(purpose_of, scope))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What somebody decided about one certificate.
@@ -263,6 +291,16 @@ class Decision:
     scope: frozenset[Purpose] = _FOR_MAIL
 
     def __post_init__(self) -> None:
+        # A word compares equal to a verdict but is not it; what is written down must count.
+        try:
+            object.__setattr__(self, "verdict", Verdict(self.verdict))
+        except ValueError:
+            raise UsageError(
+                "Decision.verdict is none; give a member of Verdict.", code="usage.verdict"
+            ) from None
+        object.__setattr__(self, "scope", _scope_of(self.scope))
+        if not (isinstance(self.by, str) and isinstance(self.why, str)):
+            raise UsageError("Decision.by and Decision.why are texts.", code="usage.decision")
         require_aware(self.at, "Decision.at")
         if self.until is not None:
             require_aware(self.until, "Decision.until")

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smimekit.trust.records import Purpose, Verdict
+from smimekit.errors import UsageError
+from smimekit.trust.records import Purpose, Verdict, purpose_of
 
 __all__ = [
     "Chain",
@@ -53,13 +54,13 @@ class Chain(StrEnum):
     ANCHORED = "anchored"
     """A path to an anchor that is valid by RFC 5280, 6.1."""
     INCOMPLETE = "incomplete"
-    """An issuer is not at hand, or the search was given up."""
+    """An issuer is not at hand."""
     UNKNOWN_ROOT = "unknown_root"
     """A self-signed CA that is no anchor."""
     SELF_SIGNED = "self_signed"
     """It vouches for itself."""
     BAD = "bad"
-    """A path to an anchor, but not a valid one."""
+    """A path to an anchor, but not a valid one; or the search was given up."""
 
 
 class Revocation(StrEnum):
@@ -86,11 +87,24 @@ class RevocationPolicy(StrEnum):
 def policies_of(
     wanted: RevocationPolicy | Mapping[Purpose, RevocationPolicy],
 ) -> Mapping[Purpose, RevocationPolicy]:
-    """The policy of each purpose: the same for all, or SOFT for those that are left out."""
+    """The policy of each purpose: the same for all, or SOFT for those that are left out.
+
+    `UsageError` for what is neither a policy nor a mapping of them.
+    """
     if isinstance(wanted, Mapping):
-        named = {Purpose(key): RevocationPolicy(value) for key, value in wanted.items()}
+        named = {purpose_of(key): _policy_of(value) for key, value in wanted.items()}
         return {one: named.get(one, RevocationPolicy.SOFT) for one in Purpose}
-    return dict.fromkeys(Purpose, RevocationPolicy(wanted))
+    return dict.fromkeys(Purpose, _policy_of(wanted))
+
+
+def _policy_of(value: RevocationPolicy) -> RevocationPolicy:
+    try:
+        return RevocationPolicy(value)
+    except ValueError:
+        raise UsageError(
+            "There is no such revocation policy; give a member of RevocationPolicy.",
+            code="usage.revocation-policy",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,7 @@ _CHAIN = {
     Chain.INCOMPLETE: "An issuer of the certificate is not known.",
     Chain.UNKNOWN_ROOT: "The certificate comes from a CA that nobody declared an anchor.",
     Chain.SELF_SIGNED: "The certificate is signed by itself, and nobody decided to trust it.",
-    Chain.BAD: "The certificate's path to an anchor is not valid.",
+    Chain.BAD: "The certificate has no path to an anchor that is valid.",
 }
 
 

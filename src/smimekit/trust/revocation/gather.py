@@ -3,9 +3,10 @@
 Knows when to look where. May not know how anything is fetched or kept (`online` does).
 
 First what came with the message and what is at hand, together: a good word that the sender
-sent along does not hide a revocation that we know of. The network is asked only where that is
-not enough, and only about certificates below an anchor: who puts a URL into a certificate of
-their own making does not learn that, or when, the mail was read.
+sent along does not hide a revocation that we know of. Ours goes first: whoever stuffs a message
+uses up what may be looked at, and that must not be at the cost of what we know. The network is
+asked only where that is not enough, and only about certificates below an anchor: who puts a URL
+into a certificate of their own making does not learn that, or when, the mail was read.
 """
 
 from collections.abc import Iterable
@@ -105,7 +106,7 @@ def known_revocation(
     With all the evidence that was looked at.
     """
     at_hand = Gathered() if source is None else source.known(path, limits=limits)
-    everything = evidence + at_hand.evidence
+    everything = at_hand.evidence + evidence
     found = path_revocation(
         path, request, everything, extra=extra, limits=limits, anchored=anchored
     )
@@ -113,7 +114,7 @@ def known_revocation(
         return found, everything
     fetched = source.fetch(path, extra=extra, limits=limits)
     if fetched.changed:
-        everything = evidence + fetched.evidence
+        everything = fetched.evidence + evidence
         found = path_revocation(path, request, everything, extra=extra, limits=limits)
     missing = found.revocation is Revocation.UNKNOWN
     return replace(found, reasons=fetched.reasons if missing else ()), everything

@@ -216,6 +216,7 @@ class SqlTrustStore(TrustStore):
     """
 
     def __init__(self, url: str) -> None:
+        self._closed = False
         self._engine = _engine(url)
         self._watch = Watch(self._engine, str(CHANGES))
         try:
@@ -237,11 +238,17 @@ class SqlTrustStore(TrustStore):
         self.close()
 
     def close(self) -> None:
-        """Give the connections back; the store cannot be used afterwards."""
+        """Give the connections back; using the store afterwards is `store.closed`."""
+        self._closed = True
         self._watch.close()
         self._engine.dispose()
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreError("The trust store was closed; open it again.", code="store.closed")
+
     def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+        self._require_open()
         with _readable(), self._engine.connect() as connection:
             marked = connection.execution_options(**{_WRITES: writes})
             with marked.begin():
@@ -295,6 +302,7 @@ class SqlTrustStore(TrustStore):
         return self._select(AUDIT_OF, _read_entry, name=fingerprint.lower())
 
     def version(self) -> int:
+        self._require_open()
         try:
             return self._watch.value()
         except self._watch.errors as error:
