@@ -188,6 +188,20 @@ def test_a_mac_of_the_content_itself() -> None:
     assert authenticated(without_attributes(TEXT, new_mac_key())) == (TEXT, DATA)
 
 
+def test_a_mac_of_attributes_is_none_of_content() -> None:
+    """RFC 5652, 9.2: the code of a message with attributes is over their DER."""
+    key = new_mac_key()
+    whole = der.Reader(authenticated_data(TEXT, key, recipients(key))).enter(der.SEQUENCE)
+    whole.raw()
+    inside = whole.enter(0xA0).enter(der.SEQUENCE)
+    attributes, tag = [inside.raw() for _ in range(7)][5:]
+    stolen = without_attributes(b"\x31" + attributes[1:], key)
+    assert stolen.endswith(tag)
+    with pytest.raises(CmsError) as refused:
+        authenticated(stolen)
+    assert refused.value.code == "cms.attribute-confusion"
+
+
 def test_other_content_than_data_needs_attributes() -> None:
     data = without_attributes(TEXT, new_mac_key(), "1.2.840.113549.1.7.2")
     with pytest.raises(CmsError) as refused:

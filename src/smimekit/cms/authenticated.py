@@ -19,7 +19,13 @@ from smimekit.algorithms import (
     Digest,
     digest_row,
 )
-from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, Attributes, attribute
+from smimekit.cms.attributes import (
+    CONTENT_TYPE,
+    MESSAGE_DIGEST,
+    Attributes,
+    AttributeWatch,
+    attribute,
+)
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
 from smimekit.cms.content import (
     AUTHENTICATED_DATA,
@@ -81,10 +87,12 @@ class AuthenticatedReader:
         """
         mac = HMAC(key.octets, hash_algorithm(_mac_digest(self.algorithm)))
         digest = None if self._digest is None else digester(_digest_row(self._digest))
-        running = digest or mac
+        running, watch = digest or mac, AttributeWatch()
 
         def passing(chunk: bytes) -> None:
             running.update(chunk)
+            if digest is None:
+                watch.update(chunk)
             into.write(chunk)
 
         content_type, detached = read_encapsulated(self._reader, passing)
@@ -98,6 +106,12 @@ class AuthenticatedReader:
                 "Authenticated attributes and their digest algorithm come together, and other "
                 "content than data needs them (RFC 5652, 9.1).",
                 code="cms.attributes",
+            )
+        if attributes is None and watch.found():
+            raise CmsError(
+                "The content is a set of authenticated attributes: a code for something else "
+                "may have been put to new use.",
+                code="cms.attribute-confusion",
             )
         if attributes is not None and digest is not None:
             _check_attributes(attributes, content_type, digest.finalize())
