@@ -53,8 +53,8 @@ class Limits:
     """One OBJECT IDENTIFIER: converting a longer one costs quadratic time."""
     string_segments: int = 64 << 20
     """Segments of one constructed string: bounds the work for empty ones."""
-    pbkdf2_iterations: int = 10_000_000
-    """Password hashing: more only burns our time."""
+    pbkdf2_iterations: int = 2_000_000
+    """Password hashing, for each block of key: a second or so; we write 600 000."""
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
     inflated_bytes: int = 1 << 32
