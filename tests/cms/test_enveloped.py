@@ -995,6 +995,18 @@ def rc2(parameters: bytes, key: bytes = bytes.fromhex("88bca90e90875a7f0f79c3846
     return envelope(RC2_CBC.oid, parameters, RC2_ENCRYPTED, recipients=recipients)
 
 
+@pytest.mark.parametrize("size", [1, 1 << 16])
+def test_limit_rc2_bytes(size: int) -> None:
+    """RC2 is computed in Python: the ciphertext of a layer has a bound, whatever its pieces."""
+    mail = rc2(der.sequence(der.integer(58), der.octet_string(bytes((3,)) * 8)))
+    most = replace(LIMITS, rc2_bytes=len(RC2_ENCRYPTED))
+    policy = replace(Policy.LEGACY_READ, limits=most)
+    assert opened(mail, alice("rsa-2048"), policy=policy, size=size) == bytes((3,)) * 5
+    less = replace(policy, limits=replace(most, rc2_bytes=len(RC2_ENCRYPTED) - 1))
+    code = code_of(lambda: opened(mail, alice("rsa-2048"), policy=less, size=size))
+    assert code == "limit.rc2-bytes"
+
+
 def test_rc2() -> None:
     # The plaintext is the IV then: zeros under CBC give back the IV, here a block of padding.
     iv = bytes((3,)) * 8
