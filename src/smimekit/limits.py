@@ -61,8 +61,9 @@ class Limits:
     """Ciphertext of one layer in RC2, which is computed in Python: three seconds or so per MiB."""
     inflated_bytes: int = 1 << 32
     """Output of all CompressedData of one message."""
-    inflate_ratio: int = 1_100
-    """Output over input of one CompressedData: zlib itself ends at 1 032."""
+    inflate_ratio: int = 200
+    """Output over input of one CompressedData, of which the first MiB of output is free: texts
+    and tables stay below 50, and zlib itself ends at 1 032."""
     spool_memory: int = 8 << 20
     """Plaintext kept in memory before it goes to an unlinked temporary file."""
     path_certificates: int = 12
