@@ -269,6 +269,21 @@ def test_compressed_data_comes_back(chunks: list[bytes]) -> None:
 # --- all of them ---------------------------------------------------------------------------
 
 
+def test_compressed_content_of_any_type() -> None:
+    """RFC 3274, 1.1: the content is encapsulated under its own type."""
+    tst_info = "1.2.840.113549.1.9.16.1.4"
+    for content_type in (DATA, tst_info):
+        whole = compressed_data(TEXT, content_type=content_type)
+        parsed = asn1.ContentInfo.load(whole, strict=True)["content"]
+        assert parsed["encap_content_info"]["content_type"].dotted == content_type
+        stream = b"".join(compressed_data_stream([TEXT], content_type=content_type))
+        for data in (whole, stream):
+            spool, reader = Spool(1 << 20), begin(data, ".1.9")
+            assert read_compressed_data(reader, spool, limits=LIMITS) == content_type
+            end(reader)
+            assert b"".join(spool.chunks()) == TEXT
+
+
 def read_any(data: bytes) -> None:
     reader = BerReader(iter(io.BytesIO(data)), limits=LIMITS)
     content_type = enter_content(reader)
