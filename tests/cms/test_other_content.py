@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit import der
-from smimekit.algorithms import DIGESTS, SHA256, RsaPadding
+from smimekit.algorithms import DIGESTS, MD5, SHA1, SHA256, RsaPadding
 from smimekit.cms.authenticated import (
     AuthenticatedReader,
     authenticated_data,
@@ -32,7 +32,7 @@ from smimekit.cms.content import DATA, enter_content
 from smimekit.cms.digested import digested_data, digested_data_stream, read_digested_data
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import unwrap, wrap_for
-from smimekit.errors import CmsError, ContentChanged, SmimeError
+from smimekit.errors import CmsError, ContentChanged, SmimeError, UsageError
 from smimekit.limits import Limits
 from smimekit.message.spool import Spool
 from smimekit.testing import FakeCA
@@ -171,6 +171,26 @@ def test_authenticated_data_comes_back(chunks: list[bytes]) -> None:
     streamed = b"".join(authenticated_data_stream(chunks, key, named))
     for data in (authenticated_data(whole, key, named), streamed):
         assert authenticated(data) == (whole, DATA)
+
+
+@pytest.mark.parametrize("name", ["sha224", "sha256", "sha384", "sha512"])
+def test_every_hmac_of_sha2(name: str) -> None:
+    digest = next(row for row in DIGESTS if row.name == name)
+    key = new_mac_key()
+    data = authenticated_data(TEXT, key, recipients(key), digest)
+    parsed = asn1.ContentInfo.load(data, strict=True)["content"]
+    assert parsed["mac_algorithm"]["algorithm"].native == name
+    assert parsed["digest_algorithm"]["algorithm"].native == name
+    attributes = b"\x31" + parsed["auth_attrs"].dump()[1:]
+    assert parsed["mac"].native == hmac.digest(key.octets, attributes, name)
+    streamed = b"".join(authenticated_data_stream([TEXT], key, recipients(key), digest))
+    assert authenticated(data) == authenticated(streamed) == (TEXT, DATA)
+
+
+def test_no_other_hmac_is_written() -> None:
+    for digest in (SHA1, MD5):
+        with pytest.raises(UsageError):
+            authenticated_data(TEXT, new_mac_key(), [], digest)
 
 
 def without_attributes(content: bytes, key: ContentKey, content_type: str = DATA) -> bytes:
