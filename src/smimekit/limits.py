@@ -53,14 +53,17 @@ class Limits:
     """One OBJECT IDENTIFIER: converting a longer one costs quadratic time."""
     string_segments: int = 64 << 20
     """Segments of one constructed string: bounds the work for empty ones."""
-    pbkdf2_iterations: int = 10_000_000
-    """Password hashing: more only burns our time."""
+    pbkdf2_iterations: int = 2_000_000
+    """Password hashing, for each block of key: a second or so; we write 600 000."""
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
+    rc2_bytes: int = 4 << 20
+    """Ciphertext of one layer in RC2, which is computed in Python: three seconds or so per MiB."""
     inflated_bytes: int = 1 << 32
     """Output of all CompressedData of one message."""
-    inflate_ratio: int = 1_100
-    """Output over input of one CompressedData: zlib itself ends at 1 032."""
+    inflate_ratio: int = 200
+    """Output over input of one CompressedData, of which the first MiB of output is free: texts
+    and tables stay below 50, and zlib itself ends at 1 032."""
     spool_memory: int = 8 << 20
     """Plaintext kept in memory before it goes to an unlinked temporary file."""
     path_certificates: int = 12

@@ -527,17 +527,39 @@ def test_unknown_kinds_are_skipped() -> None:
         der.constructed(4, der.oid("1.2.3")),
         der.constructed(4, der.oid("1.2.3"), der.NULL_VALUE),
         der.constructed(5, der.integer(0)),
+        der.implicit(6, b"x"),
     ]
     mine = agreement()
     encoded = der.set_of([*others, mine.encode()])
     found = read_recipients(der.Reader(encoded).enter(der.SET), limits=LIMITS)
-    assert set(found) == {mine, *map(UnknownRecipient, ("other 1.2.3", "[5]"))}
-    assert {algorithm_name(each) for each in found} == {"other 1.2.3", "[5]", "ecdh-std-sha256"}
+    assert set(found) == {mine, *map(UnknownRecipient, ("other 1.2.3", "[5]", "[6]"))}
+    names = {"other 1.2.3", "[5]", "[6]", "ecdh-std-sha256"}
+    assert {algorithm_name(each) for each in found} == names
     assert unwrap(found, alice().certificate, alice().key, size=16, attempts=1).octets == KEY.octets
 
 
 @pytest.mark.parametrize(
-    "value", [der.integer(1), der.set_of([]), der.implicit(1, b""), der.NULL_VALUE]
+    "value",
+    [
+        der.sequence(),
+        der.sequence(der.integer(2), der.implicit(1, b"k")),
+        der.constructed(1, der.integer(3), der.explicit(0, der.constructed(2, der.oid("1.2.3")))),
+        der.constructed(2, der.integer(4), der.octet_string(b"k")),
+        der.constructed(3, der.integer(1)),
+        der.constructed(4, der.octet_string(b"")),
+    ],
+)
+def test_a_malformed_recipient_keeps_the_message_from_nobody(value: Any) -> None:
+    mine = agreement()
+    found = read_recipients(der.Reader(value + mine.encode()), limits=LIMITS)
+    assert found[1] == mine
+    assert isinstance(found[0], UnknownRecipient)
+    assert found[0].kind.startswith("malformed: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [der.integer(1), der.set_of([]), der.NULL_VALUE, der.constructed(5)[:1], b"\xbf\x80\0"],
 )
 def test_recipients_that_are_none(value: Any) -> None:
     """Whatever has no tag of the CHOICE."""
@@ -552,6 +574,12 @@ def test_limit_recipients() -> None:
     assert (
         code_of(lambda: read_recipients(der.Reader(one * 4), limits=limits)) == "limit.recipients"
     )
+    twice = replace(agreement(), keys=agreement().keys * 2).encode()
+    assert len(read_recipients(der.Reader(one + twice), limits=limits)) == 2
+    for value in (one * 2 + twice, twice * 2):
+        with pytest.raises(LimitExceeded) as caught:
+            read_recipients(der.Reader(value), limits=limits)
+        assert caught.value.code == "limit.recipients"
     many = replace(agreement(), keys=agreement().keys * 4)
     assert (
         code_of(lambda: read_recipients(der.Reader(many.encode()), limits=limits))
@@ -965,6 +993,18 @@ def rc2(parameters: bytes, key: bytes = bytes.fromhex("88bca90e90875a7f0f79c3846
     public = forge.rsa_key().public_key()
     recipients = [transport(public.encrypt(key, padding.PKCS1v15()))]
     return envelope(RC2_CBC.oid, parameters, RC2_ENCRYPTED, recipients=recipients)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16])
+def test_limit_rc2_bytes(size: int) -> None:
+    """RC2 is computed in Python: the ciphertext of a layer has a bound, whatever its pieces."""
+    mail = rc2(der.sequence(der.integer(58), der.octet_string(bytes((3,)) * 8)))
+    most = replace(LIMITS, rc2_bytes=len(RC2_ENCRYPTED))
+    policy = replace(Policy.LEGACY_READ, limits=most)
+    assert opened(mail, alice("rsa-2048"), policy=policy, size=size) == bytes((3,)) * 5
+    less = replace(policy, limits=replace(most, rc2_bytes=len(RC2_ENCRYPTED) - 1))
+    code = code_of(lambda: opened(mail, alice("rsa-2048"), policy=less, size=size))
+    assert code == "limit.rc2-bytes"
 
 
 def test_rc2() -> None:

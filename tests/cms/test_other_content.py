@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit import der
-from smimekit.algorithms import DIGESTS, SHA256, RsaPadding
+from smimekit.algorithms import DIGESTS, MD5, SHA1, SHA256, RsaPadding
 from smimekit.cms.authenticated import (
     AuthenticatedReader,
     authenticated_data,
@@ -32,7 +32,7 @@ from smimekit.cms.content import DATA, enter_content
 from smimekit.cms.digested import digested_data, digested_data_stream, read_digested_data
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import unwrap, wrap_for
-from smimekit.errors import CmsError, ContentChanged, SmimeError
+from smimekit.errors import CmsError, ContentChanged, SmimeError, UsageError
 from smimekit.limits import Limits
 from smimekit.message.spool import Spool
 from smimekit.testing import FakeCA
@@ -173,6 +173,26 @@ def test_authenticated_data_comes_back(chunks: list[bytes]) -> None:
         assert authenticated(data) == (whole, DATA)
 
 
+@pytest.mark.parametrize("name", ["sha224", "sha256", "sha384", "sha512"])
+def test_every_hmac_of_sha2(name: str) -> None:
+    digest = next(row for row in DIGESTS if row.name == name)
+    key = new_mac_key()
+    data = authenticated_data(TEXT, key, recipients(key), digest)
+    parsed = asn1.ContentInfo.load(data, strict=True)["content"]
+    assert parsed["mac_algorithm"]["algorithm"].native == name
+    assert parsed["digest_algorithm"]["algorithm"].native == name
+    attributes = b"\x31" + parsed["auth_attrs"].dump()[1:]
+    assert parsed["mac"].native == hmac.digest(key.octets, attributes, name)
+    streamed = b"".join(authenticated_data_stream([TEXT], key, recipients(key), digest))
+    assert authenticated(data) == authenticated(streamed) == (TEXT, DATA)
+
+
+def test_no_other_hmac_is_written() -> None:
+    for digest in (SHA1, MD5):
+        with pytest.raises(UsageError):
+            authenticated_data(TEXT, new_mac_key(), [], digest)
+
+
 def without_attributes(content: bytes, key: ContentKey, content_type: str = DATA) -> bytes:
     """RFC 5652, 9.2: without authenticated attributes the MAC is over the content."""
     whole = der.Reader(authenticated_data(content, key, recipients(key))).enter(der.SEQUENCE)
@@ -186,6 +206,20 @@ def without_attributes(content: bytes, key: ContentKey, content_type: str = DATA
 
 def test_a_mac_of_the_content_itself() -> None:
     assert authenticated(without_attributes(TEXT, new_mac_key())) == (TEXT, DATA)
+
+
+def test_a_mac_of_attributes_is_none_of_content() -> None:
+    """RFC 5652, 9.2: the code of a message with attributes is over their DER."""
+    key = new_mac_key()
+    whole = der.Reader(authenticated_data(TEXT, key, recipients(key))).enter(der.SEQUENCE)
+    whole.raw()
+    inside = whole.enter(0xA0).enter(der.SEQUENCE)
+    attributes, tag = [inside.raw() for _ in range(7)][5:]
+    stolen = without_attributes(b"\x31" + attributes[1:], key)
+    assert stolen.endswith(tag)
+    with pytest.raises(CmsError) as refused:
+        authenticated(stolen)
+    assert refused.value.code == "cms.attribute-confusion"
 
 
 def test_other_content_than_data_needs_attributes() -> None:
@@ -253,6 +287,21 @@ def test_compressed_data_comes_back(chunks: list[bytes]) -> None:
 
 
 # --- all of them ---------------------------------------------------------------------------
+
+
+def test_compressed_content_of_any_type() -> None:
+    """RFC 3274, 1.1: the content is encapsulated under its own type."""
+    tst_info = "1.2.840.113549.1.9.16.1.4"
+    for content_type in (DATA, tst_info):
+        whole = compressed_data(TEXT, content_type=content_type)
+        parsed = asn1.ContentInfo.load(whole, strict=True)["content"]
+        assert parsed["encap_content_info"]["content_type"].dotted == content_type
+        stream = b"".join(compressed_data_stream([TEXT], content_type=content_type))
+        for data in (whole, stream):
+            spool, reader = Spool(1 << 20), begin(data, ".1.9")
+            assert read_compressed_data(reader, spool, limits=LIMITS) == content_type
+            end(reader)
+            assert b"".join(spool.chunks()) == TEXT
 
 
 def read_any(data: bytes) -> None:

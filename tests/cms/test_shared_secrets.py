@@ -380,13 +380,31 @@ def test_an_iteration_bomb() -> None:
 
 def test_many_small_bombs() -> None:
     """All recipients of a message together cost what one may."""
-    few = replace(ALICE, limits=Limits(pbkdf2_iterations=2 * CHEAP))
+    few = replace(ALICE, limits=Limits(pbkdf2_iterations=4 * CHEAP))  # 2 blocks of SHA-1 each
     kek = hashlib.pbkdf2_hmac("sha1", SECRET, b"saltsalt", CHEAP, 32)
     good = info(pbkdf2(CHEAP), AES256_CBC, kek)
     bad = replace(good, encrypted_key=bytes(48))
     assert key_of(few, bad, good) == KEY.octets
     assert key_of(few, bad, bad, good) != KEY.octets
     assert key_of(ALICE, bad, bad, good) == KEY.octets
+
+
+@pytest.mark.parametrize(("prf", "size", "blocks"), [("sha1", 20, 2), ("sha256", 32, 1)])
+def test_each_block_of_a_password_hash_costs(prf: str, size: int, blocks: int) -> None:
+    """RFC 8018, 5.2: the iterations are those of one block."""
+    assert -(-AES256_CBC.key_size // size) == blocks
+    function = {
+        "sha1": b"",
+        "sha256": der.sequence(der.oid("1.2.840.113549.2.9"), der.NULL_VALUE),
+    }[prf]
+    kek = hashlib.pbkdf2_hmac(prf, SECRET, b"saltsalt", CHEAP, 32)
+    good = info(pbkdf2(CHEAP, function), AES256_CBC, kek)
+    enough = replace(ALICE, limits=Limits(pbkdf2_iterations=blocks * CHEAP))
+    assert key_of(enough, good) == KEY.octets
+    short = replace(ALICE, iterations=1, limits=Limits(pbkdf2_iterations=blocks * CHEAP - 1))
+    with pytest.raises(LimitExceeded) as caught:
+        key_of(short, good)
+    assert caught.value.code == "limit.pbkdf2-iterations"
 
 
 # --- messages ------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from smimekit.algorithms import (
 )
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
-from smimekit.cms.attributes import Attributes, attribute
+from smimekit.cms.attributes import Attributes, AttributeWatch, attribute
 from smimekit.cms.content import SIGNED_DATA, TST_INFO
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.signed import Digests
@@ -365,6 +365,29 @@ def test_attributes_as_content(who: Any, pad: Any) -> None:
     reason = malformed(who=victim, content=attributes, no_attributes=True)
     assert "attributes" in reason
     assert Forgery(who=victim, content=attributes).check().integrity is Integrity.GOOD
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [attribute(f"1.2.3.{at}", der.octet_string(b"")) for at in range(201)],
+        [attribute("1.2.3", *(der.integer(at) for at in range(201)))],
+        [der.sequence(der.tlv(der.OID, b"\x2a" + b"\x81" * 130 + b"\x01"), der.set_of([b"\5\0"]))],
+    ],
+    ids=["attributes", "values", "oid"],
+)
+def test_attributes_over_a_limit_as_content(extra: Any) -> None:
+    """What is too much to be read as attributes is refused as content, not let pass."""
+    attributes = Forgery(extra=extra).signed_attributes()
+    assert "attributes" in malformed(content=attributes, no_attributes=True)
+
+
+def test_attributes_as_content_in_pieces() -> None:
+    attributes = Forgery().signed_attributes()
+    watch = AttributeWatch()
+    assert all(map(watch.update, (b"", attributes[:1], attributes[1:])))
+    assert watch.found()
+    assert not AttributeWatch().update(b"0" + attributes)
 
 
 @pytest.mark.parametrize(

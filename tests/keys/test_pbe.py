@@ -141,7 +141,7 @@ def test_the_budget_of_one_file() -> None:
     with pytest.raises(LimitExceeded):
         budget.spend(101, 1)
     budget = Budget(Limits(pbkdf2_iterations=100))
-    budget.spend(100, 3)
+    budget.spend(100, 19)
     budget.spend(50, 2)
     with pytest.raises(LimitExceeded):
         budget.spend(1, 1)

@@ -31,8 +31,8 @@ def sizes(name: str) -> tuple[int, int]:
 
 
 def codes(name: str) -> set[str]:
-    """What may come of it: of counts, of long OIDs and of depth the limit, and of what nobody
-    looks into a result; not any error that happens to come first.
+    """What may come of it: of counts, of long OIDs and of depth the limit, of zeros
+    the ratio, and of what nobody looks into a result; not any error that happens to come first.
     """
     if name in bombs.COUNTS:
         named = {"values": "attributes", "revocation lists": "crls"}.get(name, name)
@@ -43,7 +43,7 @@ def codes(name: str) -> set[str]:
         return {"result"} if "certificate" in name else {"limit.oid-bytes"}
     if name.startswith("depth"):
         return {"limit.cms-depth", "cms.not-cms", "cms.unexpected", "result", "asn1.unexpected"}
-    return {"result"}
+    return {"limit.inflate-ratio"} if name.startswith("zeros") else {"result"}
 
 
 @cache

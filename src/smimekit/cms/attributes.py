@@ -27,6 +27,7 @@ __all__ = [
     "SIGNING_TIME",
     "SMIME_CAPABILITIES",
     "AlgorithmProtection",
+    "AttributeWatch",
     "Attributes",
     "CertificateHash",
     "algorithm_protection",
@@ -50,6 +51,9 @@ ALGORITHM_PROTECTION: Final = "1.2.840.113549.1.9.52"
 _SHA256: Final = "2.16.840.1.101.3.4.2.1"
 _SHA1: Final = "1.3.14.3.2.26"
 
+
+_CONFUSABLE_BYTES: Final = 16 << 20
+"""As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
 
 _T = TypeVar("_T")
 
@@ -227,6 +231,41 @@ class CertificateHash:
         issuer_serial = first.enter(der.SEQUENCE)
         issuer_serial.raw(der.SEQUENCE)
         return cls(digest_oid, hashed, issuer_serial.integer())
+
+
+@final
+class AttributeWatch:
+    """Does content that has no attributes of its own parse as a SET OF Attribute?
+
+    Then it may be what somebody signed, or put under a MAC, beside other content (RFC 5652,
+    5.4 and 9.2), and that signature or MAC must not be taken for one of the set itself.
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self) -> None:
+        self._head: bytearray | None = bytearray()
+
+    def update(self, chunk: bytes) -> bool:
+        """Take more of the content; False once it can be no attributes."""
+        if self._head is not None:
+            self._head += chunk
+            other = bool(self._head) and self._head[0] != der.SET
+            if other or len(self._head) > _CONFUSABLE_BYTES:
+                self._head = None
+        return self._head is not None
+
+    def found(self) -> bool:
+        """Was all of the content such a set?"""
+        if not self._head:
+            return False
+        try:
+            names = dict(Attributes.read(bytes(self._head), limits=Limits()).entries)
+        except LimitExceeded:
+            return True  # more than is read here is still what somebody may have signed
+        except CmsError:
+            return False
+        return MESSAGE_DIGEST in names or CONTENT_TYPE in names
 
 
 def attribute(oid: str, *values: bytes) -> bytes:

@@ -12,14 +12,20 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from smimekit import der
 from smimekit.algorithms import (
-    HMAC_SHA256,
     HMACS,
+    SHA1,
     SHA256,
     AlgorithmIdentifier,
     Digest,
     digest_row,
 )
-from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, Attributes, attribute
+from smimekit.cms.attributes import (
+    CONTENT_TYPE,
+    MESSAGE_DIGEST,
+    Attributes,
+    AttributeWatch,
+    attribute,
+)
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
 from smimekit.cms.content import (
     AUTHENTICATED_DATA,
@@ -36,7 +42,7 @@ from smimekit.cms.recipients import (
     RecipientInfo,
     encode_recipients,
 )
-from smimekit.errors import CmsError, ContentChanged
+from smimekit.errors import CmsError, ContentChanged, UsageError
 from smimekit.limits import Limits
 from smimekit.primitives import digester, hash_algorithm, random_bytes
 
@@ -81,10 +87,12 @@ class AuthenticatedReader:
         """
         mac = HMAC(key.octets, hash_algorithm(_mac_digest(self.algorithm)))
         digest = None if self._digest is None else digester(_digest_row(self._digest))
-        running = digest or mac
+        running, watch = digest or mac, AttributeWatch()
 
         def passing(chunk: bytes) -> None:
             running.update(chunk)
+            if digest is None:
+                watch.update(chunk)
             into.write(chunk)
 
         content_type, detached = read_encapsulated(self._reader, passing)
@@ -98,6 +106,12 @@ class AuthenticatedReader:
                 "Authenticated attributes and their digest algorithm come together, and other "
                 "content than data needs them (RFC 5652, 9.1).",
                 code="cms.attributes",
+            )
+        if attributes is None and watch.found():
+            raise CmsError(
+                "The content is a set of authenticated attributes: a code for something else "
+                "may have been put to new use.",
+                code="cms.attribute-confusion",
             )
         if attributes is not None and digest is not None:
             _check_attributes(attributes, content_type, digest.finalize())
@@ -157,24 +171,31 @@ def new_mac_key() -> ContentKey:
     return ContentKey(random_bytes(_KEY_SIZE))
 
 
-def _before(recipients: Sequence[RecipientInfo]) -> bytes:
-    implicit = b"\xa1" + SHA256.identifier.encode()[1:]
+def _mac_oid(digest: Digest) -> str:
+    found = next((oid for oid, row in HMACS.items() if row is digest and row is not SHA1), None)
+    if found is None:
+        raise UsageError(f"There is no HMAC with {digest.name} to write: use one of SHA-2.")
+    return found
+
+
+def _before(recipients: Sequence[RecipientInfo], digest: Digest) -> bytes:
+    implicit = b"\xa1" + digest.identifier.encode()[1:]
     return (
         der.integer(0)
         + encode_recipients(recipients)
-        + AlgorithmIdentifier(HMAC_SHA256).encode()
+        + AlgorithmIdentifier(_mac_oid(digest)).encode()
         + implicit
     )
 
 
-def _after(key: ContentKey, digest: bytes, content_type: str) -> bytes:
+def _after(key: ContentKey, digest: Digest, value: bytes, content_type: str) -> bytes:
     attributes = der.set_of(
         (
             attribute(CONTENT_TYPE, der.oid(content_type)),
-            attribute(MESSAGE_DIGEST, der.octet_string(digest)),
+            attribute(MESSAGE_DIGEST, der.octet_string(value)),
         )
     )
-    mac = HMAC(key.octets, hash_algorithm(SHA256))
+    mac = HMAC(key.octets, hash_algorithm(digest))
     mac.update(attributes)
     return b"\xa2" + attributes[1:] + der.octet_string(mac.finalize())
 
@@ -183,16 +204,20 @@ def authenticated_data(
     content: bytes,
     key: ContentKey,
     recipients: Sequence[RecipientInfo],
+    digest: Digest = SHA256,
     *,
     content_type: str = DATA,
 ) -> bytes:
-    """A ContentInfo with AuthenticatedData, in DER: HMAC-SHA256 over attributes (9.2)."""
-    running = digester(SHA256)
+    """A ContentInfo with AuthenticatedData, in DER: an HMAC over attributes (9.2).
+
+    `digest` is one of SHA-2, for the content and the HMAC; UsageError for another.
+    """
+    running = digester(digest)
     running.update(content)
     inside = der.sequence(
-        _before(recipients),
+        _before(recipients, digest),
         encapsulated(content_type, content),
-        _after(key, running.finalize(), content_type),
+        _after(key, digest, running.finalize(), content_type),
     )
     return content_info(AUTHENTICATED_DATA, inside)
 
@@ -201,11 +226,12 @@ def authenticated_data_stream(
     content: Iterable[bytes],
     key: ContentKey,
     recipients: Sequence[RecipientInfo],
+    digest: Digest = SHA256,
     *,
     content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, with the content as it comes."""
-    running = digester(SHA256)
+    running = digester(digest)
 
     def passing() -> Iterator[bytes]:
         for chunk in content:
@@ -213,6 +239,6 @@ def authenticated_data_stream(
             yield chunk
 
     yield indefinite(der.SEQUENCE) + der.oid(AUTHENTICATED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + _before(recipients)
+    yield indefinite(der.SEQUENCE) + _before(recipients, digest)
     yield from encapsulated_stream(content_type, passing())
-    yield _after(key, running.finalize(), content_type) + END_OF_CONTENTS * 3
+    yield _after(key, digest, running.finalize(), content_type) + END_OF_CONTENTS * 3

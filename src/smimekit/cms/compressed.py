@@ -26,8 +26,8 @@ _FREE_BYTES: Final = 1 << 20
 """Output that needs no input to justify it: the ratio of a short text may be any."""
 
 
-def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> None:
-    """Inflate the content into the sink, to its end.
+def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> str:
+    """Inflate the content into the sink, to its end; the type of the content.
 
     `reader` stands inside the ContentInfo's explicit tag. Raises CmsError and
     LimitExceeded.
@@ -40,29 +40,32 @@ def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> No
             f"The compression algorithm {algorithm.oid} is not supported.", code="cms.compression"
         )
     reader.enter(der.SEQUENCE)
-    reader.value(der.OID)
+    content_type = der.Reader(reader.value(der.OID)).oid()
     reader.enter(0xA0)
     for chunk in _inflate(reader.octets(), limits):
         into.write(chunk)
     for _ in range(3):
         reader.leave()
+    return content_type
 
 
-def compressed_data(content: bytes) -> bytes:
+def compressed_data(content: bytes, *, content_type: str = DATA) -> bytes:
     """A ContentInfo with CompressedData, in DER."""
     inside = der.sequence(
         der.integer(0),
         AlgorithmIdentifier(_ZLIB).encode(),
-        encapsulated(DATA, zlib.compress(content)),
+        encapsulated(content_type, zlib.compress(content)),
     )
     return content_info(COMPRESSED_DATA, inside)
 
 
-def compressed_data_stream(content: Iterable[bytes]) -> Iterator[bytes]:
+def compressed_data_stream(
+    content: Iterable[bytes], *, content_type: str = DATA
+) -> Iterator[bytes]:
     """The same in BER, with the content as it comes."""
     yield indefinite(der.SEQUENCE) + der.oid(COMPRESSED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + der.integer(0) + AlgorithmIdentifier(_ZLIB).encode()
-    yield from encapsulated_stream(DATA, _deflate(content))
+    yield from encapsulated_stream(content_type, _deflate(content))
     yield END_OF_CONTENTS * 3
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import final
 
 from smimekit import der
-from smimekit.algorithms import AlgorithmIdentifier, ContentCipher
+from smimekit.algorithms import RC2_CBC, AlgorithmIdentifier, ContentCipher
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.cms.cbc import cbc_encrypt
 from smimekit.cms.cipher import ContentAlgorithm, Decryption, decryption, new_iv
 from smimekit.cms.content import DATA, ENCRYPTED_DATA, Sink, content_info
 from smimekit.cms.recipients import ContentKey
-from smimekit.errors import CmsError, UsageError
+from smimekit.errors import CmsError, LimitExceeded, UsageError
 from smimekit.limits import Limits
 from smimekit.policy import Policy
 
@@ -58,7 +58,7 @@ class EncryptedContent:
         """Decrypt into the sink, to the end of the EncryptedContentInfo.
 
         The result still has to `finish`: nothing in the sink may be used before. Raises
-        PolicyError, DecryptionError and CmsError.
+        PolicyError, DecryptionError, CmsError and LimitExceeded.
         """
         cipher = self.cipher
         if cipher is None:
@@ -67,9 +67,25 @@ class EncryptedContent:
         running = decryption(cipher, self.algorithm, self._algorithm.key(key.octets))
         if self._reader.peek() not in {0x80, 0xA0}:
             raise CmsError("The encrypted content is not in the message.", code="cms.no-content")
-        running.run(self._reader.octets(0x80), into)
+        chunks = self._reader.octets(0x80)
+        if cipher is RC2_CBC:
+            chunks = _bounded(chunks, policy.limits.rc2_bytes)
+        running.run(chunks, into)
         self._reader.leave()
         return running
+
+
+def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The same, as long as there are no more octets than that."""
+    for chunk in chunks:
+        most -= len(chunk)
+        if most < 0:
+            raise LimitExceeded(
+                "The message is too large to decrypt RC2; raise Limits.rc2_bytes if it comes from "
+                "somebody you know.",
+                code="limit.rc2-bytes",
+            )
+        yield chunk
 
 
 def read_encrypted_data(

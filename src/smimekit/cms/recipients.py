@@ -5,8 +5,9 @@ hand (`keys` does), how a key is wrapped (`wrapping` does), nor whether an algor
 allowed (`policy`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final, final
 
 from smimekit import der
@@ -212,7 +213,7 @@ class KemRecipient:
 @final
 @dataclass(frozen=True, slots=True)
 class UnknownRecipient:
-    """A RecipientInfo of a kind that is not known here: reported, and skipped."""
+    """A RecipientInfo of a kind that is not known here, or malformed: reported, and skipped."""
 
     kind: str
 
@@ -231,36 +232,50 @@ RecipientInfo = (
 
 
 def read_recipients(reader: der.Reader, *, limits: Limits) -> tuple[RecipientInfo, ...]:
-    """The members of a SET OF RecipientInfo; CmsError or LimitExceeded."""
+    """The members of a SET OF RecipientInfo; CmsError or LimitExceeded.
+
+    One that is malformed is nobody's: it does not keep the message from the others.
+    """
     found: list[RecipientInfo] = []
+    places = _places(limits.recipients)
     while reader.more:
-        if len(found) == limits.recipients:
-            raise _too_many()
-        found.append(_read_recipient(reader, limits))
+        next(places)
+        found.append(_read_recipient(reader, places))
     return tuple(found)
 
 
-def _too_many() -> LimitExceeded:
-    return LimitExceeded("A message has too many recipients.", code="limit.recipients")
+def _places(most: int) -> Iterator[None]:
+    """One for each recipient that a message may have, in all of its RecipientInfos."""
+    yield from repeat(None, most)
+    raise LimitExceeded("A message has too many recipients.", code="limit.recipients")
 
 
-def _read_recipient(reader: der.Reader, limits: Limits) -> RecipientInfo:
+def _read_recipient(reader: der.Reader, places: Iterator[None]) -> RecipientInfo:
     tag = reader.peek
+    if tag != der.SEQUENCE and not 0x80 <= tag < 0xC0:
+        raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
+    member = der.Reader(reader.raw())
+    try:
+        return _read_known(tag, member, places)
+    except CmsError as error:
+        if error.code == "cms.bare-kem-recipient":  # its sender must be told (RFC 9629, 3)
+            raise
+        return UnknownRecipient(f"malformed: {error}")
+
+
+def _read_known(tag: int, member: der.Reader, places: Iterator[None]) -> RecipientInfo:
     match tag:
         case der.SEQUENCE:
-            return _read_key_transport(reader.enter(tag))
+            return _read_key_transport(member.enter(tag))
         case 0xA1:
-            return _read_key_agreement(reader.enter(tag), limits)
+            return _read_key_agreement(member.enter(tag), places)
         case 0xA2:
-            return _read_kek(reader.enter(tag))
+            return _read_kek(member.enter(tag))
         case 0xA3:
-            return _read_password(reader.enter(tag))
+            return _read_password(member.enter(tag))
         case 0xA4:
-            return _read_other(reader.enter(tag))
-        case _ if 0xA4 < tag < 0xBF:  # what a later standard may add to the CHOICE
-            reader.raw()
-            return UnknownRecipient(f"[{tag & 0x1F}]")
-    raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
+            return _read_other(member.enter(tag))
+    return UnknownRecipient(f"[{tag & 0x1F}]")  # a later standard may add to the CHOICE
 
 
 def _read_key_transport(inside: der.Reader) -> KeyTransRecipient:
@@ -277,7 +292,7 @@ def _read_key_transport(inside: der.Reader) -> KeyTransRecipient:
     return KeyTransRecipient(rid, algorithm, encrypted_key)
 
 
-def _read_key_agreement(inside: der.Reader, limits: Limits) -> KeyAgreeRecipient:
+def _read_key_agreement(inside: der.Reader, places: Iterator[None]) -> KeyAgreeRecipient:
     inside.integer()
     originator = _read_originator(inside.enter(0xA0))
     ukm = inside.enter(0xA1).octets() if inside.peek == 0xA1 else None
@@ -286,8 +301,8 @@ def _read_key_agreement(inside: der.Reader, limits: Limits) -> KeyAgreeRecipient
     inside.finish()
     keys: list[RecipientEncryptedKey] = []
     while members.more:
-        if len(keys) == limits.recipients:
-            raise _too_many()
+        if keys:  # the first is counted already
+            next(places)
         keys.append(_read_encrypted_key(members.enter(der.SEQUENCE)))
     return KeyAgreeRecipient(originator, ukm, algorithm, tuple(keys))
 

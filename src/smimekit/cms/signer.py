@@ -23,12 +23,11 @@ from smimekit.algorithms import (
 )
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
-from smimekit.cms.attributes import Attributes, CertificateHash
+from smimekit.cms.attributes import Attributes, AttributeWatch, CertificateHash
 from smimekit.cms.content import DATA
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignerInfo, signer_info
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
-from smimekit.limits import Limits
 from smimekit.primitives import PublicKey, digester, verify, verify_digest
 from smimekit.private_key import PrivateKey
 
@@ -64,8 +63,6 @@ class Check:
     """Did the signature match only the DER of attributes that arrived in another form?"""
 
 
-_CONFUSABLE_BYTES: Final = 16 << 20
-"""As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
 _EDDSA_BYTES: Final = 1 << 22
 """Content without signed attributes: each EdDSA signer costs two passes over it."""
 
@@ -228,7 +225,8 @@ def _check_content(
             "Signed attributes are missing, which only plain data may do without (RFC 5652, 5.3).",
             code="cms.attributes",
         )
-    if _looks_like_attributes(digests.content()):
+    watch = AttributeWatch()
+    if all(map(watch.update, digests.content())) and watch.found():
         raise CmsError(
             "The content is a set of signed attributes: a signature of something else may "
             "have been put to new use.",
@@ -254,20 +252,6 @@ def _whole(content: Iterable[bytes]) -> bytes:
                 code="limit.eddsa-bytes",
             )
     return bytes(found)
-
-
-def _looks_like_attributes(content: Iterable[bytes]) -> bool:
-    """Does the content parse as a SET OF Attribute? Then it may be somebody's signedAttrs."""
-    head = bytearray()
-    for chunk in content:
-        head += chunk
-        if head[:1] != bytes((der.SET,)) or len(head) > _CONFUSABLE_BYTES:
-            return False
-    try:
-        names = dict(Attributes.read(bytes(head), limits=Limits()).entries)
-    except (CmsError, LimitExceeded):
-        return False
-    return attrs.MESSAGE_DIGEST in names or attrs.CONTENT_TYPE in names
 
 
 # --- writing -------------------------------------------------------------------------------

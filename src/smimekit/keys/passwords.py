@@ -70,7 +70,7 @@ def _latin(text: str) -> Iterator[bytes]:
         yield text.encode("latin-1")
 
 
-_DERIVATIONS: Final = 4
+_DERIVATIONS: Final = 20
 """A file may cost this many times what one password hash may: NSS hashes 600 000 times for
 each key and each certificate, five times that in its old formats, and files with the keys
 of ten years are real. An upper bound of ten seconds or so with PBKDF2, thirty with the

@@ -113,7 +113,7 @@ class PasswordRecipient:
         left, over = self.limits.pbkdf2_iterations, False
         for each in recipients:
             if isinstance(each, PasswordRecipientInfo):
-                cost = _iterations(each)
+                cost = _cost(each)
                 if cost > left:
                     over = True
                 else:
@@ -148,6 +148,9 @@ def _read_kdf(recipient: PasswordRecipientInfo) -> Pbkdf2 | None:
         return None
 
 
-def _iterations(recipient: PasswordRecipientInfo) -> int:
+def _cost(recipient: PasswordRecipientInfo) -> int:
+    """Iterations for each block of the longest key that a cipher takes (RFC 8018, 5.2)."""
     kdf = _read_kdf(recipient)
-    return 0 if kdf is None else max(kdf.iterations, 1)
+    if kdf is None:
+        return 0
+    return max(kdf.iterations, 1) * -(-AES256_CBC.key_size // kdf.digest.size)
