@@ -25,7 +25,11 @@ def run(folder: Path, source: str, *options: str, **variables: str) -> str:
     (tests / "conftest.py").write_bytes(CONFTEST.read_bytes())
     (tests / "test_it.py").write_text(source)
     (folder / "project" / "pytest.ini").write_text("[pytest]\nmarkers = interop: peers\n")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SMIMEKIT_")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("SMIMEKIT_", "PYTEST_"))
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rsf", "-p", "no:cacheprovider", *options],
         cwd=folder / "project",
