@@ -17,11 +17,12 @@ import pytest
 
 import smimekit
 from smimekit import LimitExceeded, PasswordRecipient, Policy, Trust, der
-from smimekit.algorithms import AES256_CBC
+from smimekit.algorithms import AES256_CBC, ED25519
 from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.recipients import ContentKey
 from smimekit.cms.signed import add_unsigned
+from smimekit.cms.signer import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
@@ -34,11 +35,14 @@ from smimekit.span import Span
 from smimekit.trust import Revocation, Status
 from tests.cms.stamping import with_crls
 from tests.message.people import (
+    ALICE,
     NOW,
     alice,
     bare_signed,
+    clear_signed,
     draft,
     entity,
+    person,
     root,
     signed_entity,
     signer_info,
@@ -187,6 +191,22 @@ def test_limit_pbkdf2_iterations() -> None:
     info = bob.wrap(ContentKey(bytes(AES256_CBC.key_size)))
     reader = PasswordRecipient("a long password", 1, Limits(pbkdf2_iterations=1_999))
     assert reader.unwrap([info], size=32, attempts=9).octets == bytes(32)
+
+
+def test_limit_eddsa_bytes() -> None:
+    """For content without signed attributes, which has to be in memory; others have no bound."""
+    who, content = person(ALICE, key="ed25519"), entity("x" * 900)
+    bare = sign_bare(who.certificate, who.key, ED25519, content)
+    usual = signer_info(content, who)
+    for info, limit, expected in (
+        (bare, len(content), "good"),
+        (bare, len(content) - 1, "malformed"),
+        (usual, len(content) - 1, "good"),
+    ):
+        mail = clear_signed(content, bare_signed(content, who, detached=True, infos=[info]))
+        limited = policy(eddsa_bytes=limit)
+        with smimekit.open(mail, trust=trust(), policy=limited) as found:
+            assert [each.integrity for each in found.signatures] == [expected]
 
 
 def test_limit_capabilities() -> None:

@@ -43,6 +43,9 @@ class Limits:
     """Countersignatures of one signer, and of each other: each costs a public-key operation."""
     timestamps: int = 10
     """Time-stamp tokens of one signer: each costs a public-key operation and a path."""
+    eddsa_bytes: int = 1 << 22
+    """Content that EdDSA or ML-DSA signs without attributes: each signer costs two passes over
+    all of it, in memory."""
     attributes: int = 200
     """Attributes of one signer, and values of one attribute."""
     capabilities: int = 200
@@ -62,8 +65,11 @@ class Limits:
     inflated_bytes: int = 1 << 32
     """Output of all CompressedData of one message."""
     inflate_ratio: int = 200
-    """Output over input of one CompressedData, of which the first MiB of output is free: texts
-    and tables stay below 50, and zlib itself ends at 1 032."""
+    """Output over input of one CompressedData: texts and tables stay below 50, and zlib itself
+    ends at 1 032."""
+    inflate_free: int = 1 << 20
+    """Output of one CompressedData that needs no input to justify it: the ratio of a
+    short text may be any."""
     spool_memory: int = 8 << 20
     """Plaintext kept in memory before it goes to an unlinked temporary file."""
     path_certificates: int = 12

@@ -153,6 +153,16 @@ def test_limit_inflate_ratio() -> None:
     assert inflated(mail, limits=loose) == bytes(10 << 20)
 
 
+def test_limit_inflate_free() -> None:
+    mail = compressed(der.octet_string(zlib.compress(bytes(100_000))))
+    for free, enough in ((100_000, True), (1_000, False)):
+        limits = replace(LIMITS, inflate_ratio=1, inflate_free=free)
+        if enough:
+            assert inflated(mail, limits=limits) == bytes(100_000)
+        else:
+            assert code_of(mail, limits=limits) == "limit.inflate-ratio"
+
+
 def test_the_ratio_that_is_allowed_unasked() -> None:
     """It binds: a bomb of zeros is refused, a table of ordinary lines is not."""
     lines = b"".join(b"%06d;2026-01-01;0,00;EUR;\r\n" % at for at in range(200_000))

@@ -398,19 +398,6 @@ def test_content_that_looks_a_little_like_attributes(content: Any) -> None:
     assert Forgery(content=content, no_attributes=True).check().integrity is Integrity.GOOD
 
 
-def test_limit_eddsa_bytes(monkeypatch: Any) -> None:
-    monkeypatch.setattr("smimekit.cms.signer._EDDSA_BYTES", 100)
-    who = forge.person("ed25519")
-    assert (
-        Forgery(who=who, content=bytes(100), no_attributes=True).check().integrity is Integrity.GOOD
-    )
-    assert (
-        Forgery(who=who, content=bytes(101), no_attributes=True).check().integrity
-        is Integrity.MALFORMED
-    )
-    assert Forgery(who=who, content=bytes(101)).check().integrity is Integrity.GOOD
-
-
 # --- attributes in another encoding --------------------------------------------------------
 
 

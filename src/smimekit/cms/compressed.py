@@ -22,8 +22,6 @@ from smimekit.span import CHUNK
 __all__ = ["compressed_data", "compressed_data_stream", "read_compressed_data"]
 
 _ZLIB: Final = "1.2.840.113549.1.9.16.3.8"
-_FREE_BYTES: Final = 1 << 20
-"""Output that needs no input to justify it: the ratio of a short text may be any."""
 
 
 def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> str:
@@ -107,7 +105,7 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _bound(taken: int, given: int, limits: Limits) -> None:
     if given > limits.inflated_bytes:
         raise LimitExceeded("Compressed content grows too large.", code="limit.inflated-bytes")
-    if given > _FREE_BYTES + taken * limits.inflate_ratio:
+    if given > limits.inflate_free + taken * limits.inflate_ratio:
         raise LimitExceeded("Compressed content grows too fast.", code="limit.inflate-ratio")
 
 

@@ -28,6 +28,7 @@ from smimekit.cms.content import DATA
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignerInfo, signer_info
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.limits import Limits
 from smimekit.primitives import PublicKey, digester, verify, verify_digest
 from smimekit.private_key import PrivateKey
 
@@ -63,8 +64,7 @@ class Check:
     """Did the signature match only the DER of attributes that arrived in another form?"""
 
 
-_EDDSA_BYTES: Final = 1 << 22
-"""Content without signed attributes: each EdDSA signer costs two passes over it."""
+_LIMITS: Final = Limits()
 
 
 def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:
@@ -73,7 +73,12 @@ def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certifi
 
 
 def check_signer(
-    signer: SignerInfo, certificate: Certificate, content_type: str | None, digests: Digests
+    signer: SignerInfo,
+    certificate: Certificate,
+    content_type: str | None,
+    digests: Digests,
+    *,
+    limits: Limits = _LIMITS,
 ) -> Check:
     """Check one signature over content that has passed. Never raises for what it is given.
 
@@ -81,7 +86,7 @@ def check_signer(
     """
     try:
         scheme = _scheme_of(signer)
-        return _check(signer, scheme, certificate, content_type, digests)
+        return _check(signer, scheme, certificate, content_type, digests, limits)
     except _UnsupportedError as error:
         return Check(Integrity.UNSUPPORTED, str(error))
     except (CmsError, LimitExceeded) as error:
@@ -118,6 +123,7 @@ def _check(
     certificate: Certificate,
     content_type: str | None,
     digests: Digests,
+    limits: Limits,
 ) -> Check:
     try:
         key, restriction = certificate.public_key, certificate.key_identifier
@@ -127,7 +133,7 @@ def _check(
         reason = "the signer's key is restricted to another signature algorithm (RFC 4055)"
         return Check(Integrity.BAD_SIGNATURE, reason, scheme)
     if signer.signed_attributes is None:
-        return _check_content(signer, key, scheme, content_type, digests)
+        return _check_content(signer, key, scheme, content_type, digests, limits)
     _check_rules(signer, signer.signed_attributes, certificate, content_type)
     expected = signer.signed_attributes.message_digest
     if expected is None:
@@ -218,6 +224,7 @@ def _check_content(
     scheme: SignatureScheme,
     content_type: str | None,
     digests: Digests,
+    limits: Limits,
 ) -> Check:
     """A signature without signed attributes covers the content itself."""
     if content_type not in {DATA, None}:
@@ -233,7 +240,7 @@ def _check_content(
             code="cms.attribute-confusion",
         )
     if scheme.kind.pure:
-        good = verify(key, scheme, signer.signature, _whole(digests.content()))
+        good = verify(key, scheme, signer.signature, _whole(digests.content(), limits))
     else:
         good = verify_digest(key, scheme, signer.signature, digests.value(scheme.digest))
     if good:
@@ -241,12 +248,12 @@ def _check_content(
     return Check(Integrity.BAD_SIGNATURE, "the signature does not match the content", scheme)
 
 
-def _whole(content: Iterable[bytes]) -> bytes:
+def _whole(content: Iterable[bytes], limits: Limits) -> bytes:
     """All of the content: what signs data themselves needs them at once, so they have a bound."""
     found = bytearray()
     for chunk in content:
         found += chunk
-        if len(found) > _EDDSA_BYTES:
+        if len(found) > limits.eddsa_bytes:
             raise LimitExceeded(
                 "The content is too large for a signature of this kind.",
                 code="limit.eddsa-bytes",

@@ -154,7 +154,7 @@ def _checked(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
 ) -> Iterator[_Checked]:
     for signer in data.signers:
-        yield signer, *_check_signer(signer, data.content_type, digests, bag, judge.trust)
+        yield signer, *_check_signer(signer, data.content_type, digests, bag, judge)
 
 
 def _check_signer(
@@ -162,12 +162,13 @@ def _check_signer(
     content_type: str | None,
     digests: Digests,
     bag: Sequence[Certificate],
-    trust: Trust,
+    judge: Judge,
 ) -> tuple[Certificate | None, Check]:
     """The certificate that the signature matches, else the first one that it names."""
     first: tuple[Certificate, Check] | None = None
-    for certificate in islice(_named(signer, bag, trust), _NAMESAKES):
-        check = check_signer(signer, certificate, content_type, digests)
+    for certificate in islice(_named(signer, bag, judge.trust), _NAMESAKES):
+        limits = judge.policy.limits
+        check = check_signer(signer, certificate, content_type, digests, limits=limits)
         if check.integrity is Integrity.GOOD:
             return certificate, check
         first = first or (certificate, check)
@@ -276,7 +277,7 @@ def _countersigned(
         except CmsError as error:
             yield _unreadable(str(error))
             continue
-        certificate, check = _check_signer(found, None, digests, judgements.bag, judge.trust)
+        certificate, check = _check_signer(found, None, digests, judgements.bag, judge)
         yield _result(found, check, certificate, judgements, left)
 
 
