@@ -55,6 +55,7 @@ def nss(require_program: Callable[[str], str], ca: FakeCA, people: People) -> It
 def gpgsm(require_program: Callable[[str], str], ca: FakeCA, people: People) -> Iterator[Gpgsm]:
     """It has the RSA keys of alice and bob."""
     gpgconf = require_program("gpgconf")
+    require_program("gpg-agent")  # which gpgsm needs, and its package only recommends
     with folder() as home:
         peer = Gpgsm.create(require_program("gpgsm"), home, ca.certificate)
         try:

@@ -28,6 +28,7 @@ def alice() -> Credential:
 def gpgsm_home(require_program: Callable[[str], str]) -> Iterator[list[str]]:
     """The command line of a gpgsm that knows nobody."""
     gpgconf = require_program("gpgconf")
+    require_program("gpg-agent")
     with folder() as home:
         (home / "gpg-agent.conf").write_text("allow-loopback-pinentry\ns2k-count 65536\n")
         yield [
