@@ -72,9 +72,9 @@ def test_namesakes_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch) ->
     tried: list[object] = []
     real = check_signer
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **options: Any) -> Any:
         tried.append(arguments)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr("smimekit.message.signatures.check_signer", counted)
     bag = [namesake(number) for number in range(50)]
