@@ -22,6 +22,7 @@ from smimekit.algorithms import (
     HMACS,
     KEMS,
     KEY_WRAPS,
+    MACS,
     PWRI_KEK,
     READ_ONLY_SCHEMES,
     RSA_ENCRYPTION,
@@ -186,6 +187,8 @@ def mac_rows() -> Iterator[tuple[str, ...]]:
     for oid, digest in HMACS.items():
         use = "read, write" if oid == HMAC_SHA256 else "read"
         yield f"hmac-{digest.name}", f"`{oid}`", "8018", use
+    for oid in MACS.keys() - HMACS.keys():
+        yield f"hmac-{MACS[oid].name}", f"`{oid}`", "3370", "read"
 
 
 def curve_rows() -> Iterator[tuple[str, ...]]:

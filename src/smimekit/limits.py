@@ -60,7 +60,7 @@ class Limits:
     """Password hashing, for each block of key: a second or so; we write 600 000."""
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
-    rc2_bytes: int = 4 << 20
+    rc2_bytes: int = 1 << 20
     """Ciphertext of one layer in RC2, which is computed in Python: three seconds or so per MiB."""
     inflated_bytes: int = 1 << 32
     """Output of all CompressedData of one message."""

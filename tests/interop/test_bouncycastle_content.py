@@ -170,7 +170,7 @@ def pkcs8(who: smimekit.Credential) -> bytes:
 
 
 @pytest.mark.parametrize("options", ["", "attributes", "stream", "stream attributes"])
-@pytest.mark.parametrize(("mac", "digest"), list(rows.HMACS.items()), ids=name)
+@pytest.mark.parametrize(("mac", "digest"), list(rows.MACS.items()), ids=name)
 def test_authenticated_of_theirs(
     bouncycastle: BouncyCastle, people: People, mac: str, digest: rows.Digest, options: str
 ) -> None:

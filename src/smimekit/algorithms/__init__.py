@@ -139,6 +139,7 @@ __all__ = [
     "KDF3_SHA256",
     "KEMS",
     "KEY_WRAPS",
+    "MACS",
     "MD5",
     "MGF1",
     "ML_DSA_44",
@@ -327,6 +328,9 @@ HMACS: Final[Mapping[str, Digest]] = MappingProxyType(
 """HMAC with a digest (RFC 8018, B.1.2): the pseudorandom functions of PBKDF2, and MACs."""
 
 HMAC_SHA256: Final = "1.2.840.113549.2.9"
+
+MACS: Final[Mapping[str, Digest]] = MappingProxyType({**HMACS, "1.3.6.1.5.5.8.1.2": SHA1})
+"""Those of AuthenticatedData: RFC 3370, 3.1 has a name of its own for HMAC with SHA-1."""
 
 
 @final

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from smimekit import der
 from smimekit.algorithms import (
     HMACS,
+    MACS,
     SHA1,
     SHA256,
     AlgorithmIdentifier,
@@ -138,7 +139,7 @@ def _changed() -> ContentChanged:
 
 
 def _mac_digest(identifier: AlgorithmIdentifier) -> Digest:
-    row = HMACS.get(identifier.oid)
+    row = MACS.get(identifier.oid)
     if row is None or not identifier.plain:
         raise CmsError(
             f"The authentication algorithm {identifier.oid} is not supported.", code="cms.mac"
