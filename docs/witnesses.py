@@ -56,7 +56,9 @@ _HKDF: Final = "ecdh-hkdf-sha256 ecdh-hkdf-sha384 ecdh-hkdf-sha512"
 _WRAPS: Final = "aes-128-wrap aes-192-wrap aes-256-wrap"
 _NIST: Final = "P-256 P-384 P-521"
 _BRAINPOOL: Final = "brainpoolP256r1 brainpoolP384r1 brainpoolP512r1"
-_HMACS: Final = "hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512"
+_HMACS: Final = (
+    "1.2.840.113549.2.7 1.3.6.1.5.5.8.1.2 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512"
+)
 _ML_KEM: Final = "ml-kem-768 ml-kem-1024"
 
 
