@@ -82,6 +82,8 @@ class Request:
     at: datetime
     purpose: Purpose = Purpose.VERIFY
     accepts_weak: bool = False
+    any_usage: bool = True
+    """Both as in `Policy`."""
     parameters: PathParameters = PathParameters()
     helpers: tuple[Certificate, ...] = ()
     """Certificates that may have signed revocation evidence."""

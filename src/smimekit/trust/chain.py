@@ -102,6 +102,7 @@ def _first_valid(search: PathSearch, case: Case, rules: Rules) -> Chained:
         purpose=case.purpose,
         at=case.at,
         accepts_weak=rules.policy.accepts_weak,
+        any_usage=rules.policy.any_usage,
         parameters=case.parameters,
     )
     failed: list[PathVerdict] = []
