@@ -273,6 +273,31 @@ def test_limit_path_signatures() -> None:
     end_at("path_signatures", 3)
 
 
+def test_limit_valid_paths() -> None:
+    """Of three ways up only the last has an issuer that is not revoked."""
+    tops = [certs.ca(f"Crossing {number}") for number in range(3)]
+    private = certs.key("crossed")
+    made = {certs.ca("Crossed", top, private=private).certificate: top for top in tops}
+    low = certs.Made(next(iter(made)), private, certs.name("Crossed"))
+    leaf = certs.person("alice@example.com", low)
+    *first, _ = sorted(made, key=lambda one: one.der)
+
+    def crossed(most: int) -> Any:
+        given = Trust(anchors=[top.certificate for top in tops], policy=policy(valid_paths=most))
+        return given.judge(
+            leaf.certificate,
+            smimekit.Purpose.VERIFY,
+            at=certs.NOW,
+            extra_certificates=made,
+            crls=[certs.crl(made[one], one) for one in first],
+        )
+
+    assert crossed(3).status is Status.TRUSTED
+    found = crossed(2)
+    assert found.status is Status.REJECTED
+    assert "path.budget" in {reason.code for reason in found.reasons}
+
+
 def test_the_people_here_are_trusted() -> None:
     """Or else the tests above would show nothing."""
     found = Trust(anchors=[root().certificate], clock=lambda: NOW)

@@ -76,3 +76,6 @@ class Limits:
     """Certificates in one path: real ones have 2 to 5."""
     path_signatures: int = 60
     """Signature checks spent on building the paths of one certificate."""
+    valid_paths: int = 4
+    """Valid paths of one certificate that are asked about revocation: cross-certified people have
+    two or three, and each may cost a search of all CRLs."""
