@@ -28,6 +28,8 @@ from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.message.layers import Encrypted
 from smimekit.message.spool import Spool
+from smimekit.mime.address import parse_mailboxes
+from smimekit.mime.confidentiality import hcp_shy
 from smimekit.mime.fields import read_header
 from smimekit.mime.prepare import prepare
 from smimekit.mime.scanner import split
@@ -101,6 +103,31 @@ def test_limit_header_fields() -> None:
         code_of(lambda: read_header(Span.of(head), limits=Limits(header_fields=9)))
         == "limit.header-fields"
     )
+
+
+@pytest.mark.parametrize("field", [b"From", b"Sender"])
+@pytest.mark.parametrize("form", [b"%s", b"group: %s;"])
+def test_limit_mailboxes(field: bytes, form: bytes) -> None:
+    value = form % b",".join(b"x%d@example.com" % at for at in range(10))
+    mail = field + b": " + value + b"\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    opened(mail, mailboxes=10)
+    assert code_of(lambda: opened(mail, mailboxes=9)) == "limit.mailboxes"
+
+
+def test_authors_inside_are_counted_too() -> None:
+    """Else whoever names enough of them would be asked for none."""
+    many = b",".join(b"x%d@example.com" % at for at in range(10))
+    inside = draft().replace(ALICE.encode(), many, 1)
+    mail = smimekit.sign(inside, alice()).replace(many, ALICE.encode(), 1)
+    opened(mail, mailboxes=10)
+    assert code_of(lambda: opened(mail, mailboxes=9)) == "limit.mailboxes"
+
+
+def test_a_draft_may_have_many_mailboxes() -> None:
+    """The bound is on strangers: a list of our own may be as long as its recipients are many."""
+    many = [f"x{at}@example.com" for at in range(Limits().mailboxes + 1)]
+    assert hcp_shy("To", ", ".join(f"X <{one}>" for one in many)) == ", ".join(many)
+    assert code_of(lambda: parse_mailboxes(", ".join(many).encode())) == "limit.mailboxes"
 
 
 def test_limit_mime_parts() -> None:
