@@ -257,6 +257,32 @@ def test_small_keys_and_old_digests_pass_only_where_the_policy_says_so(root: Mad
     assert judge(made, [root], policy=Policy.LEGACY_READ).status is Status.TRUSTED
 
 
+@pytest.mark.parametrize("where", ["anchor", "intermediate"])
+@pytest.mark.parametrize(
+    ("kind", "policy", "trusted"),
+    [
+        ("rsa2048", Policy.INTEROP, True),
+        ("rsa2048", replace(Policy.INTEROP, minimum_rsa=3072), False),
+        ("rsa1024", Policy.INTEROP, False),
+        ("rsa1024", replace(Policy.INTEROP, minimum_rsa=1024), True),
+        ("rsa1024", Policy.LEGACY_READ, True),
+        ("p192", Policy.INTEROP, False),
+        ("p192", Policy.LEGACY_READ, True),
+    ],
+)
+def test_the_keys_of_authorities_are_graded_by_the_policy(
+    root: Made, where: str, kind: str, policy: Policy, trusted: bool
+) -> None:
+    above = None if where == "anchor" else root
+    weak = ca(f"Weak {kind}", above, private=certs.key(f"weak {kind}", kind))
+    leaf = person(ALICE, weak)
+    anchors, extra = ([weak], []) if above is None else ([root], [weak])
+    found = judge(leaf, anchors, extra, policy=policy)
+    assert (found.status is Status.TRUSTED) is trusted
+    assert ("path.weak" in codes(found)) is not trusted
+    assert (found.chain is Chain.BAD) is not trusted
+
+
 def test_a_naive_time_is_refused(root: Made, alice: Made) -> None:
     with pytest.raises(UsageError):
         judge(alice, [root], at=NOW.replace(tzinfo=None))

@@ -167,8 +167,7 @@ class _Asking:
         self.request = Request(
             purpose=case.purpose,
             at=case.at,
-            accepts_weak=rules.policy.accepts_weak,
-            any_usage=rules.policy.any_usage,
+            policy=rules.policy,
             parameters=case.parameters,
         )
 

@@ -11,7 +11,7 @@ from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
 from smimekit.trust.names import address_violation
 from smimekit.trust.paths import Path
 from smimekit.trust.status import Reason
-from smimekit.trust.usage import may_issue, structure_reason
+from smimekit.trust.usage import may_issue, structure_reason, weak_key_reason
 
 __all__ = ["PathVerdict", "validate_path"]
 
@@ -45,9 +45,12 @@ def _rules_reason(path: Path, request: Request) -> Reason | None:
         who = plain_text(issuer.subject_text)
         if not may_issue(issuer, request.purpose):
             return Reason("path.no-ca", f"{who} may not issue certificates for this purpose.")
-        if not may_issue(issuer, request.purpose, any_usage=request.any_usage):
+        if not may_issue(issuer, request.purpose, any_usage=request.policy.any_usage):
             text = f"{who} is a CA for anything, and the policy wants it for this purpose."
             return Reason("path.any-usage", text)
+        weak = weak_key_reason(issuer, request.policy)
+        if weak is not None:
+            return Reason("path.weak", f"{who}: {weak.text}")
     if address_violation(path):
         return Reason("path.name-constraints", "An issuer may not issue for this mail address.")
     return None
