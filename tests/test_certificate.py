@@ -34,7 +34,7 @@ USAGES = {
 PROPERTIES = [
     name
     for name in vars(Certificate)
-    if not name.startswith("_") and name not in {"from_pem", "extension", "signed_by"}
+    if not name.startswith("_") and name not in {"from_pem", "extension", "signed_by", "verifies"}
 ]
 
 
@@ -280,6 +280,7 @@ def visit(certificate: Certificate) -> None:
             continue
     assert certificate.signed_by(certificate) in {True, False}
     assert forge.ca().certificate.signed_by(certificate) in {True, False}
+    assert certificate.verifies(certificate.der, b"", b"") is False
 
 
 HOSTS = ["p256", "ed25519", "rsa-2048", "x25519"]

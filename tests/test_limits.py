@@ -28,6 +28,8 @@ from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.message.layers import Encrypted
 from smimekit.message.spool import Spool
+from smimekit.mime.address import parse_mailboxes
+from smimekit.mime.confidentiality import hcp_shy
 from smimekit.mime.fields import read_header
 from smimekit.mime.prepare import prepare
 from smimekit.mime.scanner import split
@@ -101,6 +103,31 @@ def test_limit_header_fields() -> None:
         code_of(lambda: read_header(Span.of(head), limits=Limits(header_fields=9)))
         == "limit.header-fields"
     )
+
+
+@pytest.mark.parametrize("field", [b"From", b"Sender"])
+@pytest.mark.parametrize("form", [b"%s", b"group: %s;"])
+def test_limit_mailboxes(field: bytes, form: bytes) -> None:
+    value = form % b",".join(b"x%d@example.com" % at for at in range(10))
+    mail = field + b": " + value + b"\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    opened(mail, mailboxes=10)
+    assert code_of(lambda: opened(mail, mailboxes=9)) == "limit.mailboxes"
+
+
+def test_authors_inside_are_counted_too() -> None:
+    """Else whoever names enough of them would be asked for none."""
+    many = b",".join(b"x%d@example.com" % at for at in range(10))
+    inside = draft().replace(ALICE.encode(), many, 1)
+    mail = smimekit.sign(inside, alice()).replace(many, ALICE.encode(), 1)
+    opened(mail, mailboxes=10)
+    assert code_of(lambda: opened(mail, mailboxes=9)) == "limit.mailboxes"
+
+
+def test_a_draft_may_have_many_mailboxes() -> None:
+    """The bound is on strangers: a list of our own may be as long as its recipients are many."""
+    many = [f"x{at}@example.com" for at in range(Limits().mailboxes + 1)]
+    assert hcp_shy("To", ", ".join(f"X <{one}>" for one in many)) == ", ".join(many)
+    assert code_of(lambda: parse_mailboxes(", ".join(many).encode())) == "limit.mailboxes"
 
 
 def test_limit_mime_parts() -> None:
@@ -271,6 +298,31 @@ def test_limit_path_certificates() -> None:
 
 def test_limit_path_signatures() -> None:
     end_at("path_signatures", 3)
+
+
+def test_limit_valid_paths() -> None:
+    """Of three ways up only the last has an issuer that is not revoked."""
+    tops = [certs.ca(f"Crossing {number}") for number in range(3)]
+    private = certs.key("crossed")
+    made = {certs.ca("Crossed", top, private=private).certificate: top for top in tops}
+    low = certs.Made(next(iter(made)), private, certs.name("Crossed"))
+    leaf = certs.person("alice@example.com", low)
+    *first, _ = sorted(made, key=lambda one: one.der)
+
+    def crossed(most: int) -> Any:
+        given = Trust(anchors=[top.certificate for top in tops], policy=policy(valid_paths=most))
+        return given.judge(
+            leaf.certificate,
+            smimekit.Purpose.VERIFY,
+            at=certs.NOW,
+            extra_certificates=made,
+            crls=[certs.crl(made[one], one) for one in first],
+        )
+
+    assert crossed(3).status is Status.TRUSTED
+    found = crossed(2)
+    assert found.status is Status.REJECTED
+    assert "path.budget" in {reason.code for reason in found.reasons}
 
 
 def test_the_people_here_are_trusted() -> None:

@@ -229,14 +229,22 @@ class Certificate:
         """
         if self._algorithm != self._signed_algorithm:  # RFC 5280, 4.1.1.2: the same, twice
             return False
+        return other.verifies(self._algorithm, self._signature, self._tbs)
+
+    def verifies(self, algorithm: bytes, signature: bytes, data: bytes) -> bool:
+        """Does this certificate's key verify a signature? Never raises.
+
+        `algorithm`: the DER of its AlgorithmIdentifier, which names the digest itself, as on
+        certificates, CRLs and OCSP responses.
+        """
         try:
-            scheme = certificate_scheme(AlgorithmIdentifier.read(der.Reader(self._algorithm)))
-            if scheme is None or not key_allows(other.key_identifier, scheme):
+            scheme = certificate_scheme(AlgorithmIdentifier.read(der.Reader(algorithm)))
+            if scheme is None or not key_allows(self.key_identifier, scheme):
                 return False
-            key = other.public_key
+            key = self.public_key
         except (CmsError, LimitExceeded, CertificateError):
             return False
-        return verify(key, scheme, self._signature, self._tbs)
+        return verify(key, scheme, signature, data)
 
     # --- for people -----------------------------------------------------------------------
 

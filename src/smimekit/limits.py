@@ -17,6 +17,9 @@ class Limits:
     """One MIME header block: real ones stay below 64 KiB, lists add some."""
     header_fields: int = 2_000
     """Fields of one header block."""
+    mailboxes: int = 2_000
+    """Mailboxes of one field of a mail that is read, such as From: reading one takes some 25 us. A
+    draft may have as many as there may be `recipients`."""
     mime_parts: int = 2_000
     """Parts of one multipart."""
     mime_depth: int = 64
@@ -76,3 +79,6 @@ class Limits:
     """Certificates in one path: real ones have 2 to 5."""
     path_signatures: int = 60
     """Signature checks spent on building the paths of one certificate."""
+    valid_paths: int = 4
+    """Valid paths of one certificate that are asked about revocation: cross-certified people have
+    two or three, and each may cost a search of all CRLs."""

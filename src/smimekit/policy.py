@@ -85,8 +85,9 @@ class Policy:
     """What to emit and what to accept. `dataclasses.replace` makes variants.
 
     `Policy.INTEROP` emits what every S/MIME program of the last ten years reads,
-    `Policy.MODERN` authenticated encryption, PSS and OAEP (RFC 8551, 2.7). Either encrypts
-    with the best that the recipients announce, where they announce anything.
+    `Policy.MODERN` authenticated encryption, PSS and OAEP (RFC 8551, 2.7); it takes no
+    certificate for mail that does not say so. Either encrypts with the best that the recipients
+    announce, where they announce anything.
     `Policy.LEGACY_READ` is INTEROP that also reads what is no longer safe: SHA-1, MD5, DSA,
     small RSA keys, 3DES, RC2. It grades them WEAK and never emits them.
     """
@@ -111,6 +112,10 @@ class Policy:
     """Bits of an RSA key (RFC 8551, 4.2 to 4.4)."""
     maximum_rsa: int = 16384
     """Bits of an RSA key: larger ones only burn time."""
+    any_usage: bool = True
+    """Takes a certificate whose extended key usage is anyExtendedKeyUsage for one that is for
+    mail, as RFC 8550, 4.4.4 does; authorities that anybody trusts may not issue such (CA/B S/MIME
+    BR, 7.1.2.2 (g) and 7.1.2.3 (f)). It is about end entities and CAs alike."""
     derive_content_keys: bool = False
     """Bind the content-encryption key to the cipher (CEK-HKDF, RFC 9709) whoever the recipients
     are; not every program reads that. Without it, where all of them announce that they do."""
@@ -216,6 +221,7 @@ Policy.MODERN = Policy(
     # RFC 8551, 2.7: what a receiver of S/MIME 4.0 MUST, and MUST- read; AES-256 in CBC mode is
     # the SHOULD+ of the version before (RFC 5751, 2.7).
     assumed=(AES128_GCM, AES256_CBC, AES128_CBC),
+    any_usage=False,
 )
 Policy.LEGACY_READ = Policy(
     name="legacy-read",

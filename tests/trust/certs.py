@@ -163,6 +163,7 @@ def crl(
     following: datetime = NOW + DAY,
     when: datetime = NOW - 2 * DAY,
     digest: Any = hashes.SHA256(),  # noqa: B008 - immutable
+    reason: x509.ReasonFlags | None = None,
 ) -> bytes:
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -172,6 +173,8 @@ def crl(
     )
     for one in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(one.serial).revocation_date(when)
+        if reason is not None:
+            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(sign_with or issuer.key, digest).public_bytes(Encoding.DER)
 

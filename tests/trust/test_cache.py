@@ -65,6 +65,22 @@ def test_a_judgement_is_made_once(
     )  # fmt: skip
 
 
+def test_in_what_order_things_come_along_makes_no_other_question(
+    root: Made, sub: Made, alice: Made, validations: list[Any]
+) -> None:
+    trust = trusting(None, root)
+    crls = [crl(root), crl(sub), crl(sub, this=NOW - 2 * DAY)]
+    bag = [sub.certificate, root.certificate]
+    for _ in range(2):
+        found = trust.judge(
+            alice.certificate, Purpose.VERIFY, extra_certificates=bag, crls=crls, ocsps=crls
+        )
+        assert found.status is Status.TRUSTED
+        bag.reverse()
+        crls.reverse()
+    assert len(validations) == 1
+
+
 def test_another_question_is_another_judgement(
     root: Made, sub: Made, alice: Made, validations: list[Any]
 ) -> None:

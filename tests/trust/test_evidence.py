@@ -194,6 +194,9 @@ class AtHandOnly:
         found = [] if self._late else [self._known]
         return Gathered(load_evidence([], found, limits=limits))
 
+    def bounded(self) -> "AtHandOnly":
+        return self
+
     def fetch(self, path: Path, *, extra: Any, limits: Limits) -> Gathered:
         del path, extra
         return Gathered(load_evidence([], [self._known], limits=limits), changed=True)

@@ -22,13 +22,16 @@ from smimekit.trust import (
     Status,
     Trust,
     Validity,
+    Verdict,
 )
 from smimekit.trust.certvalidator import Request
 from smimekit.trust.paths import Held, PathSearch, Pool
+from smimekit.trust.store import FIND_LIMIT
 from smimekit.trust.validate import validate_path
 from tests.trust import certs
 from tests.trust.certs import NOW, Made, alt_names, ca, person
 from tests.trust.hostile import ALICE, LEAF, MALLORY, NO_WARNINGS, ROOT, SUB, judge, within
+from tests.trust.judging import decide, store_of
 
 pytestmark = NO_WARNINGS
 
@@ -74,6 +77,44 @@ def test_the_stores_issuers_are_bounded_too() -> None:
     with within(2):
         found = trust.judge(LEAF.certificate, Purpose.VERIFY, at=NOW)
     assert found.status is Status.UNTRUSTED
+
+
+def flood(*, key: Any = None) -> list[Certificate]:
+    """More certificates with the name of the CA than a query answers, with its key or others."""
+    count = FIND_LIMIT + 10
+    if key is not None:
+        return [ca("Sub", private=key, sign_with=MALLORY).certificate for _ in range(count)]
+    bogus = certs.key("flood")
+    return [ca("Sub", ROOT, private=bogus, sign_with=MALLORY).certificate for _ in range(count)]
+
+
+def test_a_flood_of_certificates_for_its_key_does_not_undo_the_rejection_of_a_ca() -> None:
+    store = store_of(SUB)
+    decide(store, SUB, Verdict.REJECT)
+    for one in flood(key=SUB.key):
+        store.put(one, Source("mail", "mallory@example.com"), at=NOW + certs.DAY)
+    trust = Trust(store, anchors=[ROOT.certificate])
+    renewed = ca("Sub", ROOT, private=SUB.key)  # not decided about: found by its key only
+    with within(2):
+        found = trust.judge(
+            LEAF.certificate, Purpose.VERIFY, at=NOW, extra_certificates=[renewed.certificate]
+        )
+    assert found.status is Status.REJECTED
+
+
+def test_a_flood_of_namesakes_may_hide_an_issuer_and_nothing_is_trusted_for_that() -> None:
+    store = store_of(SUB)
+    for one in flood():
+        store.put(one, Source("mail", "mallory@example.com"), at=NOW + certs.DAY)
+    trust = Trust(store, anchors=[ROOT.certificate])
+    with within(2):
+        hidden = trust.judge(LEAF.certificate, Purpose.VERIFY, at=NOW)
+    assert hidden.status is Status.UNTRUSTED
+    bag = [SUB.certificate]
+    along = trust.judge(LEAF.certificate, Purpose.VERIFY, at=NOW, extra_certificates=bag)
+    assert along.status is Status.TRUSTED, "what a message brings along is found"
+    decide(store, SUB, Verdict.TRUST)
+    assert trust.judge(LEAF.certificate, Purpose.VERIFY, at=NOW).status is Status.TRUSTED
 
 
 def mesh(size: int) -> list[Certificate]:

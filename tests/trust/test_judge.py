@@ -1,5 +1,6 @@
 """Judgements: what makes a certificate trusted, and all that must not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -256,9 +257,83 @@ def test_small_keys_and_old_digests_pass_only_where_the_policy_says_so(root: Mad
     assert judge(made, [root], policy=Policy.LEGACY_READ).status is Status.TRUSTED
 
 
+@pytest.mark.parametrize("where", ["anchor", "intermediate"])
+@pytest.mark.parametrize(
+    ("kind", "policy", "trusted"),
+    [
+        ("rsa2048", Policy.INTEROP, True),
+        ("rsa2048", replace(Policy.INTEROP, minimum_rsa=3072), False),
+        ("rsa1024", Policy.INTEROP, False),
+        ("rsa1024", replace(Policy.INTEROP, minimum_rsa=1024), True),
+        ("rsa1024", Policy.LEGACY_READ, True),
+        ("p192", Policy.INTEROP, False),
+        ("p192", Policy.LEGACY_READ, True),
+    ],
+)
+def test_the_keys_of_authorities_are_graded_by_the_policy(
+    root: Made, where: str, kind: str, policy: Policy, trusted: bool
+) -> None:
+    above = None if where == "anchor" else root
+    weak = ca(f"Weak {kind}", above, private=certs.key(f"weak {kind}", kind))
+    leaf = person(ALICE, weak)
+    anchors, extra = ([weak], []) if above is None else ([root], [weak])
+    found = judge(leaf, anchors, extra, policy=policy)
+    assert (found.status is Status.TRUSTED) is trusted
+    assert ("path.weak" in codes(found)) is not trusted
+    assert (found.chain is Chain.BAD) is not trusted
+
+
 def test_a_naive_time_is_refused(root: Made, alice: Made) -> None:
     with pytest.raises(UsageError):
         judge(alice, [root], at=NOW.replace(tzinfo=None))
+
+
+# --- anyExtendedKeyUsage, by policy ---------------------------------------------------------
+
+ANY = (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,)
+MAIL_ONLY = replace(Policy.INTEROP, any_usage=False)
+
+
+@pytest.mark.parametrize(
+    ("extended", "accepted"),
+    [(ANY, False), (SERVER + ANY, False), (ANY + MAIL, True), (MAIL, True), (None, True)],
+)
+@pytest.mark.parametrize("purpose", MAIL_PURPOSES)
+def test_whether_any_usage_is_mail_is_for_the_policy_to_say(
+    root: Made,
+    purpose: Purpose,
+    extended: tuple[x509.ObjectIdentifier, ...] | None,
+    accepted: bool,
+) -> None:
+    """RFC 8550, 4.4.4: either OID; CA/B S/MIME BR, 7.1.2.3 (f): that one SHALL NOT be there."""
+    leaf = person(ALICE, root, extended=extended)
+    for policy in (Policy.INTEROP, Policy.LEGACY_READ):
+        assert judge(leaf, [root], purpose=purpose, policy=policy).status is Status.TRUSTED
+    for policy in (MAIL_ONLY, Policy.MODERN):
+        found = judge(leaf, [root], purpose=purpose, policy=policy)
+        assert (found.status is Status.TRUSTED) is accepted
+        assert (found.validity is Validity.WRONG_USAGE) is not accepted
+        assert ("usage.any" in codes(found)) is not accepted
+        store = store_of(leaf)
+        decide(store, leaf, Verdict.TRUST)
+        decided = judge(leaf, store=store, purpose=purpose, policy=policy)
+        assert (decided.status is Status.TRUSTED) is accepted, "no decision makes it for mail"
+
+
+@pytest.mark.parametrize(("extended", "accepted"), [(ANY, False), (ANY + MAIL, True), (MAIL, True)])
+def test_whether_a_ca_for_anything_is_one_for_mail_is_for_the_policy_to_say(
+    root: Made, extended: tuple[x509.ObjectIdentifier, ...], accepted: bool
+) -> None:
+    """CA/B S/MIME BR, 7.1.2.2 (g): it SHALL NOT be in a CA certificate below a root."""
+    between = ca("Any", root, more=[(x509.ExtendedKeyUsage(extended), False)])
+    leaf = person(ALICE, between)
+    assert judge(leaf, [root], [between]).status is Status.TRUSTED
+    found = judge(leaf, [root], [between], policy=MAIL_ONLY)
+    assert found.status is (Status.TRUSTED if accepted else Status.UNTRUSTED)
+    assert found.chain is (Chain.ANCHORED if accepted else Chain.BAD)
+    assert ("path.any-usage" in codes(found)) is not accepted
+    as_anchor = judge(leaf, [between], policy=MAIL_ONLY)
+    assert as_anchor.status is (Status.TRUSTED if accepted else Status.UNTRUSTED)
 
 
 # --- selection ------------------------------------------------------------------------------

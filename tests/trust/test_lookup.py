@@ -1,7 +1,7 @@
 """Looking certificates up: folders, issuers' pages, several sources in one, and what stays of it."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from smimekit.trust import (
     MemoryTrustStore,
     Purpose,
     Query,
+    Record,
+    Sighting,
     Source,
     Status,
     Trust,
@@ -290,6 +292,23 @@ def test_what_was_found_is_a_fact_and_trusts_nobody() -> None:
     found = trust.usable(ALICE, Purpose.VERIFY)
     assert found.usable == ()
     assert found.unusable[0][1].status is Status.UNTRUSTED
+
+
+def test_what_was_found_enters_the_store_together() -> None:
+    class Counting(MemoryTrustStore):
+        puts = 0
+
+        def put_all(self, sightings: Iterable[Sighting], *, at: datetime) -> tuple[Record, ...]:
+            self.puts += 1
+            return super().put_all(sightings, at=at)
+
+    store = Counting()
+    learn(store, ByAddress(ALICE), [Fixed("a", [LEAF]), Fixed("b", [SUB, OTHER])], at=NOW)
+    assert store.puts == 1
+    origins = {one.certificate: one.sources[0].origin for one in store.page()}
+    assert origins == {LEAF.certificate: "a", SUB.certificate: "b", OTHER.certificate: "b"}
+    learn(store, ByAddress(ALICE), [Fixed("a", [])], at=NOW)
+    assert store.puts == 1, "nothing was found, and nothing is put"
 
 
 def test_what_was_found_does_not_undo_a_decision() -> None:

@@ -1,6 +1,7 @@
 """Revocation: good only by fresh evidence, revoked by any, and both only by those entitled."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -84,7 +85,7 @@ def test_revocation_beats_a_decision_even_without_an_anchor(sub: Made, alice: Ma
 def test_a_revocation_counts_at_any_date_of_the_crl_and_a_good_word_only_when_fresh(
     root: Made, sub: Made, alice: Made, when: int
 ) -> None:
-    window = {"this": NOW + (when - 1) * DAY, "following": NOW + (when + 1) * DAY}
+    window: dict[str, Any] = {"this": NOW + (when - 1) * DAY, "following": NOW + (when + 1) * DAY}
     crls = [crl(root), crl(sub, **window)]
     assert judge(alice, [root], [sub], revocation=HARD, crls=crls).status is Status.UNTRUSTED
     revoked = crl(sub, alice.certificate, when=NOW - 40 * DAY, **window)
@@ -98,7 +99,8 @@ def test_clocks_may_differ_by_minutes(
 ) -> None:
     """What was made for us is younger than the question; its signer's clock is another."""
     off = timedelta(minutes=minutes)
-    for window in ({"this": NOW + off}, {"following": NOW - off}):
+    windows: list[dict[str, Any]] = [{"this": NOW + off}, {"following": NOW - off}]
+    for window in windows:
         crls = [crl(root), crl(sub, **window)]
         assert judge(alice, [root], [sub], revocation=HARD, crls=crls).revocation is known
 

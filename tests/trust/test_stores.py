@@ -24,6 +24,7 @@ from smimekit.trust import (
     MemoryTrustStore,
     Preference,
     Purpose,
+    Query,
     Record,
     Sighting,
     Source,
@@ -32,6 +33,8 @@ from smimekit.trust import (
     normal_address,
     open_store,
 )
+from smimekit.trust.store import FIND_LIMIT
+from smimekit.trust.stores.merging import answer_order
 from smimekit.trust.stores.sql import SqlTrustStore
 from tests.trust import certs
 
@@ -92,7 +95,36 @@ class Loose(MemoryTrustStore):
         return super().records(query)
 
 
-@pytest.mark.parametrize("broken", [Forgetful, Careless, Silent, Loose])
+def last_seen(record: Record) -> tuple[float, str]:
+    return -record.last_seen.timestamp(), record.fingerprint
+
+
+class Floodable(MemoryTrustStore):
+    """Decisions first, but only of the last seen."""
+
+    def records(self, query: Query) -> tuple[Record, ...]:
+        newest = sorted(self.page(limit=10_000, query=query), key=last_seen)[:FIND_LIMIT]
+        return tuple(sorted(newest, key=answer_order))
+
+
+class Boundless(MemoryTrustStore):
+    """All that match, however many they are."""
+
+    def records(self, query: Query) -> tuple[Record, ...]:
+        return tuple(sorted(self.page(limit=10_000, query=query), key=answer_order))
+
+
+class Undecided(MemoryTrustStore):
+    """A rejection is no more than another decision."""
+
+    def records(self, query: Query) -> tuple[Record, ...]:
+        found = super().records(query)
+        return tuple(sorted(found, key=lambda one: (one.decision is None, *last_seen(one))))
+
+
+@pytest.mark.parametrize(
+    "broken", [Forgetful, Careless, Silent, Loose, Floodable, Boundless, Undecided]
+)
 def test_the_suite_notices(broken: Callable[[], TrustStore]) -> None:
     with pytest.raises(AssertionError, match="breaks the contract"):
         check_trust_store(broken)

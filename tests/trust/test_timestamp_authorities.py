@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smimekit.errors import UsageError
+from smimekit.policy import Policy
 from smimekit.trust import (
     Chain,
     Judgement,
@@ -107,6 +108,14 @@ def test_what_the_issuer_may_issue_for(
 ) -> None:
     between = ca("Stamp CA", ROOT, more=[extended(*usages, critical=False)])
     assert judged(authority(between), Purpose.TIMESTAMP, between).status is status
+
+
+def test_a_ca_for_anything_is_none_for_time_where_the_policy_says_so() -> None:
+    between = ca("Stamp CA", ROOT, more=[extended(ANY, critical=False)])
+    given = {"timestamp_anchors": [ROOT.certificate], "policy": Policy.MODERN}
+    found = judged(authority(between), Purpose.TIMESTAMP, between, **given)
+    assert found.status is Status.UNTRUSTED
+    assert "path.any-usage" in codes(found)
 
 
 def decided(who: Made, verdict: Verdict, *scope: Purpose) -> MemoryTrustStore:

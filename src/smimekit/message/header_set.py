@@ -144,7 +144,7 @@ def header_set(
             from_mismatch=False,
             is_bound=False,
         )
-    bound = _is_bound(found, envelope)
+    bound = _is_bound(found, envelope, limits)
     encrypted = any(isinstance(layer, Encrypted) for layer in envelope)
     states = found.states(encrypted=encrypted, signed=bound)
     protected, rest = _paired(found.fields, states, around)
@@ -153,7 +153,7 @@ def header_set(
         fields=(*protected, *map(_unprotected, rest)),
         outside=found.outside if found.hides and encrypted else (),
         inside=len(protected),
-        from_mismatch=_mismatch(found, outer),
+        from_mismatch=_mismatch(found, outer, limits),
         is_bound=bound,
     )
 
@@ -240,7 +240,8 @@ def _wrapped(
     child = read_entity(body, limits=limits)
     if recognise(child, limits=limits) is not None:
         return None
-    if not _keys(child.header) or _keys(child.header) != _keys(outer):
+    author = _keys(child.header, limits)
+    if not author or author != _keys(outer, limits):
         return None
     return wrapped_header(header, child.header, outer)
 
@@ -248,32 +249,32 @@ def _wrapped(
 # --- From (RFC 9788, 4.4) ------------------------------------------------------------------
 
 
-def _keys(header: HeaderBlock) -> set[tuple[str, str] | None]:
+def _keys(header: HeaderBlock, limits: Limits) -> set[tuple[str, str] | None]:
     """The authors' addresses, as they are compared (4.4.5)."""
-    return {address_key(address) for address in claim_of(header) or ()}
+    return {address_key(address) for address in claim_of(header, limits) or ()}
 
 
-def _mismatch(found: ProtectedHeader, outer: HeaderBlock | None) -> bool:
+def _mismatch(found: ProtectedHeader, outer: HeaderBlock | None, limits: Limits) -> bool:
     inner = HeaderBlock(found.fields, b"", 0)
-    if outer is None or claim_of(outer) is None or not inner.all("From"):
+    if outer is None or claim_of(outer, limits) is None or not inner.all("From"):
         return False  # around an entity, as around bare CMS, stands no header of a mail
-    inside = _keys(inner)
-    return not inside or None in inside or inside != _keys(outer)
+    inside = _keys(inner, limits)
+    return not inside or None in inside or inside != _keys(outer, limits)
 
 
-def _is_bound(found: ProtectedHeader, envelope: Sequence[Layer]) -> bool:
+def _is_bound(found: ProtectedHeader, envelope: Sequence[Layer], limits: Limits) -> bool:
     header = HeaderBlock(found.fields, b"", 0)
     return any(
         signature.intact
         and signature.of_message
         and signature.trusted
-        and _is_author(signature, header)
+        and _is_author(signature, header, limits)
         for signature in innermost_signatures(envelope)
     )
 
 
-def _is_author(signature: SignatureResult, header: HeaderBlock) -> bool:
+def _is_author(signature: SignatureResult, header: HeaderBlock, limits: Limits) -> bool:
     """Does the header inside name the signer; or, where it names nobody, the one outside?"""
     if not header.all("From"):
         return signature.by_sender
-    return identity_of(signature.certificate, (claim_of(header),)) is Identity.MATCH
+    return identity_of(signature.certificate, (claim_of(header, limits),)) is Identity.MATCH

@@ -10,6 +10,7 @@ from typing import Final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, MimeError
+from smimekit.limits import Limits
 from smimekit.mime.address import address_key, parse_mailboxes
 from smimekit.mime.fields import HeaderBlock
 
@@ -43,11 +44,11 @@ Claim = tuple[str, ...] | None
 where somebody must be, but cannot be read."""
 
 
-def claim_of(header: HeaderBlock) -> Claim:
+def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
     """Whom a header block names as the author.
 
     An entity whose fields are all about its content (RFC 2045: Content-*, MIME-Version) is
-    not a mail and names nobody.
+    not a mail and names nobody. `LimitExceeded` for very many (`Limits.mailboxes`).
     """
     found = header.all("From")
     if not found:
@@ -59,16 +60,16 @@ def claim_of(header: HeaderBlock) -> Claim:
     if len(found) != 1 or _HIDDEN_FROM.search(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
     try:
-        return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value))
+        return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value, limits=limits))
     except MimeError:
         return ()
 
 
-def sender_of(header: HeaderBlock) -> str | None:
+def sender_of(header: HeaderBlock, limits: Limits) -> str | None:
     """The one mailbox of the one Sender field (RFC 5322, 3.6.2), where there is such."""
     found = header.all("Sender")
     try:
-        mailboxes = parse_mailboxes(found[0].value) if len(found) == 1 else ()
+        mailboxes = parse_mailboxes(found[0].value, limits=limits) if len(found) == 1 else ()
     except MimeError:
         return None
     return mailboxes[0].address if len(mailboxes) == 1 else None

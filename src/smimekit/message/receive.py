@@ -200,8 +200,8 @@ class _Opening:
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
         self.header = entity.header
-        claims.append(claim_of(entity.header))
-        self.sender = sender_of(entity.header)
+        claims.append(claim_of(entity.header, limits))
+        self.sender = sender_of(entity.header, limits)
         return recognise(entity, limits=limits)
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
@@ -217,11 +217,12 @@ class _Opening:
 
     def _claim_inside(self, payload: Span) -> Claim:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
+        limits = self.judge.policy.limits
         try:
-            header = read_entity(payload, limits=self.judge.policy.limits).header
+            header = read_entity(payload, limits=limits).header
         except InputError:
             return None
-        return claim_of(header) if header.all("From") else None
+        return claim_of(header, limits) if header.all("From") else None
 
     # --- one layer ------------------------------------------------------------------------
 

@@ -8,15 +8,20 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from smimekit.errors import LimitExceeded
+from smimekit.limits import Limits
 from smimekit.mime.charset import decode_header
 from smimekit.mime.lexer import ATOM, Cursor
 from smimekit.mime.words import decode_words
 
-__all__ = ["Mailbox", "address_key", "parse_mailboxes", "same_address"]
+__all__ = ["DRAFTED", "Mailbox", "address_key", "parse_mailboxes", "same_address"]
 
 _MAX_LABEL: Final = 63
 """Characters of a domain label (RFC 5890, 2.3.2.1): punycode is not linear in its length."""
 _CODE = "mime.address"
+_LIMITS: Final = Limits()
+DRAFTED: Final = Limits(mailboxes=_LIMITS.recipients)
+"""For what somebody is about to send: not from strangers, and perhaps to a large list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,13 @@ class _Word:
 _DOT: Final = _Word(".", quoted=False)
 
 
-def parse_mailboxes(value: bytes) -> tuple[Mailbox, ...]:
+def parse_mailboxes(value: bytes, *, limits: Limits = _LIMITS) -> tuple[Mailbox, ...]:
     """The mailboxes of an address list, those in groups too, in order.
 
     Reads all that RFC 5322 allows, with its obsolete forms (comments, routes, blanks around
     dots, empty list elements), and UTF-8 (RFC 6532). A list of empty groups gives an empty
-    tuple. Raises `MimeError` (`mime.address`) for anything else, and for no address at all.
+    tuple. Raises `MimeError` (`mime.address`) for anything else, and for no address at all;
+    `LimitExceeded` for more than `Limits.mailboxes`.
     """
     cursor = Cursor(decode_header(value), "address")
     found: list[Mailbox] = []
@@ -53,7 +59,7 @@ def parse_mailboxes(value: bytes) -> tuple[Mailbox, ...]:
         if cursor.accept(","):
             continue
         empty = False
-        found += _address(cursor)
+        found += _address(cursor, limits.mailboxes - len(found))
         if not (_at_end(cursor) or cursor.accept(",")):
             raise cursor.error("has text where a comma must be", _CODE)
     if empty:
@@ -76,19 +82,31 @@ def _check_utf8(value: bytes, found: list[Mailbox], cursor: Cursor) -> None:
             raise cursor.error("has an address that is not UTF-8", _CODE) from None
 
 
-def _address(cursor: Cursor) -> list[Mailbox]:
+def _address(cursor: Cursor, most: int) -> list[Mailbox]:
+    """A mailbox, or those of a group; `LimitExceeded` for more than so many."""
     words = _words(cursor)
     if cursor.accept(":"):
         if not words:
             raise cursor.error("has a group without a name", _CODE)
-        return _group(cursor)
+        return _group(cursor, most)
+    _require_room(most)
     return [_mailbox(cursor, words)]
 
 
-def _group(cursor: Cursor) -> list[Mailbox]:
+def _require_room(most: int) -> None:
+    if most <= 0:
+        raise LimitExceeded(
+            "A header field names too many mailboxes; raise Limits.mailboxes if such mail is "
+            "expected.",
+            code="limit.mailboxes",
+        )
+
+
+def _group(cursor: Cursor, most: int) -> list[Mailbox]:
     found: list[Mailbox] = []
     while not cursor.accept(";"):
         if not cursor.accept(","):
+            _require_room(most - len(found))
             found.append(_mailbox(cursor, _words(cursor)))
             if not (cursor.sees(",") or cursor.sees(";")):
                 raise cursor.error("has a group that does not end", _CODE)

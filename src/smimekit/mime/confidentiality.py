@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Final, TypeAlias
 
 from smimekit.errors import MimeError, UsageError
-from smimekit.mime.address import address_key, parse_mailboxes
+from smimekit.mime.address import DRAFTED, address_key, parse_mailboxes
 from smimekit.mime.fields import Field
 from smimekit.mime.safety import safe_message_field
 
@@ -59,7 +59,7 @@ def hcp_shy(name: str, value: str) -> str | None:
 
 def _addresses(value: str, at_most: int | None = None) -> str | None:
     try:
-        found = [mailbox.address for mailbox in parse_mailboxes(value.encode())]
+        found = [mailbox.address for mailbox in parse_mailboxes(value.encode(), limits=DRAFTED)]
     except MimeError:
         return None
     if at_most is not None and len(found) > at_most:
@@ -114,7 +114,9 @@ def _check_author(inside: str, outside: str | None) -> None:
 
 def _keys(value: str) -> set[tuple[str, str] | None] | None:
     try:
-        return {address_key(each.address) for each in parse_mailboxes(value.encode())}
+        return {
+            address_key(each.address) for each in parse_mailboxes(value.encode(), limits=DRAFTED)
+        }
     except MimeError:
         return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from smimekit.errors import MimeError
-from smimekit.mime.address import parse_mailboxes
+from smimekit.mime.address import DRAFTED, parse_mailboxes
 from smimekit.mime.canonical import is_canonical
 from smimekit.mime.charset import decode_header
 from smimekit.mime.content_type import parse_content_type, parse_disposition
@@ -143,7 +143,7 @@ def _in_words(field: Field) -> bytes:
     if field.name.lower() not in _ADDRESSES:
         return encode_words(field.text)
     try:
-        found = parse_mailboxes(field.value)
+        found = parse_mailboxes(field.value, limits=DRAFTED)
     except MimeError:
         return field.value
     # The name of a group would be lost; a mailbox without its name would be another field.

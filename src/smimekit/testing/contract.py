@@ -25,6 +25,7 @@ __all__ = [
     "NOON",
     "make_certificate",
     "make_decision",
+    "make_namesakes",
     "one_record",
     "refused",
     "require",
@@ -34,6 +35,26 @@ NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 MAIL: Final = Source("mail", "alice@example.com", NOON, "<1@example.com>")
+
+
+@cache
+def make_namesakes(count: int) -> tuple[Certificate, ...]:
+    """Certificates that only their serial numbers tell apart: one name, one key, one address."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Namesake")])
+    names = x509.SubjectAlternativeName([x509.RFC822Name("alice@example.com")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .not_valid_before(NOON - 1000 * HOUR)
+        .not_valid_after(NOON + 1000 * HOUR)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(names, critical=False)
+    )
+    made = (builder.serial_number(at + 1).sign(key, hashes.SHA256()) for at in range(count))
+    return tuple(Certificate(one.public_bytes(Encoding.DER)) for one in made)
 
 
 @cache

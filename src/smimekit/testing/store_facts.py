@@ -14,6 +14,7 @@ from smimekit.testing.contract import (
     NOON,
     make_certificate,
     make_decision,
+    make_namesakes,
     one_record,
     refused,
     require,
@@ -34,7 +35,7 @@ from smimekit.trust.records import (
     Verdict,
     public_key_fingerprint,
 )
-from smimekit.trust.store import TrustStore
+from smimekit.trust.store import FIND_LIMIT, TrustStore
 
 __all__ = ["FACTS"]
 
@@ -215,12 +216,46 @@ def _check_pages(store: TrustStore) -> None:
 
 
 def _check_order(store: TrustStore) -> None:
-    made = [make_certificate(f"order {number}") for number in range(3)]
+    made = [make_certificate(f"order {number}") for number in range(4)]
     for days, one in enumerate(made):
         store.put(one, MAIL, at=NOON + days * DAY)
     store.decide(made[0].fingerprint, make_decision(Verdict.REJECT), expected=0)
+    store.decide(made[1].fingerprint, make_decision(Verdict.TRUST), expected=0)
     found = [one.certificate for one in store.records(ByAddress("alice@example.com"))]
-    require(found == [made[0], made[2], made[1]], "decided ones first, then the last seen")
+    require(
+        found == [made[0], made[1], made[3], made[2]],
+        "rejected ones first, then others that were decided about, then the last seen",
+    )
+
+
+def _check_flood(store: TrustStore) -> None:
+    made = make_namesakes(FIND_LIMIT + 2)
+    for one, verdict in zip(made, (Verdict.TRUST, Verdict.REJECT), strict=False):
+        store.put(one, MAIL, at=NOON - DAY)
+        store.decide(one.fingerprint, make_decision(verdict), expected=0)
+    store.put_all([Sighting(certificate=one, source=MAIL) for one in made], at=NOON - DAY)
+    store.put_all([Sighting(certificate=one, source=MAIL) for one in made[2:]], at=NOON)
+    queries: tuple[Query, ...] = (
+        ByAddress("alice@example.com"),
+        ByIssuer(made[0].issuer),
+        ByKeyId(made[0].key_id or b""),
+        BySubject(made[0].subject),
+        ByPublicKey(public_key_fingerprint(made[0])),
+    )
+    for query in queries:
+        kind = type(query).__name__
+        found = [one.certificate for one in store.records(query)]
+        require(len(found) <= FIND_LIMIT, f"an answer to {kind} holds no more than FIND_LIMIT")
+        require(found[:2] == [made[1], made[0]], f"no flood hides a decision from {kind}")
+        paged = list(_paged(store, query))
+        require(paged == sorted(one.fingerprint for one in made), f"pages of {kind} hold all")
+
+
+def _paged(store: TrustStore, query: Query) -> Iterator[str]:
+    after = ""
+    while page := store.page(after=after, limit=200, query=query):
+        yield from (one.fingerprint for one in page)
+        after = page[-1].fingerprint
 
 
 FACTS: Final[tuple[Callable[[TrustStore], None], ...]] = (
@@ -236,5 +271,6 @@ FACTS: Final[tuple[Callable[[TrustStore], None], ...]] = (
     _check_queries,
     _check_pages,
     _check_order,
+    _check_flood,
 )
 """Each is handed a new, empty store, and raises AssertionError."""

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 
 from smimekit.certificate import Certificate
 from smimekit.errors import LimitExceeded
+from smimekit.policy import Policy
 from smimekit.trust.records import Purpose
 from smimekit.trust.usage import unreadable
 
@@ -81,7 +82,7 @@ class Request:
 
     at: datetime
     purpose: Purpose = Purpose.VERIFY
-    accepts_weak: bool = False
+    policy: Policy = Policy.INTEROP
     parameters: PathParameters = PathParameters()
     helpers: tuple[Certificate, ...] = ()
     """Certificates that may have signed revocation evidence."""
@@ -166,16 +167,18 @@ def _parameters(wanted: PathParameters) -> Any:
     )
 
 
-def _algorithms(*, accepts_weak: bool) -> Any:
+def _algorithms(policy: Policy) -> Any:
     from pyhanko_certvalidator.policy_decl import (  # noqa: PLC0415
         AcceptAllAlgorithms,
         DisallowWeakAlgorithmsPolicy,
     )
 
-    if accepts_weak:
+    if policy.accepts_weak:
         return AcceptAllAlgorithms()
-    policy: Any = DisallowWeakAlgorithmsPolicy
-    return policy(weak_signature_algos=frozenset({"dsa"}))
+    strict: Any = DisallowWeakAlgorithmsPolicy
+    return strict(
+        weak_signature_algos=frozenset({"dsa"}), rsa_key_size_threshold=policy.minimum_rsa
+    )
 
 
 def _signatures(*, accepts_weak: bool) -> Any:
@@ -258,8 +261,8 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
         ocsps=list(request.ocsps),
         revinfo_policy=_revocation_policy(strict=strict),
         time_tolerance=EVIDENCE_SKEW if strict else timedelta(0),
-        algorithm_usage_policy=_algorithms(accepts_weak=request.accepts_weak),
-        signature_validator=_signatures(accepts_weak=request.accepts_weak),
+        algorithm_usage_policy=_algorithms(request.policy),
+        signature_validator=_signatures(accepts_weak=request.policy.accepts_weak),
     )
     chain = [one.asn1 for one in path[1:]]
     wanted = _path_kind()(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)

@@ -116,9 +116,10 @@ class Trust:
         moment = self._moment(at)
         purpose = purpose_of(purpose)
         limits = self.policy.limits
-        extra = _certificates(extra_certificates, limits.certificates)
+        # Sorted: in which order a message shows its certificates and CRLs decides nothing.
+        extra = _sorted(_certificates(extra_certificates, limits.certificates))
         _certificates((certificate,), 1)
-        evidence = [_pieces(group, limits.crls) for group in (crls, ocsps)]
+        evidence = [sorted(map(bytes, _pieces(group, limits.crls))) for group in (crls, ocsps)]
         key = key_for(certificate, purpose, ((one.der for one in extra), *evidence), parameters)
         version = self._version()
         known = self._cache.get(key, version, moment, self._made_since())
@@ -253,6 +254,10 @@ def _certificates(given: Iterable[Certificate], most: int) -> tuple[Certificate,
             code="usage.certificate",
         )
     return found
+
+
+def _sorted(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
+    return tuple(sorted(certificates, key=lambda one: one.der))
 
 
 def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:

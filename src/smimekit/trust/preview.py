@@ -4,6 +4,7 @@ Knows which certificates of a store may be concerned, and a store as it would be
 how a certificate is judged.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, final
@@ -59,7 +60,7 @@ class Supposed:
         """The store's answer, with the decisions."""
         others = [one for one in self._known(query) if one.fingerprint not in self._decided]
         mine = [one for one in self._decided.values() if _answers(one, query)]
-        return sorted((*others, *mine), key=answer_order)[:FIND_LIMIT]
+        return heapq.nsmallest(FIND_LIMIT, (*others, *mine), key=answer_order)
 
     def anchors(self) -> Sequence[Record]:
         """The store's anchors, with the decisions."""

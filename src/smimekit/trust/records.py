@@ -176,7 +176,10 @@ class ByFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class ByIssuer:
-    """Certificates with this issuer (DER of the Name): what a CA issued, or says it did."""
+    """Certificates with this issuer (DER of the Name): what a CA issued, or says it did.
+
+    They may be a million: go through them with `TrustStore.page`.
+    """
 
     issuer: bytes
 

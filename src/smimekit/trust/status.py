@@ -24,6 +24,7 @@ __all__ = [
     "Status",
     "Validity",
     "policies_of",
+    "revocation_suffices",
     "status_of",
     "status_reasons",
 ]
@@ -136,10 +137,15 @@ _DECISION_OVERRIDES = frozenset(
 _TRUSTING = frozenset({Verdict.TRUST, Verdict.ANCHOR})
 
 
+def revocation_suffices(policy: RevocationPolicy, known: Revocation) -> bool:
+    """Whether so much is known as the policy requires."""
+    if policy is RevocationPolicy.HARD:
+        return known is Revocation.GOOD
+    return known is not Revocation.REVOKED
+
+
 def _revocation_met(facts: Facts) -> bool:
-    if facts.policy is RevocationPolicy.HARD:
-        return facts.revocation is Revocation.GOOD
-    return facts.revocation is not Revocation.REVOKED
+    return revocation_suffices(facts.policy, facts.revocation)
 
 
 def status_of(facts: Facts) -> Status:

@@ -11,6 +11,11 @@ The contract of a `TrustStore`, which `smimekit.testing.check_trust_store` prove
   to the audit trail in the same step; else `StoreError` `store.conflict` and nothing happened.
 * `version` is another number after every decision and every CA certificate that is new, made
   by whomever: judgements are cached under it.
+* `records` answers with `FIND_LIMIT` records at most. Where more match, the rejected ones come
+  first, then the others that somebody decided about, then the last seen: so that no flood hides
+  a decision. What is beyond is not in the answer, and nothing is trusted for that: a CA's
+  certificate that a flood of namesakes hides only leaves a chain incomplete, until somebody
+  decides about it or a message brings it along. `page` goes through all that match.
 * What a method returned was durable before it returned.
 * A store may be used from several threads.
 """
@@ -35,7 +40,7 @@ __all__ = ["FIND_LIMIT", "CertificateSource", "TrustStore"]
 
 FIND_LIMIT = 500
 """Records that one query returns at most: anybody can send any number of certificates that
-carry one name, and an answer must stay cheap. Decided records come first, then the last seen."""
+carry one name, and an answer must stay cheap. See the contract for which of them."""
 
 
 class CertificateSource(Protocol):
@@ -53,7 +58,12 @@ class TrustStore(CertificateSource, Protocol):
     """
 
     def records(self, query: Query) -> Sequence[Record]:
-        """At most `FIND_LIMIT` records that answer the query, decided ones first."""
+        """At most `FIND_LIMIT` records that answer the query: rejected ones, others that were
+        decided about, then the last seen.
+
+        It may take time in proportion to all that match. Of the kinds of query only `ByIssuer`
+        has many without anybody's ill will, and judging never asks it: `page` is for those.
+        """
         ...
 
     def put_all(self, sightings: Iterable[Sighting], *, at: datetime) -> Sequence[Record]:

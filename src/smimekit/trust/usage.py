@@ -59,6 +59,12 @@ _MAIL_USAGES: Final = frozenset({_EMAIL_PROTECTION, _ANY_USAGE})
 _STAMP_USAGES: Final = frozenset({_TIME_STAMPING, _ANY_USAGE})
 _EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 
+_ANY_REFUSED: Final = Reason(
+    "usage.any",
+    "The certificate's extended key usage is for anything, and the policy wants it for mail "
+    "(RFC 8550, 4.4.4).",
+)
+
 _UNDERSTOOD: Final = frozenset(
     {
         "2.5.29.14",  # subjectKeyIdentifier
@@ -157,10 +163,12 @@ def weak_key_reason(certificate: Certificate, policy: Policy) -> Reason | None:
     return None
 
 
-def _extended_usage_reason(certificate: Certificate) -> Reason | None:
+def _extended_usage_reason(certificate: Certificate, policy: Policy) -> Reason | None:
     extended = certificate.extended_key_usage
-    if extended is None or extended & _MAIL_USAGES:
+    if extended is None or _EMAIL_PROTECTION in extended:
         return None
+    if _ANY_USAGE in extended:
+        return None if policy.any_usage else _ANY_REFUSED
     return Reason(
         "usage.no-mail",
         "The certificate's extended key usage does not allow mail (RFC 8550, 4.4.4).",
@@ -241,21 +249,32 @@ def judge_validity(
     weak = weak_key_reason(certificate, policy)
     if weak is not None:
         found.append((Validity.WEAK, weak))
-    may_stamp = purpose is Purpose.TIMESTAMP
-    extended = stamping_reason if may_stamp else _extended_usage_reason
-    by_purpose = _encrypting_reason if purpose is Purpose.ENCRYPT else _signing_reason
-    usage = (extended(certificate), by_purpose(certificate))
+    usage = _usage_reasons(certificate, purpose, policy)
     found += [(Validity.WRONG_USAGE, one) for one in usage if one is not None]
     worst = found[0][0] if found else Validity.OK
     return worst, tuple(reason for _, reason in found)
 
 
-def may_issue(certificate: Certificate, purpose: Purpose = Purpose.VERIFY) -> bool:
+def _usage_reasons(
+    certificate: Certificate, purpose: Purpose, policy: Policy
+) -> tuple[Reason | None, Reason | None]:
+    by_purpose = _encrypting_reason if purpose is Purpose.ENCRYPT else _signing_reason
+    if purpose is Purpose.TIMESTAMP:
+        return stamping_reason(certificate), by_purpose(certificate)
+    return _extended_usage_reason(certificate, policy), by_purpose(certificate)
+
+
+def may_issue(
+    certificate: Certificate, purpose: Purpose = Purpose.VERIFY, *, any_usage: bool = True
+) -> bool:
     """Whether a certificate says that its key may sign other certificates, for a purpose.
 
     A CA with an extended key usage that leaves it out may not (CA/B S/MIME BR, 7.1.2.2 (g)).
+    `any_usage`: anyExtendedKeyUsage does not leave it out.
     """
     wanted = _STAMP_USAGES if purpose is Purpose.TIMESTAMP else _MAIL_USAGES
+    if not any_usage:
+        wanted -= {_ANY_USAGE}
     try:
         usage, extended = certificate.key_usage, certificate.extended_key_usage
         return (

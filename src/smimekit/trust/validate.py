@@ -10,9 +10,8 @@ from smimekit.errors import SmimeError
 from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
 from smimekit.trust.names import address_violation
 from smimekit.trust.paths import Path
-from smimekit.trust.records import Purpose
 from smimekit.trust.status import Reason
-from smimekit.trust.usage import may_issue, structure_reason
+from smimekit.trust.usage import may_issue, structure_reason, weak_key_reason
 
 __all__ = ["PathVerdict", "validate_path"]
 
@@ -37,15 +36,21 @@ def plain_text(text: object) -> str:
     return "".join(one if one.isprintable() else "?" for one in str(text)[:_TEXT_LENGTH])
 
 
-def _rules_reason(path: Path, purpose: Purpose) -> Reason | None:
+def _rules_reason(path: Path, request: Request) -> Reason | None:
     for one in path:
         broken = structure_reason(one)
         if broken is not None:
             return Reason("path.malformed", f"{plain_text(one.subject_text)}: {broken.text}")
     for issuer in path[:-1]:
-        if not may_issue(issuer, purpose):
-            text = f"{plain_text(issuer.subject_text)} may not issue certificates for this purpose."
-            return Reason("path.no-ca", text)
+        who = plain_text(issuer.subject_text)
+        if not may_issue(issuer, request.purpose):
+            return Reason("path.no-ca", f"{who} may not issue certificates for this purpose.")
+        if not may_issue(issuer, request.purpose, any_usage=request.policy.any_usage):
+            text = f"{who} is a CA for anything, and the policy wants it for this purpose."
+            return Reason("path.any-usage", text)
+        weak = weak_key_reason(issuer, request.policy)
+        if weak is not None:
+            return Reason("path.weak", f"{who}: {weak.text}")
     if address_violation(path):
         return Reason("path.name-constraints", "An issuer may not issue for this mail address.")
     return None
@@ -73,7 +78,7 @@ def _certvalidator_reason(path: Path, request: Request) -> Reason | None:
 def validate_path(path: Path, request: Request) -> PathVerdict:
     """Judge a path, the anchor first, without regard to revocation. Never raises."""
     try:
-        reason = _rules_reason(path, request.purpose) or _certvalidator_reason(path, request)
+        reason = _rules_reason(path, request) or _certvalidator_reason(path, request)
     except SmimeError as error:
         reason = Reason("path.malformed", plain_text(error))
     except refusals() as error:

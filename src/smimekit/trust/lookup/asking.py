@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias, final
 from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
 from smimekit.trust.network.wire import Deadline
-from smimekit.trust.records import ByFingerprint, Query, Source
+from smimekit.trust.records import ByFingerprint, Query, Sighting, Source
 from smimekit.trust.store import CertificateSource, TrustStore
 from smimekit.trust.stores.index import index_keys, query_key
 
@@ -141,10 +141,14 @@ def learn(
     at: datetime,
     limits: LookupLimits | None = None,
 ) -> LookedUp:
-    """Look up, and put what was found into a store: as facts, never as trust."""
+    """Look up, and put what was found into a store: as facts, never as trust.
+
+    All of it or, where the store fails (StoreError), nothing.
+    """
     looked = look_up(query, sources, at=at, limits=limits)
-    for finding in looked.found:
-        store.put(finding.certificate, finding.source, at=at)
+    found = [Sighting(certificate=one.certificate, source=one.source) for one in looked.found]
+    if found:
+        store.put_all(found, at=at)
     return looked
 
 

@@ -77,7 +77,9 @@ class Resolver:
 
 @final
 class SmimeaSource:
-    """SMIMEA records of addresses. Raises FetchError where there is no validated answer."""
+    """SMIMEA records of addresses. Raises FetchError where the resolver gives no answer, or
+    records that are not validated.
+    """
 
     kind: Final = "smimea"
 
@@ -108,7 +110,12 @@ class SmimeaSource:
                 yield certificate
 
     def associations(self, address: str) -> tuple[Association, ...]:
-        """The records of an address; none is an answer, too, if the resolver vouches for it."""
+        """The records of an address; FetchError for some that are not validated.
+
+        That there are none is an answer, validated or not: nothing follows from it but to look
+        elsewhere, and most domains have no DNSSEC. Where it has, a resolver that validates gives
+        no answer that hides records (RFC 4035, 5.4).
+        """
         found = self._records(owner_name(address))
         made = [
             Association(int(one.usage), int(one.selector), int(one.mtype), bytes(one.cert))

@@ -12,7 +12,7 @@ about one hides another's revocation.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
@@ -24,6 +24,8 @@ from smimekit.trust.status import Reason, Revocation
 __all__ = ["Known", "path_revocation"]
 
 _DAWN: Final = datetime.min.replace(tzinfo=UTC)
+_COMPROMISED: Final = frozenset({"key_compromise", "ca_compromise"})
+"""Reasons that are about the key (RFC 5280, 5.3.1), and so about every certificate for it."""
 
 
 @final
@@ -39,9 +41,17 @@ class Known:
     at: datetime | None = None
     reasons: tuple[Reason, ...] = ()
     """Why no more is known."""
+    revoked: Certificate | None = None
+    """The certificate of the path that was revoked; of several, the one nearest to the anchor."""
+    compromised: bool = False
+    """Whether it was revoked because somebody else may have its key."""
 
 
-def _ask(check: Callable[[], object]) -> Revocation:
+_Answer: TypeAlias = tuple[Revocation, bool]
+"""What is said about one certificate, and whether its key is said to be compromised."""
+
+
+def _ask(check: Callable[[], object]) -> _Answer:
     from pyhanko_certvalidator import errors  # noqa: PLC0415 - see certvalidator.py
 
     expected: tuple[type[Exception], ...] = (
@@ -55,27 +65,30 @@ def _ask(check: Callable[[], object]) -> Revocation:
         check()
     except errors.RevokedError as error:
         # Of a signer of evidence, it only makes that evidence useless.
-        return Revocation.UNKNOWN if error.is_side_validation else Revocation.REVOKED
+        if error.is_side_validation:
+            return Revocation.UNKNOWN, False
+        return Revocation.REVOKED, error.reason.native in _COMPROMISED
     except expected:
-        return Revocation.UNKNOWN
-    return Revocation.GOOD
+        return Revocation.UNKNOWN, False
+    return Revocation.GOOD, False
 
 
-def _ask_about(depth: int, setting: Setting) -> Revocation:
+def _ask_about(depth: int, setting: Setting) -> _Answer:
     """Two witnesses about one certificate: revoked beats good, and good beats unknown."""
     from pyhanko_certvalidator._state import ValProcState  # noqa: PLC0415 - see certvalidator.py
     from pyhanko_certvalidator.revinfo.validate_crl import verify_crl  # noqa: PLC0415
     from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response  # noqa: PLC0415
     from pyhanko_certvalidator.util import ConsList  # noqa: PLC0415
 
-    def asked(verify: Callable[..., Any]) -> Revocation:
+    def asked(verify: Callable[..., Any]) -> _Answer:
         path = setting.path
         state = ValProcState(cert_path_stack=ConsList.sing(path), init_index=depth)
         return _ask(lambda: finish(verify(path[depth], path, setting.context, proc_state=state)))
 
     answers = (asked(verify_crl), asked(verify_ocsp_response))
-    found = (one for one in (Revocation.REVOKED, Revocation.GOOD) if one in answers)
-    return next(found, Revocation.UNKNOWN)
+    said = {answer for answer, _ in answers}
+    found = (one for one in (Revocation.REVOKED, Revocation.GOOD) if one in said)
+    return next(found, Revocation.UNKNOWN), any(compromised for _, compromised in answers)
 
 
 def _record(setting: Setting, depth: int) -> None:
@@ -113,7 +126,7 @@ def _answer_by(
     setting = setting_for(path, replace(request, crls=crls, ocsps=ocsps), strict=strict)
     for above in range(1, depth):
         _record(setting, above)
-    return _ask_about(depth, setting)
+    return _ask_about(depth, setting)[0]
 
 
 def _as_of(
@@ -142,13 +155,13 @@ def _round(path: Path, request: Request, *, strict: bool) -> Known:
     oldest: datetime | None = None
     worst = Revocation.GOOD
     for depth in range(1, len(path)):
-        answer = _ask_about(depth, setting)
+        answer, compromised = _ask_about(depth, setting)
         if answer is Revocation.UNKNOWN:
             worst = answer
         else:
             date = _as_of(answer, depth, path, request, strict=strict)
             if answer is Revocation.REVOKED:
-                return Known(answer, date)
+                return Known(answer, date, revoked=path[depth], compromised=compromised)
             oldest = date if oldest is None else min(oldest, date)
         _record(setting, depth)
     return Known(worst, oldest if worst is Revocation.GOOD else None)

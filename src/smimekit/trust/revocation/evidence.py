@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from typing import Any, Final, TypeAlias
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
@@ -24,10 +21,7 @@ from smimekit.limits import Limits
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
-from smimekit.trust.usage import structure_reason, unreadable
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from smimekit.trust.usage import structure_reason
 
 __all__ = ["Evidence", "evidence_for", "evidence_moments", "load_evidence"]
 
@@ -143,43 +137,17 @@ def _appointed(path: Path, extra: Iterable[Certificate], budget: int) -> Iterato
                 break
 
 
-def _signed(signature: bytes, data: bytes, digest: Any, signer: Certificate) -> bool:
-    try:
-        key = signer.public_key
-        if isinstance(key, rsa.RSAPublicKey) and digest is not None:
-            key.verify(signature, data, PKCS1v15(), digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
-            key.verify(signature, data, ec.ECDSA(digest))
-        elif isinstance(key, dsa.DSAPublicKey) and digest is not None:
-            key.verify(signature, data, digest)
-        elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-            key.verify(signature, data)
-        else:
-            return False
-    except unreadable():
-        return False
-    return True
+def _crl_signed_by(loaded: _Loaded, signer: Certificate) -> bool:
+    view, container = loaded
+    algorithm = container.crl_data["signature_algorithm"].dump()
+    return signer.verifies(algorithm, view.signature, view.tbs_certlist_bytes)
 
 
-def _digest(view: Any) -> Any:
-    try:
-        return view.signature_hash_algorithm
-    except unreadable():  # a scheme that has its digest inside, or none
-        return None
-
-
-def _crl_signed_by(view: "x509.CertificateRevocationList", signer: Certificate) -> bool:
-    try:
-        key: Any = signer.public_key
-        if view.is_signature_valid(key):  # PSS and ML-DSA too, but not DSA
-            return True
-    except unreadable():
-        pass
-    return _signed(view.signature, view.tbs_certlist_bytes, _digest(view), signer)
-
-
-def _ocsp_signed_by(view: Any, signer: Certificate) -> bool:
-    return _signed(view.signature, view.tbs_response_bytes, _digest(view), signer)
+def _ocsp_signed_by(loaded: _Loaded, signer: Certificate) -> bool:
+    view, container = loaded
+    response = container.ocsp_response_data.basic_ocsp_response
+    algorithm = response["signature_algorithm"].dump()
+    return signer.verifies(algorithm, view.signature, view.tbs_response_bytes)
 
 
 def _response_certificates(evidence: Evidence) -> Iterator[Certificate]:
@@ -204,17 +172,17 @@ def evidence_for(
     for one in (*path, *signers):
         by_name.setdefault(normal_name(one.subject), []).append(one)
     crls = tuple(
-        container
-        for view, container in evidence.crls
+        one[1]
+        for one in evidence.crls
         if any(
-            _crl_signed_by(view, signer)
-            for signer in by_name.get(normal_name(view.issuer.public_bytes()), ())
+            _crl_signed_by(one, signer)
+            for signer in by_name.get(normal_name(one[0].issuer.public_bytes()), ())
         )
     )
     ocsps = tuple(
-        container
-        for view, container in evidence.ocsps
-        if any(_ocsp_signed_by(view, signer) for signer in (*path, *signers))
+        one[1]
+        for one in evidence.ocsps
+        if any(_ocsp_signed_by(one, signer) for signer in (*path, *signers))
     )
     return Verified(crls, ocsps, signers)
 

@@ -55,6 +55,12 @@ class EvidenceSource(Protocol):
         """
         ...
 
+    def bounded(self) -> "EvidenceSource":
+        """The same source for one judgement: whatever bounds there are on what is fetched, they
+        are on all that is fetched through it, about however many paths.
+        """
+        ...
+
     def version(self) -> int:
         """Another number, when something has come in that may change an answer."""
         ...
@@ -80,6 +86,10 @@ class AtHand:
         """Nothing more."""
         del extra
         return self.known(path, limits=limits)
+
+    def bounded(self) -> "AtHand":
+        """Itself: nothing is fetched."""
+        return self
 
     def version(self) -> int:
         """As the source has it."""

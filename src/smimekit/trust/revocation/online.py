@@ -29,7 +29,7 @@ from smimekit.trust.revocation.fetching import (
     wanted_deltas,
     wanted_ocsp,
 )
-from smimekit.trust.revocation.gather import Gathered
+from smimekit.trust.revocation.gather import EvidenceSource, Gathered
 from smimekit.trust.status import Reason
 
 __all__ = ["FetchRules", "OnlineEvidence", "Renewed"]
@@ -109,9 +109,18 @@ class OnlineEvidence:
         return Gathered(together(found.pieces.values()), due, reasons=tuple(found.reasons))
 
     def fetch(self, path: Path, *, extra: Iterable[Certificate], limits: Limits) -> Gathered:
+        return self.bounded().fetch(path, extra=extra, limits=limits)
+
+    def bounded(self) -> "EvidenceSource":
+        return _OneJudgement(self)
+
+    def fetch_within(
+        self, budget: Budget, path: Path, *, extra: Iterable[Certificate], limits: Limits
+    ) -> Gathered:
+        """As `fetch`, with what is left of a budget."""
         found = _Found(self.cache, limits)
         found.load(path)
-        fetched, reasons = self._update(path, found, extra, self._clock())
+        fetched, reasons = self._update(path, found, extra, self._clock(), budget)
         evidence = together(found.pieces.values())
         return Gathered(evidence, changed=fetched > 0, reasons=reasons)
 
@@ -128,7 +137,8 @@ class OnlineEvidence:
         """
         found = _Found(self.cache, limits)
         found.load(path)
-        fetched, reasons = self._update(path, found, extra, until, crls_first=True)
+        budget = self.budget(limits)
+        fetched, reasons = self._update(path, found, extra, until, budget, crls_first=True)
         return Renewed(fetched, reasons)
 
     # --- the work -------------------------------------------------------------------------
@@ -158,6 +168,7 @@ class OnlineEvidence:
         found: "_Found",
         extra: Iterable[Certificate],
         until: datetime,
+        budget: Budget,
         *,
         crls_first: bool = False,
     ) -> tuple[int, tuple[Reason, ...]]:
@@ -165,7 +176,7 @@ class OnlineEvidence:
             return 0, tuple(found.reasons)
         job = Job(
             self._fetcher,
-            self._budget(found.limits),
+            budget,
             path,
             extra,
             limits=found.limits,
@@ -179,7 +190,8 @@ class OnlineEvidence:
             fetched += self._all(self._stale(link.deltas(found), found, until), found, job)
         return fetched, (*found.reasons, *job.reasons)
 
-    def _budget(self, limits: Limits) -> Budget:
+    def budget(self, limits: Limits) -> Budget:
+        """What one judgement may spend, beginning now."""
         return Budget(
             seconds=self.rules.seconds,
             requests=self.rules.requests,
@@ -212,6 +224,33 @@ class OnlineEvidence:
         finally:
             self._asked.end(wanted.key)
         return piece is not None
+
+
+@final
+class _OneJudgement:
+    """A source whose budget is that of one judgement, from when it first fetches."""
+
+    def __init__(self, source: OnlineEvidence) -> None:
+        self._source = source
+        self._budget: Budget | None = None
+
+    def known(self, path: Path, *, limits: Limits) -> Gathered:
+        return self._source.known(path, limits=limits)
+
+    def fetch(self, path: Path, *, extra: Iterable[Certificate], limits: Limits) -> Gathered:
+        if self._budget is None:
+            self._budget = self._source.budget(limits)
+        return self._source.fetch_within(self._budget, path, extra=extra, limits=limits)
+
+    def bounded(self) -> "_OneJudgement":
+        return self
+
+    def version(self) -> int:
+        return self._source.version()
+
+    @property
+    def ask_again(self) -> timedelta:
+        return self._source.ask_again
 
 
 @final

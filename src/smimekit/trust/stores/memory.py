@@ -3,6 +3,7 @@
 Knows the rules for records. May not know files, databases or other processes.
 """
 
+import heapq
 import threading
 from bisect import bisect_right, insort
 from collections.abc import Iterable
@@ -56,8 +57,8 @@ class Table:
 
     def select(self, query: Query) -> tuple[Record, ...]:
         """`TrustStore.records`."""
-        found = [self.records[name] for name in self._answers(query)]
-        return tuple(sorted(found, key=answer_order)[:FIND_LIMIT])
+        found = (self.records[name] for name in self._answers(query))
+        return tuple(heapq.nsmallest(FIND_LIMIT, found, key=answer_order))
 
     def page(self, after: str, limit: int, query: Query | None) -> tuple[Record, ...]:
         """`TrustStore.page`."""

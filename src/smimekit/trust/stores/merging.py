@@ -172,9 +172,10 @@ def page_size(limit: int) -> int:
     return min(limit, 10_000)
 
 
-def answer_order(record: Record) -> tuple[bool, float, str]:
-    """The order of an answer: decided records first, then the last seen."""
+def answer_order(record: Record) -> tuple[bool, bool, float, str]:
+    """The order of an answer: rejected records, others that were decided about, the last seen."""
     return (
+        not record.rejected,
         record.decision is None,
         -record.last_seen.timestamp(),
         record.certificate.fingerprint,

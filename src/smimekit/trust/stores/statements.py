@@ -34,7 +34,9 @@ _by_key: Final = _every.join(index, index.c.fingerprint == _NAME).where(
 
 
 def _answer(wanted: sa.Select[Any]) -> sa.Select[Any]:
-    order = (certificates.c.verdict.is_(None), certificates.c.last_seen.desc(), _NAME)
+    verdict = certificates.c.verdict
+    rank = sa.case((verdict == str(Verdict.REJECT), 0), (verdict.is_not(None), 1), else_=2)
+    order = (rank, certificates.c.last_seen.desc(), _NAME)
     return wanted.order_by(*order).limit(FIND_LIMIT)
 
 
