@@ -82,6 +82,10 @@ def test_a_node_sees_at_once_what_another_decides(postgres: Postgres) -> None:
         assert record.decision.verdict is Verdict.REJECT
 
 
+def test_a_kept_judgement_ends_when_another_process_decides(postgres: Postgres) -> None:
+    processes.check_followers(postgres.database(), certs.person("a@example.com").certificate)
+
+
 def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
     url = postgres.database()
     with SqlTrustStore(url) as store:

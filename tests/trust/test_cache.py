@@ -136,6 +136,25 @@ def test_an_issuer_that_comes_in_ends_what_was_known(root: Made, sub: Made, alic
     assert trust.judge(alice.certificate, Purpose.VERIFY).status is Status.TRUSTED
 
 
+def test_a_kept_judgement_asks_for_the_version_and_nothing_else(sub: Made, alice: Made) -> None:
+    """On a database every question is a way to the server and back."""
+    asked: list[str] = []
+
+    class Counting(MemoryTrustStore):
+        def __getattribute__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                asked.append(name)
+            return super().__getattribute__(name)
+
+    store = Counting()
+    store.put(sub.certificate, HERE, at=NOW)
+    trust = trusting(store)
+    trust.judge(alice.certificate, Purpose.VERIFY)
+    asked.clear()
+    trust.judge(alice.certificate, Purpose.VERIFY, at=NOW + TICK)
+    assert asked == ["version"]
+
+
 def test_people_that_come_in_end_nothing(
     root: Made, sub: Made, alice: Made, validations: list[Any]
 ) -> None:
