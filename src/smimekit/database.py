@@ -1,0 +1,154 @@
+"""The database that a store lives in: opened by its URL, used in transactions, closed.
+
+Knows SQLAlchemy's engines, and what SQLite and PostgreSQL need. May not know any table. This
+module needs the extra `sql`; it is imported by the stores in databases, and by no other.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from smimekit.errors import StoreError, UsageError
+
+__all__ = ["OpenDatabase"]
+
+_T = TypeVar("_T")
+_WRITES: Final = "smimekit_writes"
+_DIALECTS: Final = frozenset({"sqlite", "postgresql"})
+_LOCK: Final = 0x736D696D65
+"""PostgreSQL's advisory lock for who makes or changes tables: "smime"."""
+_ATTEMPTS: Final = 8
+"""Times that a writer tries where others write the same: each time one of them gets through."""
+
+
+class OpenDatabase:
+    """SQLite or PostgreSQL, for a store to derive from: a context manager, or `close` it.
+
+    `refused` makes the error of a URL that names no such database, `failed` that of a database
+    which did not do what was asked; it gets the name of what went wrong, for the driver's own
+    message may hold the URL, and with it a password. `pragmas` are for SQLite. Writers of one
+    SQLite file wait for each other up to 30 seconds. A process that was forked opens it itself.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refused: Callable[[], UsageError],
+        failed: Callable[[str], StoreError],
+        pragmas: Sequence[str] = (),
+    ) -> None:
+        self._failed: Final = failed
+        self._closed = False
+        self._engine: Final = _engine(url, refused)
+        if self._engine.dialect.name == "sqlite":
+            _prepare_sqlite(self._engine, (*pragmas, "busy_timeout=30000"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; using it afterwards is `store.closed`."""
+        self._closed = True
+        self._engine.dispose()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreError("The store was closed; open it again.", code="store.closed")
+
+    def _reading(self, action: Callable[[Connection], _T]) -> _T:
+        """What an action finds, in one transaction."""
+        try:
+            return self._run(action, writes=False)
+        except SQLAlchemyError as error:
+            raise self._failure(error) from None
+
+    def _writing(self, action: Callable[[Connection], _T]) -> _T:
+        """What an action finds, in one transaction that may write; the action may run again."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._run(action, writes=True)
+            except SQLAlchemyError as error:
+                if not left or not _again(error):
+                    raise self._failure(error) from None
+        raise AssertionError  # the last attempt returns or raises
+
+    def _prepare(
+        self, ready: Callable[[Connection], bool], make: Callable[[Connection], None]
+    ) -> None:
+        """Make the tables where they are not ready, while nobody else does; closed if it fails."""
+
+        def alone(connection: Connection) -> None:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            make(connection)
+
+        try:
+            if not self._reading(ready):
+                self._writing(alone)
+        except StoreError:
+            self.close()
+            raise
+
+    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+        self._require_open()
+        with self._engine.connect() as connection:
+            marked = connection.execution_options(**{_WRITES: writes})
+            with marked.begin():
+                return action(marked)
+
+    def _failure(self, error: Exception) -> StoreError:
+        return self._failed(type(error.__cause__ or error).__name__)
+
+
+def _again(error: SQLAlchemyError) -> bool:
+    """Whether others wrote the same at the same time, and trying again will do.
+
+    Class 23 is a constraint (two of them put a certificate), 40 a rollback such as a deadlock.
+    """
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return isinstance(state, str) and state[:2] in {"23", "40"}
+
+
+def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
+    try:
+        url = sa.make_url(text)
+        if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
+            url = url.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+    except (SQLAlchemyError, ImportError) as error:
+        raise refused() from error
+    in_memory = url.database in {None, "", ":memory:"}  # that would be one for each connection
+    if engine.dialect.name not in _DIALECTS or (engine.dialect.name == "sqlite" and in_memory):
+        engine.dispose()
+        raise refused()
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, pragmas: Sequence[str]) -> None:
+    def on_connect(connection: Any, _: object) -> None:
+        # The driver's own idea of when a transaction begins is switched off: see `on_begin`.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "begin", _on_begin)
+
+
+def _on_begin(connection: Connection) -> None:
+    # A reader that becomes a writer may find the database busy for good; so writers say it first.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
