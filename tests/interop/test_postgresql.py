@@ -99,6 +99,29 @@ def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
         assert store.page() == ()
 
 
+def test_a_server_that_forgot_the_question_is_told_it_again(postgres: Postgres) -> None:
+    """As behind a proxy that gives each transaction to any process of the server."""
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(postgres.database()) as store:
+        store.put(alice, HERE, at=NOW)
+        before = store.version()
+        connection = store._watch._connection
+        connection.execute("DEALLOCATE ALL")
+        store.decide(alice.fingerprint, schemas.DECISION, expected=0)
+        assert store.version() == before + 1
+        assert store._watch._connection is connection
+
+
+def test_a_question_that_cannot_be_answered_is_an_error(postgres: Postgres) -> None:
+    url = postgres.database()
+    with SqlTrustStore(url) as store:
+        store.version()
+        postgres.execute(sa.make_url(url).database or "", "DROP TABLE smimekit_schema")
+        with pytest.raises(StoreError) as caught:
+            store.version()
+        assert caught.value.code == "store.unavailable"
+
+
 def test_nodes_share_revocation_evidence_and_the_newest_stays(postgres: Postgres) -> None:
     url = postgres.database()
     older, newer = piece(der=b"older", this=NOW - DAY), piece(der=b"newer")
