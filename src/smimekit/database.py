@@ -45,8 +45,10 @@ class OpenDatabase:
         self._failed: Final = failed
         self._closed = False
         self._engine: Final = _engine(url, refused)
+        self._writer: Final = self._engine.execution_options(**{_WRITES: True})
+        sa.event.listen(self._engine, "begin", _on_begin)
         if self._engine.dialect.name == "sqlite":
-            _prepare_sqlite(self._engine, (*pragmas, "busy_timeout=30000"))
+            _always(self._engine, (*pragmas, "busy_timeout=30000"))
 
     def __enter__(self) -> Self:
         return self
@@ -69,17 +71,17 @@ class OpenDatabase:
             raise StoreError("The store was closed; open it again.", code="store.closed")
 
     def _reading(self, action: Callable[[Connection], _T]) -> _T:
-        """What an action finds, in one transaction."""
-        try:
-            return self._run(action, writes=False)
-        except SQLAlchemyError as error:
-            raise self._failure(error) from None
+        """What an action finds that only reads; it may run again."""
+        return self._trying(self._engine, action)
 
     def _writing(self, action: Callable[[Connection], _T]) -> _T:
         """What an action finds, in one transaction that may write; the action may run again."""
+        return self._trying(self._writer, action)
+
+    def _trying(self, engine: Engine, action: Callable[[Connection], _T]) -> _T:
         for left in reversed(range(_ATTEMPTS)):
             try:
-                return self._run(action, writes=True)
+                return self._run(engine, action)
             except SQLAlchemyError as error:
                 if not left or not _again(error):
                     raise self._failure(error) from None
@@ -102,24 +104,37 @@ class OpenDatabase:
             self.close()
             raise
 
-    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+    def _run(self, engine: Engine, action: Callable[[Connection], _T]) -> _T:
         self._require_open()
-        with self._engine.connect() as connection:
-            marked = connection.execution_options(**{_WRITES: writes})
-            with marked.begin():
-                return action(marked)
+        with engine.connect() as connection:
+            if engine is self._engine:
+                return action(connection)
+            with connection.begin() as transaction:
+                found = action(connection)
+                try:
+                    transaction.commit()
+                except DBAPIError as error:
+                    if error.connection_invalidated:  # perhaps it happened: not to be done twice
+                        raise self._failure(error) from None
+                    raise
+            return found
 
     def _failure(self, error: Exception) -> StoreError:
         return self._failed(type(error.__cause__ or error).__name__)
 
 
 def _again(error: SQLAlchemyError) -> bool:
-    """Whether others wrote the same at the same time, and trying again will do.
+    """Whether nothing has happened, and trying again will do.
 
     Class 23 is a constraint (two of them put a certificate), 40 a rollback such as a deadlock.
+    Or the connection was lost: then the pool gives up all that it has, and makes new ones. To ask
+    before each use whether one still holds would be a way to the server of its own.
     """
-    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
-    return isinstance(state, str) and state[:2] in {"23", "40"}
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    conflict = isinstance(state, str) and state[:2] in {"23", "40"}
+    return conflict or error.connection_invalidated
 
 
 def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
@@ -127,7 +142,10 @@ def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
         url = sa.make_url(text)
         if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
             url = url.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+        # The driver's own idea of when a transaction begins is switched off: see `_on_begin`.
+        # Reading goes without one: a statement sees what is committed, and a transaction around
+        # it would be two more ways to the server.
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     except (SQLAlchemyError, ImportError) as error:
         raise refused() from error
     in_memory = url.database in {None, "", ":memory:"}  # that would be one for each connection
@@ -137,18 +155,18 @@ def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
     return engine
 
 
-def _prepare_sqlite(engine: Engine, pragmas: Sequence[str]) -> None:
+def _always(engine: Engine, pragmas: Sequence[str]) -> None:
+    """Say this to SQLite on each connection."""
+
     def on_connect(connection: Any, _: object) -> None:
-        # The driver's own idea of when a transaction begins is switched off: see `on_begin`.
-        connection.isolation_level = None
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
     sa.event.listen(engine, "connect", on_connect)
-    sa.event.listen(engine, "begin", _on_begin)
 
 
 def _on_begin(connection: Connection) -> None:
-    # A reader that becomes a writer may find the database busy for good; so writers say it first.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # A reader that becomes a writer may find SQLite busy for good; so writers say it first.
+    if connection.get_execution_options().get(_WRITES):
+        in_sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if in_sqlite else "BEGIN")

@@ -1,6 +1,5 @@
 """The trust store in SQLite: what was acknowledged stays, every query has its index, old ones grow."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,8 +176,7 @@ def test_what_is_known_writes_nothing(tmp_path: Path) -> None:
             for number in range(10, 1_000):
                 store.put_all(mail(number * 10), at=NOW + number * DAY / 2_001)
         said = {statement.split()[0] for statement, _ in heard}
-        assert said == {"BEGIN", "SELECT"}
-        assert not [one for one, _ in heard if re.match("BEGIN IMM", one)]
+        assert said == {"SELECT"}
         with statements(store) as heard:
             store.put_all(mail(0), at=NOW + DAY)
         assert "UPDATE" in {statement.split()[0] for statement, _ in heard}

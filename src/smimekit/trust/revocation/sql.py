@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from smimekit.database import OpenDatabase
 from smimekit.errors import StoreError, UsageError
@@ -61,9 +61,9 @@ class SqlEvidenceCache(OpenDatabase):
         super().__init__(url, refused=_refused, failed=_failed)
         self._prepare(_is_ready, _create)
 
-    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+    def _run(self, engine: Engine, action: Callable[[Connection], _T]) -> _T:
         try:
-            return super()._run(action, writes=writes)
+            return super()._run(engine, action)
         except ValueError as error:
             raise self._failure(error) from None
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar, final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from smimekit.certificate import Certificate
 from smimekit.database import OpenDatabase
@@ -180,9 +180,9 @@ class SqlTrustStore(OpenDatabase, TrustStore):
         self._watch.close()
         super().close()
 
-    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
+    def _run(self, engine: Engine, action: Callable[[Connection], _T]) -> _T:
         with _readable():
-            return super()._run(action, writes=writes)
+            return super()._run(engine, action)
 
     # --- reading --------------------------------------------------------------------------
 

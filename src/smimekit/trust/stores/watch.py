@@ -2,7 +2,7 @@
 
 Knows drivers. May not know what the number means. A pooled connection would cost several times
 as much as the question. Each answer is the database's own, and as of now: what another process
-committed before the question is in it.
+committed before the question is in it. The engine has to begin no transactions by itself.
 """
 
 import os
@@ -53,8 +53,6 @@ class Watch:
         pooled.detach()
         dialect: Any = self._engine.dialect
         self.errors = (SQLAlchemyError, dialect.dbapi.Error)
-        if self._engine.dialect.name != "sqlite":
-            connection.autocommit = True  # `sql` has seen to SQLite's
         through = _through_libpq if self._engine.driver == "psycopg" else _through_cursor
         self._connection, self._process = connection, os.getpid()
         self._ask = ask = through(connection, self._statement)
