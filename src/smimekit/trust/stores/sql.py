@@ -189,9 +189,8 @@ class SqlTrustStore(OpenDatabase, TrustStore):
     def _select(
         self, wanted: sa.Select[Any], read: Callable[[Any], _T], **values: object
     ) -> tuple[_T, ...]:
-        return self._reading(
-            lambda connection: tuple(map(read, connection.execute(wanted, values)))
-        )
+        with _readable():
+            return tuple(map(read, self._asking(wanted, **values)))
 
     def records(self, query: Query) -> tuple[Record, ...]:
         if isinstance(query, ByFingerprint):
