@@ -34,7 +34,7 @@ from smimekit.mime.fields import read_header
 from smimekit.mime.prepare import prepare
 from smimekit.mime.scanner import split
 from smimekit.span import Span
-from smimekit.trust import Revocation, Status
+from smimekit.trust import Purpose, Revocation, Status
 from tests.cms.stamping import with_crls
 from tests.message.people import (
     ALICE,
@@ -290,6 +290,21 @@ def end_at(name: str, most: int) -> None:
     found = judged(**{name: most - 1})
     assert found.status is Status.UNTRUSTED
     assert "path.budget" in {reason.code for reason in found.reasons}
+
+
+def test_limit_judgement_bytes() -> None:
+    """No error: it is judged again."""
+    who = certs.person("alice@example.com").certificate
+
+    def kept(most: int) -> tuple[bool, int]:
+        given = Trust(policy=policy(judgement_bytes=most), clock=lambda: NOW)
+        _, second, third = (given.judge(who, Purpose.VERIFY) for _ in range(3))
+        return second.path is third.path, given._cache._used
+
+    known, used = kept(1 << 20)
+    assert known
+    assert kept(used) == (True, used)
+    assert kept(used - 1) == (False, 0)
 
 
 def test_limit_path_certificates() -> None:

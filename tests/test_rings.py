@@ -16,7 +16,7 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("errors", "limits", "span", "der", "algorithms"),
-            *("primitives", "pss_shake", "private_key", "rc2", "policy"),
+            *("primitives", "pss_shake", "private_key", "rc2", "policy", "database"),
         }
     ),
     frozenset({"certificate"}),

@@ -75,6 +75,9 @@ class Limits:
     short text may be any."""
     spool_memory: int = 8 << 20
     """Plaintext kept in memory before it goes to an unlinked temporary file."""
+    judgement_bytes: int = 16 << 20
+    """Judgements that one `Trust` remembers: those of some thousand people. The oldest go; 0
+    remembers none."""
     path_certificates: int = 12
     """Certificates in one path: real ones have 2 to 5."""
     path_signatures: int = 60

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from benchmarks import store as benchmark
 from smimekit.errors import StoreError
 from smimekit.keys import MasterKeys
 from smimekit.keys.sql import SqlKeyStore
@@ -82,17 +84,88 @@ def test_a_node_sees_at_once_what_another_decides(postgres: Postgres) -> None:
         assert record.decision.verdict is Verdict.REJECT
 
 
+def test_a_kept_judgement_ends_when_another_process_decides(postgres: Postgres) -> None:
+    processes.check_followers(postgres.database(), certs.person("a@example.com").certificate)
+
+
 def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
     url = postgres.database()
+    alice = certs.person("alice@example.com").certificate
     with SqlTrustStore(url) as store:
         before = store.version()
-        postgres.execute(
-            sa.make_url(url).database or "",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
+        cut(postgres, url)
         assert store.version() == before
         assert store.page() == ()
+        cut(postgres, url)
+        assert store.put(alice, HERE, at=NOW).certificate == alice
+        cut(postgres, url)
+        assert store.decide(alice.fingerprint, schemas.DECISION, expected=0).revision == 1
+        assert len(store.audit()) == 1
+
+
+def cut(postgres: Postgres, url: str) -> None:
+    """End all connections to a database, as a server does that is started anew."""
+    postgres.execute(
+        sa.make_url(url).database or "",
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+@pytest.mark.parametrize(("late", "runs"), [(False, 2), (True, 1)])
+def test_what_may_have_happened_is_not_done_twice(
+    postgres: Postgres, late: bool, runs: int
+) -> None:
+    """A connection that is lost while COMMIT is said: nobody knows what came of it."""
+    url, tries = postgres.database(), []
+    with SqlTrustStore(url) as store:
+
+        def act(connection: Connection) -> str:
+            tries.append(1)
+            if len(tries) == 1:
+                cut(postgres, url)
+            if not late:
+                connection.exec_driver_sql("SELECT 1")
+            return "done"
+
+        if late:
+            with pytest.raises(StoreError) as caught:
+                store._writing(act)
+            assert caught.value.code == "store.unavailable"
+        else:
+            assert store._writing(act) == "done"
+    assert len(tries) == runs
+
+
+def test_a_server_that_forgot_the_question_is_told_it_again(postgres: Postgres) -> None:
+    """As behind a proxy that gives each transaction to any process of the server."""
+    alice = certs.person("alice@example.com").certificate
+    with SqlTrustStore(postgres.database()) as store:
+        store.put(alice, HERE, at=NOW)
+        before = store.version()
+        connection = store._watch._connection
+        connection.execute("DEALLOCATE ALL")
+        store.decide(alice.fingerprint, schemas.DECISION, expected=0)
+        assert store.version() == before + 1
+        assert store._watch._connection is connection
+
+
+def test_a_question_that_cannot_be_answered_is_an_error(postgres: Postgres) -> None:
+    url = postgres.database()
+    with SqlTrustStore(url) as store:
+        store.version()
+        postgres.execute(sa.make_url(url).database or "", "DROP TABLE smimekit_schema")
+        with pytest.raises(StoreError) as caught:
+            store.version()
+        assert caught.value.code == "store.unavailable"
+
+
+def test_the_benchmark_with_little_in_it(postgres: Postgres) -> None:
+    report = benchmark.run(postgres.database(), count=300, mails=60, effort=0.02)
+    assert all(0 < one.median <= one.late for one in report.figures)
+    first, again = report.harvested
+    assert first.writes > 0, "it would not notice if the second time wrote"
+    assert again.writes == 0
 
 
 def test_nodes_share_revocation_evidence_and_the_newest_stays(postgres: Postgres) -> None:

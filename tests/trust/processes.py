@@ -9,7 +9,16 @@ from pathlib import Path
 from random import Random
 
 from smimekit.certificate import Certificate, load_certificates
-from smimekit.trust import ByAddress, ByFingerprint, Source, TrustStore, open_store
+from smimekit.trust import (
+    ByAddress,
+    ByFingerprint,
+    Purpose,
+    Source,
+    Status,
+    Trust,
+    TrustStore,
+    open_store,
+)
 from tests.trust import certs
 from tests.trust.certs import NOW
 
@@ -143,6 +152,24 @@ def check_contention(url: str, certificate: Certificate, rounds: int = 20) -> No
     (record,) = store.records(ByFingerprint(certificate.fingerprint))
     assert (record.revision, record.decision) == (rounds, trail[-1].decision)
     getattr(store, "close", lambda: None)()
+
+
+def check_followers(url: str, certificate: Certificate, rounds: int = 30) -> None:
+    """What another process has decided, the next judgement knows, however well kept the last is."""
+    store = open_store(url)
+    store.put(certificate, Source("upload", "test"), at=NOW)
+    trust = Trust(store, clock=lambda: NOW)
+    expected = {"trust": Status.TRUSTED, "reject": Status.REJECTED}
+    with ExitStack() as stack:
+        stack.callback(getattr(store, "close", lambda: None))
+        other = stack.enter_context(worker(url, "alternate", certificate.fingerprint, rounds))
+        assert said(other) == "ready"
+        for _ in range(rounds):
+            kept = [trust.judge(certificate, Purpose.VERIFY) for _ in range(3)]
+            assert kept[1].path is kept[2].path, "it was judged anew: there is nothing to show"
+            tell(other)
+            decided = said(other)
+            assert trust.judge(certificate, Purpose.VERIFY).status is expected[decided]
 
 
 def check_crowd(url: str, folder: Path, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smimekit.limits import Limits
+from smimekit.policy import Policy
 from smimekit.trust import (
     ByFingerprint,
     Decision,
@@ -49,6 +52,10 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def trusting(store: MemoryTrustStore | None = None, *anchors: Made, **more: Any) -> Trust:
     return Trust(store, anchors=[one.certificate for one in anchors], clock=lambda: NOW, **more)
+
+
+def remembering(octets: int) -> Policy:
+    return replace(Policy.INTEROP, limits=Limits(judgement_bytes=octets))
 
 
 def test_a_judgement_is_made_once(
@@ -152,6 +159,25 @@ def test_an_issuer_that_comes_in_ends_what_was_known(root: Made, sub: Made, alic
     assert trust.judge(alice.certificate, Purpose.VERIFY).status is Status.TRUSTED
 
 
+def test_a_kept_judgement_asks_for_the_version_and_nothing_else(sub: Made, alice: Made) -> None:
+    """On a database every question is a way to the server and back."""
+    asked: list[str] = []
+
+    class Counting(MemoryTrustStore):
+        def __getattribute__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                asked.append(name)
+            return super().__getattribute__(name)
+
+    store = Counting()
+    store.put(sub.certificate, HERE, at=NOW)
+    trust = trusting(store)
+    trust.judge(alice.certificate, Purpose.VERIFY)
+    asked.clear()
+    trust.judge(alice.certificate, Purpose.VERIFY, at=NOW + TICK)
+    assert asked == ["version"]
+
+
 def test_people_that_come_in_end_nothing(
     root: Made, sub: Made, alice: Made, validations: list[Any]
 ) -> None:
@@ -240,7 +266,7 @@ def test_the_facts_about_a_rejected_authority_stay_true(root: Made) -> None:
     made = ca("Ending", root, end=NOW + timedelta(minutes=10))
     store = store_of(made)
     decide(store, made, Verdict.REJECT)
-    keeping, forgetful = trusting(store, root), trusting(store, root, cache=0)
+    keeping, forgetful = trusting(store, root), trusting(store, root, policy=remembering(0))
     for minutes in (0, 11, 0):
         at = NOW + timedelta(minutes=minutes)
         found = keeping.judge(made.certificate, Purpose.VERIFY, at=at)
@@ -374,7 +400,7 @@ def test_it_never_says_anything_else_than_a_trust_that_keeps_nothing(data: st.Da
         "anchors": data.draw(st.sampled_from([(), (ROOT.certificate,)])),
         "revocation": data.draw(st.sampled_from(RevocationPolicy)),
     }
-    keeping, forgetful = Trust(store, **options), Trust(store, cache=0, **options)
+    keeping, forgetful = Trust(store, **options), Trust(store, policy=remembering(0), **options)
     asked = data.draw(st.lists(questions(), min_size=1, max_size=3))
     for _ in range(data.draw(st.integers(1, 4))):
         for certificate, purpose, beside in asked:
@@ -430,7 +456,7 @@ def test_what_was_found_under_another_version_is_not_kept() -> None:
 
 
 def test_what_is_too_large_is_not_kept(root: Made, validations: list[Any]) -> None:
-    trust = trusting(None, root, cache=100)
+    trust = trusting(None, root, policy=remembering(100))
     made = person(ALICE, root).certificate
     for _ in range(2):
         assert trust.judge(made, Purpose.VERIFY).status is Status.TRUSTED

@@ -33,6 +33,11 @@ def test_of_two_that_decide_at_once_one_wins(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_kept_judgement_ends_when_another_process_decides(kind: str, tmp_path: Path) -> None:
+    processes.check_followers(kind.format(tmp_path), certs.person("a@example.com").certificate)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_crowd_loses_nothing(kind: str, tmp_path: Path) -> None:
     mail = processes.write_messages(tmp_path / "messages", 10)
     processes.check_crowd(kind.format(tmp_path), mail, 10)

@@ -1,6 +1,5 @@
 """The trust store in SQLite: what was acknowledged stays, every query has its index, old ones grow."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,16 +101,18 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
 
 
 @contextmanager
-def statements(store: SqlTrustStore) -> Iterator[list[tuple[str, Any]]]:
-    """What the store says to its database meanwhile."""
-    heard: list[tuple[str, Any]] = []
+def statements(store: SqlTrustStore) -> Iterator[list[str]]:
+    """What SQLite is told meanwhile, whichever way it takes there, with the values filled in."""
+    heard: list[str] = []
 
-    def hear(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        heard.append((statement, parameters))
+    def hear(connection: Any, _: object) -> None:
+        connection.set_trace_callback(heard.append)
 
-    sa.event.listen(store._engine, "before_cursor_execute", hear)
+    store._engine.dispose()
+    sa.event.listen(store._engine, "connect", hear)
     yield heard
-    sa.event.remove(store._engine, "before_cursor_execute", hear)
+    sa.event.remove(store._engine, "connect", hear)
+    store._engine.dispose()
 
 
 def use_everything(store: SqlTrustStore) -> None:
@@ -137,12 +138,12 @@ def test_every_statement_uses_an_index(tmp_path: Path) -> None:
     with SqlTrustStore(f"sqlite:///{tmp_path}/trust.db") as store:
         with statements(store) as heard:
             use_everything(store)
-        asked = [one for one in heard if one[0].startswith(("SELECT", "UPDATE", "DELETE"))]
+        asked = [one for one in heard if one.startswith(("SELECT", "UPDATE", "DELETE"))]
         assert len(asked) > 12
-        for statement, parameters in asked:
+        for statement in asked:
             with store._engine.connect() as connection:
                 explain = f"EXPLAIN QUERY PLAN {statement}"
-                rows = connection.exec_driver_sql(explain, parameters)
+                rows = connection.exec_driver_sql(explain)
                 plan = [row.detail for row in rows]
             assert plan
             # There is one row in that table, and nothing to search for.
@@ -176,12 +177,11 @@ def test_what_is_known_writes_nothing(tmp_path: Path) -> None:
         with statements(store) as heard:
             for number in range(10, 1_000):
                 store.put_all(mail(number * 10), at=NOW + number * DAY / 2_001)
-        said = {statement.split()[0] for statement, _ in heard}
-        assert said == {"BEGIN", "SELECT"}
-        assert not [one for one, _ in heard if re.match("BEGIN IMM", one)]
+        said = {statement.split()[0] for statement in heard}
+        assert said == {"SELECT"}
         with statements(store) as heard:
             store.put_all(mail(0), at=NOW + DAY)
-        assert "UPDATE" in {statement.split()[0] for statement, _ in heard}
+        assert "UPDATE" in {statement.split()[0] for statement in heard}
 
 
 # --- older stores --------------------------------------------------------------------------

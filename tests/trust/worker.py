@@ -65,6 +65,16 @@ def contend(store: TrustStore, fingerprint: str, name: str, rounds: str) -> None
             say("decided")
 
 
+def alternate(store: TrustStore, fingerprint: str, rounds: str) -> None:
+    """Trust and reject by turns, each time when told to."""
+    say("ready")
+    for revision in range(int(rounds)):
+        sys.stdin.readline()
+        verdict = Verdict.REJECT if revision % 2 else Verdict.TRUST
+        store.decide(fingerprint, decision(verdict, "other"), expected=revision)
+        say(verdict)
+
+
 def put(store: TrustStore, folder: str, name: str) -> None:
     """Put everything at once, as others do, some the other way round."""
     say("ready")
@@ -78,7 +88,9 @@ def put(store: TrustStore, folder: str, name: str) -> None:
     say("done")
 
 
-TASKS: dict[str, Callable[..., None]] = {"learn": learn, "contend": contend, "put": put}
+TASKS: dict[str, Callable[..., None]] = {
+    "alternate": alternate, "contend": contend, "learn": learn, "put": put,
+}  # fmt: skip
 
 if __name__ == "__main__":
     url, task, *words = sys.argv[1:]

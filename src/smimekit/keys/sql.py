@@ -5,17 +5,14 @@ This module needs the extra `sql`; the table may stand beside those of a trust s
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Final, Self, final
+from typing import Any, Final, final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.engine import Connection
 
 from smimekit import der
 from smimekit.certificate import Certificate
+from smimekit.database import OpenDatabase
 from smimekit.errors import CertificateError, CmsError, KeyFileError, StoreError, UsageError
 from smimekit.keys.credential import Credential, exported
 from smimekit.keys.master import MasterKeys, Wrapped
@@ -24,12 +21,6 @@ from smimekit.keys.software import KeyCheck, load_pkcs8
 __all__ = ["SqlKeyStore"]
 
 _VERSION: Final = 1
-_DIALECTS: Final = frozenset({"sqlite", "postgresql"})
-_LOCK: Final = 0x736D696D65
-"""PostgreSQL's advisory lock for who makes tables: "smime", the same as a trust store's."""
-
-_FIRST: Final = "INSERT INTO smimekit_key_schema (version) VALUES (:version) ON CONFLICT DO NOTHING"
-
 _meta = sa.MetaData()
 _schema = sa.Table("smimekit_key_schema", _meta, sa.Column("version", sa.Integer, primary_key=True))
 _keys = sa.Table(
@@ -44,7 +35,7 @@ _keys = sa.Table(
 
 
 @final
-class SqlKeyStore:
+class SqlKeyStore(OpenDatabase):
     """A `KeySource` in SQLite or PostgreSQL. Use it as a context manager, or `close` it.
 
     Each pair of key and certificate is one record, named by the certificate's fingerprint; its
@@ -57,45 +48,15 @@ class SqlKeyStore:
 
     def __init__(self, url: str, master: MasterKeys) -> None:
         self._master: Final = master
-        self._engine: Final = _engine(url)
-        try:
-            with self._transaction() as connection:
-                _prepare(connection)
-        except StoreError:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the connections back; the store cannot be used afterwards."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            # The driver's message may hold the URL, and with it a password.
-            raise StoreError(
-                f"The key store's database could not do what was asked ({type(error).__name__}).",
-                code="store.unavailable",
-            ) from None
+        # What is removed or wrapped anew is overwritten: the reason may be a master key that
+        # leaked.
+        super().__init__(url, refused=_refused, failed=_unavailable, pragmas=("secure_delete=ON",))
+        self._prepare(_is_ready, _create)
 
     def credentials(self) -> tuple[Credential, ...]:
         """All keys with their certificates, each a credential of its own, in a stable order."""
-        with self._transaction() as connection:
-            rows = list(connection.execute(sa.select(_keys).order_by(_keys.c.fingerprint)))
+        wanted = sa.select(_keys).order_by(_keys.c.fingerprint)
+        rows = self._reading(lambda connection: list(connection.execute(wanted)))
         return tuple(map(self._read, rows))
 
     def _read(self, row: Any) -> Credential:
@@ -116,10 +77,13 @@ class SqlKeyStore:
         UsageError `usage.key-export` where a key does not leave its place.
         """
         rows = [self._row(each) for each in credential.all]
-        with self._transaction() as connection:
+
+        def put(connection: Connection) -> None:
             for row in rows:
                 connection.execute(_named(row["fingerprint"]))
                 connection.execute(_keys.insert().values(row))
+
+        self._writing(put)
 
     def _row(self, credential: Credential) -> dict[str, Any]:
         name = credential.certificate.fingerprint
@@ -134,8 +98,8 @@ class SqlKeyStore:
 
     def remove(self, fingerprint: str) -> bool:
         """Forget a key for ever; was it there? Mail that was encrypted to it stays closed."""
-        with self._transaction() as connection:
-            return connection.execute(_named(fingerprint.lower())).rowcount > 0
+        gone = self._writing(lambda connection: connection.execute(_named(fingerprint.lower())))
+        return gone.rowcount > 0
 
     def rewrap(self) -> int:
         """Wrap all keys under the current master key; the number of those that were not.
@@ -143,14 +107,16 @@ class SqlKeyStore:
         All or none of them. Afterwards the other master keys are no longer needed here (backups
         of the database still need them).
         """
+        return self._writing(self._rewrap)
+
+    def _rewrap(self, connection: Connection) -> int:
         wanted = sa.select(_keys).where(_keys.c.master != self._master.current)
-        with self._transaction() as connection:
-            rows = list(connection.execute(wanted.with_for_update()))
-            for row in rows:
-                old = Wrapped(row.master, bytes(row.wrapped))
-                new = self._master.wrap(row.fingerprint, self._master.unwrap(row.fingerprint, old))
-                change = _keys.update().where(_keys.c.fingerprint == row.fingerprint)
-                connection.execute(change.values(master=new.master, wrapped=new.sealed))
+        rows = list(connection.execute(wanted.with_for_update()))
+        for row in rows:
+            old = Wrapped(row.master, bytes(row.wrapped))
+            new = self._master.wrap(row.fingerprint, self._master.unwrap(row.fingerprint, old))
+            change = _keys.update().where(_keys.c.fingerprint == row.fingerprint)
+            connection.execute(change.values(master=new.master, wrapped=new.sealed))
         return len(rows)
 
 
@@ -164,30 +130,7 @@ def _certificates(data: bytes) -> Iterator[Certificate]:
         yield Certificate(reader.raw(der.SEQUENCE))
 
 
-def _engine(text: str) -> Engine:
-    try:
-        url = sa.make_url(text)
-        if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
-            url = url.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(url)
-    except (SQLAlchemyError, ImportError) as error:
-        raise _no_database() from error
-    # A database in memory is one for each connection.
-    if engine.dialect.name not in _DIALECTS or engine.url.database in {None, "", ":memory:"}:
-        engine.dispose()
-        raise _no_database()
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _on_connect)
-    return engine
-
-
-def _on_connect(connection: Any, _: object) -> None:
-    # What is removed or wrapped anew is overwritten: the reason may be a master key that leaked.
-    for pragma in ("secure_delete=ON", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _no_database() -> UsageError:
+def _refused() -> UsageError:
     return UsageError(
         "The key store's URL is not one that can be opened here; a local file is "
         "sqlite:///keys.db, and PostgreSQL needs the extra: pip install 'smimekit[postgres]'.",
@@ -195,21 +138,33 @@ def _no_database() -> UsageError:
     )
 
 
-def _prepare(connection: Connection) -> None:
+def _unavailable(kind: str) -> StoreError:
+    return StoreError(
+        f"The key store's database could not do what was asked ({kind}).",
+        code="store.unavailable",
+    )
+
+
+def _found_version(connection: Connection) -> int | None:
+    if not sa.inspect(connection).has_table(_schema.name):
+        return None
+    version: int | None = connection.execute(sa.select(_schema.c.version)).scalar()
+    return version
+
+
+def _is_ready(connection: Connection) -> bool:
+    return _found_version(connection) == _VERSION
+
+
+def _create(connection: Connection) -> None:
     """Make the tables; StoreError where they are of a version that is not known."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-    for table in _meta.sorted_tables:  # whoever opens it first at the same time may have made them
-        connection.execute(CreateTable(table, if_not_exists=True))
-    found = connection.execute(sa.select(_schema.c.version)).scalar()
-    if found is None:
-        version = (
-            "INSERT INTO smimekit_key_schema (version) VALUES (:version) ON CONFLICT DO NOTHING"
-        )
-        connection.execute(sa.text(version), {"version": _VERSION})
-    elif found != _VERSION:
+    found = _found_version(connection)
+    if found not in {None, _VERSION}:
         raise StoreError(
             f"The key store has schema {found}; this version of smimekit knows {_VERSION}. Use the "
             "version that made it, or a newer one.",
             code="store.schema",
         )
+    if found is None:
+        _meta.create_all(connection)
+        connection.execute(_schema.insert().values(version=_VERSION))

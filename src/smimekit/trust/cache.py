@@ -110,7 +110,7 @@ class JudgementCache:
             if not kept.window.holds(at) or kept.made_at < since:
                 return None
             self._found.move_to_end(key)
-        return kept.judgement if kept.judgement.at == at else replace(kept.judgement, at=at)
+        return kept.judgement if kept.judgement.at == at else kept.judgement.as_of(at)
 
     def put(self, key: Key, version: Version, made: Kept) -> None:
         """Keep a judgement that was made while store and evidence had this version."""

@@ -46,8 +46,6 @@ from smimekit.trust.usage import judge_validity
 __all__ = ["Trust"]
 
 _DAWN: Final = datetime.min.replace(tzinfo=UTC)
-_CACHED_OCTETS: Final = 16 << 20
-"""Of certificates in cached judgements: those of some thousand people."""
 
 
 def _utc_now() -> datetime:
@@ -67,7 +65,7 @@ class Trust:
     those left out). `evidence`: where more of it is looked for than came along, such as
     `OnlineEvidence`; without it nothing is looked up anywhere.
 
-    Judgements are kept for as long as they hold, in up to `cache` octets; 0 keeps none. A
+    Judgements are kept for as long as they hold, within `policy.limits.judgement_bytes`. A
     decision, a new CA certificate in the store, by whomever, or new evidence ends them at once.
     """
 
@@ -81,7 +79,6 @@ class Trust:
         evidence: EvidenceSource | None = None,
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
-        cache: int = _CACHED_OCTETS,
     ) -> None:
         self.store: Final = store
         self.anchors: Final = tuple(dict.fromkeys(anchors))
@@ -93,7 +90,7 @@ class Trust:
         if any(not isinstance(one, Certificate) for one in self.anchors + self.timestamp_anchors):
             raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
         self._rules = Rules(self.revocation, policy, evidence)
-        self._cache = JudgementCache(cache)
+        self._cache = JudgementCache(policy.limits.judgement_bytes)
 
     def judge(
         self,
@@ -248,7 +245,9 @@ class Trust:
 
 def _certificates(given: Iterable[Certificate], most: int) -> tuple[Certificate, ...]:
     found = tuple(itertools.islice(given, most))
-    if any(not isinstance(one, Certificate) for one in found):
+    for one in found:
+        if isinstance(one, Certificate):
+            continue
         raise UsageError(
             "Certificates to judge, or to judge with, are Certificate objects.",
             code="usage.certificate",
@@ -261,6 +260,8 @@ def _sorted(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
 
 
 def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:
+    if given == ():  # as nearly always
+        return ()
     single = isinstance(given, (bytes, bytearray, memoryview, str))
     found = () if single else tuple(itertools.islice(given, most))
     if single or any(not isinstance(one, (bytes, bytearray, memoryview)) for one in found):

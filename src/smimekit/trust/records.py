@@ -139,6 +139,8 @@ def require_aware(moment: datetime, name: str) -> None:
     """
     if not isinstance(moment, datetime):
         raise UsageError(f"{name} is no time; give a datetime.", code="usage.time")
+    if moment.tzinfo is UTC:
+        return
     if moment.utcoffset() is None:
         raise UsageError(
             f"{name} has no time zone; give an aware datetime, such as datetime.now(UTC).",
@@ -154,6 +156,8 @@ def require_aware(moment: datetime, name: str) -> None:
 
 def purpose_of(value: object) -> Purpose:
     """The purpose of this name, or itself; `UsageError` where there is none."""
+    if isinstance(value, Purpose):
+        return value
     if isinstance(value, str):
         with suppress(ValueError):
             return Purpose(value)

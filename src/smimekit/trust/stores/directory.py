@@ -152,6 +152,7 @@ class DirectoryTrustStore(TrustStore):
         self._table = Table()
         self._changes = -1
         self._trail_size = 0
+        self._seen: tuple[bytes | None, int] = (None, 0)
         with self._lock, self._folder.locked(alone=True):
             if self._folder.read(_STATE) is None:
                 self._make()
@@ -255,11 +256,17 @@ class DirectoryTrustStore(TrustStore):
     def version(self) -> int:
         # Without the locks, which take longer than all else: a change that is not in its file
         # yet stands in the journal, and then there is something to wait for.
-        if not self._folder.unfinished:
+        if self._folder.unfinished:
+            with self._open() as table:
+                return table.version
+        # The file is read each time. Its date would not do: two changes may bear the same one.
+        state = self._folder.read(_STATE)
+        seen, version = self._seen
+        if state is None or state != seen:
             with _readable():
-                return int(json.loads(self._folder.read(_STATE) or b"")["version"])
-        with self._open() as table:
-            return table.version
+                version = int(json.loads(state or b"")["version"])
+            self._seen = state, version
+        return version
 
 
 def _state(changes: int, version: int) -> str:

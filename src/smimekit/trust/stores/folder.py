@@ -64,6 +64,7 @@ class Folder:
                 code="usage.store-url",
             )
         self.path: Final = path
+        self._journal = os.fspath(path / _JOURNAL)
         with _available():
             path.mkdir(exist_ok=True)
 
@@ -89,15 +90,17 @@ class Folder:
     @property
     def unfinished(self) -> bool:
         """Whether a change has happened that is not in all its files yet."""
-        return (self.path / _JOURNAL).exists()
+        return os.access(self._journal, os.F_OK)  # a fifth of what a `Path` takes
 
     def read(self, name: str) -> bytes | None:
         """The octets of a file; None where there is none."""
-        with _available():
-            try:
-                return (self.path / name).read_bytes()
-            except FileNotFoundError:
-                return None
+        try:
+            with open(f"{self.path}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - as above
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unavailable(error) from error
 
     def names(self, folder: str) -> list[str]:
         """The files of a folder below, those that are being written apart."""
@@ -168,10 +171,14 @@ def _available() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"The trust store's folder could not be read or written ({error.strerror}).",
-            code="store.unavailable",
-        ) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: OSError) -> StoreError:
+    return StoreError(
+        f"The trust store's folder could not be read or written ({error.strerror}).",
+        code="store.unavailable",
+    )
 
 
 def _wait_for(lock: int, kind: int) -> None:

@@ -20,8 +20,6 @@ __all__ = ["SCHEMA_VERSION", "audit", "certificates", "index", "prepare", "schem
 
 SCHEMA_VERSION: Final = 2
 _BATCH: Final = 500
-_LOCK: Final = 0x736D696D65
-"""PostgreSQL's advisory lock for who makes or changes the tables: "smime"."""
 
 _meta = sa.MetaData()
 schema = sa.Table(
@@ -65,12 +63,10 @@ audit = sa.Table(
 
 
 def prepare(connection: Connection) -> None:
-    """Make the tables, or bring them up to date; the connection's transaction may write.
+    """Make the tables, or bring them up to date, while nobody else does.
 
     `StoreError` `store.schema` where they are newer than this version of smimekit.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     found = found_version(connection)
     if found is None:
         _meta.create_all(connection)

@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from smimekit.certificate import Certificate
+from smimekit.database import OpenDatabase
 from smimekit.errors import CertificateError, StoreError, UsageError
 from smimekit.trust.records import (
     AuditEntry,
@@ -70,10 +69,6 @@ from smimekit.trust.stores.watch import Watch
 __all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
 
 _T = TypeVar("_T")
-_WRITES: Final = "smimekit_writes"
-_DIALECTS: Final = frozenset({"sqlite", "postgresql"})
-_ATTEMPTS: Final = 8
-"""Times that a writer tries where others write the same: each time one of them gets through."""
 _NAMES: Final = 500
 """Certificates that one statement asks for."""
 
@@ -127,67 +122,23 @@ def _read_entry(row: Any) -> AuditEntry:
     )
 
 
-# --- the connection ------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------
 
 
-def _on_connect(connection: Any, _: object) -> None:
-    # The driver's own idea of when a transaction begins is switched off: see `_on_begin`.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}").close()
+def _refused() -> UsageError:
+    return UsageError(
+        "The trust store's URL is not one that can be opened here; a local file is "
+        "sqlite:///trust.db (what is kept in memory only is a MemoryTrustStore), and PostgreSQL "
+        "needs the extra: pip install 'smimekit[postgres]'.",
+        code="usage.store-url",
+    )
 
 
-def _on_begin(connection: Connection) -> None:
-    # A reader that becomes a writer may find the database busy for good; so writers say it first.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _engine(text: str) -> Engine:
-    """The engine for a URL; `UsageError` where there is none."""
-    try:
-        url = sa.make_url(text)
-        if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
-            url = url.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
-    except (SQLAlchemyError, ImportError) as error:
-        raise UsageError(
-            "The trust store's URL is not one that SQLAlchemy can open here; a local file is "
-            "sqlite:///trust.db, and PostgreSQL needs the extra: pip install 'smimekit[postgres]'.",
-            code="usage.store-url",
-        ) from error
-    if engine.dialect.name not in _DIALECTS:
-        raise UsageError(
-            f"Trust stores live in SQLite or PostgreSQL, not in {engine.dialect.name}.",
-            code="usage.store-url",
-        )
-    if engine.dialect.name == "sqlite":
-        if url.database in {None, "", ":memory:"}:
-            raise UsageError(
-                "A database in memory is per connection; use MemoryTrustStore.",
-                code="usage.store-url",
-            )
-        sa.event.listen(engine, "connect", _on_connect)
-        sa.event.listen(engine, "begin", _on_begin)
-    return engine
-
-
-def _unavailable(error: Exception) -> StoreError:
-    # The driver's message may hold the URL, and with it a password.
-    kind = type(error.__cause__ or error).__name__
+def _unavailable(kind: str) -> StoreError:
     return StoreError(
         f"The trust store's database could not do what was asked ({kind}).",
         code="store.unavailable",
     )
-
-
-def _again(error: SQLAlchemyError) -> bool:
-    """Whether others wrote the same at the same time, and trying again will do.
-
-    Class 23 is a constraint (two of them put a certificate), 40 a rollback such as a deadlock.
-    """
-    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
-    return isinstance(state, str) and state[:2] in {"23", "40"}
 
 
 @contextmanager
@@ -207,7 +158,7 @@ def _readable() -> Iterator[None]:
 
 
 @final
-class SqlTrustStore(TrustStore):
+class SqlTrustStore(OpenDatabase, TrustStore):
     """A `TrustStore` in a database. Use it as a context manager, or `close` it.
 
     Raises `StoreError`: `store.unavailable`, `store.schema` (made by a newer version),
@@ -216,67 +167,30 @@ class SqlTrustStore(TrustStore):
     """
 
     def __init__(self, url: str) -> None:
-        self._closed = False
-        self._engine = _engine(url)
+        super().__init__(
+            url,
+            refused=_refused,
+            failed=_unavailable,
+            pragmas=("journal_mode=WAL", "synchronous=FULL"),
+        )
         self._watch = Watch(self._engine, str(CHANGES))
-        try:
-            if self._reading(found_version) != SCHEMA_VERSION:
-                self._writing(prepare_tables)
-        except StoreError:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._prepare(_is_ready, prepare_tables)
 
     def close(self) -> None:
-        """Give the connections back; using the store afterwards is `store.closed`."""
-        self._closed = True
         self._watch.close()
-        self._engine.dispose()
+        super().close()
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise StoreError("The trust store was closed; open it again.", code="store.closed")
-
-    def _run(self, action: Callable[[Connection], _T], *, writes: bool) -> _T:
-        self._require_open()
-        with _readable(), self._engine.connect() as connection:
-            marked = connection.execution_options(**{_WRITES: writes})
-            with marked.begin():
-                return action(marked)
-
-    def _reading(self, action: Callable[[Connection], _T]) -> _T:
-        try:
-            return self._run(action, writes=False)
-        except SQLAlchemyError as error:
-            raise _unavailable(error) from None
-
-    def _writing(self, action: Callable[[Connection], _T]) -> _T:
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                return self._run(action, writes=True)
-            except SQLAlchemyError as error:
-                if not left or not _again(error):
-                    raise _unavailable(error) from None
-        raise AssertionError  # the last attempt returns or raises
+    def _run(self, engine: Engine, action: Callable[[Connection], _T]) -> _T:
+        with _readable():
+            return super()._run(engine, action)
 
     # --- reading --------------------------------------------------------------------------
 
     def _select(
         self, wanted: sa.Select[Any], read: Callable[[Any], _T], **values: object
     ) -> tuple[_T, ...]:
-        return self._reading(
-            lambda connection: tuple(map(read, connection.execute(wanted, values)))
-        )
+        with _readable():
+            return tuple(map(read, self._asking(wanted, **values)))
 
     def records(self, query: Query) -> tuple[Record, ...]:
         if isinstance(query, ByFingerprint):
@@ -306,7 +220,7 @@ class SqlTrustStore(TrustStore):
         try:
             return self._watch.value()
         except self._watch.errors as error:
-            raise _unavailable(error) from None
+            raise self._failure(error) from None
 
     # --- writing --------------------------------------------------------------------------
 
@@ -337,6 +251,10 @@ class SqlTrustStore(TrustStore):
             return record
 
         return self._writing(act)
+
+
+def _is_ready(connection: Connection) -> bool:
+    return found_version(connection) == SCHEMA_VERSION
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -16,6 +16,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from smimekit import der
 from smimekit.algorithms import KEMS, AlgorithmIdentifier, certificate_scheme, key_allows
+from smimekit.certificate.extensions import (
+    alt_name_addresses,
+    ca_flag,
+    issuer_key_id,
+    oids,
+    read_extensions,
+    usages,
+)
+from smimekit.certificate.names import EMAIL_ADDRESS, name_parts, name_text
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.primitives import PublicKey, key_name, load_public_key, verify
 
@@ -34,21 +43,6 @@ _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _SUBJECT_KEY_ID: Final = "2.5.29.14"
 _AUTHORITY_KEY_ID: Final = "2.5.29.35"
 _SMIME_CAPABILITIES: Final = "1.2.840.113549.1.9.15"
-_SMTP_UTF8_MAILBOX: Final = "1.3.6.1.5.5.7.8.9"
-_EMAIL_ADDRESS: Final = "1.2.840.113549.1.9.1"
-
-# RFC 5280, 4.2.1.3: bit 0 is the most significant bit of the first octet.
-_USAGES: Final = (
-    "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment",
-    "keyAgreement", "keyCertSign", "cRLSign", "encipherOnly", "decipherOnly",
-)  # fmt: skip
-
-_ATTRIBUTE_NAMES: Final = {
-    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C",
-    "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
-    "2.5.4.42": "GN", "2.5.4.97": "organizationIdentifier", _EMAIL_ADDRESS: "E",
-    "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
-}  # fmt: skip
 
 
 @final
@@ -122,7 +116,7 @@ class Certificate:
     @cached_property
     def _extensions(self) -> dict[str, bytes]:
         try:
-            return dict(_read_extensions(der.Reader(self._behind_key)))
+            return dict(read_extensions(der.Reader(self._behind_key)))
         except (CmsError, LimitExceeded) as error:
             raise _malformed() from error
 
@@ -146,27 +140,27 @@ class Certificate:
     @cached_property
     def addresses(self) -> tuple[str, ...]:
         """The mail addresses of the subjectAltName, as written (RFC 8550, 3; RFC 9598)."""
-        return self._extension(_SUBJECT_ALT_NAME, _alt_name_addresses) or ()
+        return self._extension(_SUBJECT_ALT_NAME, alt_name_addresses) or ()
 
     @cached_property
     def subject_addresses(self) -> tuple[str, ...]:
         """The emailAddress attributes of the subject: old, and never evidence for harvesting."""
-        return tuple(text for oid, text in _name_parts(self.subject) if oid == _EMAIL_ADDRESS)
+        return tuple(text for oid, text in name_parts(self.subject) if oid == EMAIL_ADDRESS)
 
     @cached_property
     def key_usage(self) -> frozenset[str] | None:
         """The names of the keyUsage bits; None without the extension (RFC 5280, 4.2.1.3)."""
-        return self._extension(_KEY_USAGE, _usages)
+        return self._extension(_KEY_USAGE, usages)
 
     @cached_property
     def extended_key_usage(self) -> frozenset[str] | None:
         """The OIDs of the extKeyUsage; None without the extension (RFC 5280, 4.2.1.12)."""
-        return self._extension(_EXTENDED_KEY_USAGE, _oids)
+        return self._extension(_EXTENDED_KEY_USAGE, oids)
 
     @cached_property
     def is_ca(self) -> bool:
         """Basic constraints with cA TRUE (RFC 5280, 4.2.1.9)."""
-        return bool(self._extension(_BASIC_CONSTRAINTS, _ca_flag))
+        return bool(self._extension(_BASIC_CONSTRAINTS, ca_flag))
 
     @cached_property
     def key_id(self) -> bytes | None:
@@ -176,7 +170,7 @@ class Certificate:
     @cached_property
     def authority_key_id(self) -> bytes | None:
         """The keyIdentifier of the authorityKeyIdentifier, or None."""
-        return self._extension(_AUTHORITY_KEY_ID, _authority_key_id)
+        return self._extension(_AUTHORITY_KEY_ID, issuer_key_id)
 
     @property
     def capabilities(self) -> bytes | None:
@@ -251,12 +245,12 @@ class Certificate:
     @cached_property
     def subject_text(self) -> str:
         """The subject for people, most specific attribute first."""
-        return _name_text(self.subject)
+        return name_text(self.subject)
 
     @cached_property
     def issuer_text(self) -> str:
         """The issuer for people."""
-        return _name_text(self.issuer)
+        return name_text(self.issuer)
 
     # --- other views ----------------------------------------------------------------------
 
@@ -343,101 +337,3 @@ def _malformed() -> CertificateError:
 
 def _no_certificate() -> CertificateError:
     return CertificateError("There is no certificate in the PEM text.", code="certificate.none")
-
-
-def _read_extensions(tbs: der.Reader) -> Iterator[tuple[str, bytes]]:
-    """The extensions of a tbsCertificate, of which `tbs` is what follows the key."""
-    seen: set[str] = set()
-    for tag in (0x81, 0x82):  # the unique identifiers of version 2
-        if tbs.peek == tag:
-            tbs.raw()
-    if tbs.peek != 0xA3:
-        tbs.finish()
-        return
-    outer = tbs.enter(0xA3)
-    tbs.finish()
-    extensions = outer.enter(der.SEQUENCE)
-    outer.finish()
-    while extensions.more:
-        extension = extensions.enter(der.SEQUENCE)
-        oid = extension.oid()
-        if extension.peek == der.BOOLEAN:
-            extension.boolean()
-        if oid in seen:  # RFC 5280, 4.2: one instance of each
-            raise CmsError("An extension stands twice.", code="asn1.malformed")
-        seen.add(oid)
-        yield oid, extension.read(der.OCTET_STRING)
-        extension.finish()
-
-
-def _alt_name_addresses(reader: der.Reader) -> tuple[str, ...]:
-    found: list[str] = []
-    names = reader.enter(der.SEQUENCE)
-    while names.more:
-        tag, content = names.any()
-        if tag == 0x81:  # rfc822Name
-            found.append(content.decode("ascii"))
-        elif tag == 0xA0:  # otherName
-            other = der.Reader(content)
-            if other.oid() == _SMTP_UTF8_MAILBOX:
-                found += _utf8_mailbox(other.enter(0xA0).read(der.UTF8_STRING).decode("utf-8"))
-    return tuple(found)
-
-
-def _utf8_mailbox(address: str) -> tuple[str, ...]:
-    # RFC 9598, 3: with an ASCII local part it has to be an rfc822Name, which more programs
-    # hold against name constraints; so here it is no address.
-    return () if address.rpartition("@")[0].isascii() else (address,)
-
-
-def _usages(reader: der.Reader) -> frozenset[str]:
-    bits = "".join(f"{octet:08b}" for octet in reader.bits()[0][:2])
-    return frozenset(name for name, bit in zip(_USAGES, bits, strict=False) if bit == "1")
-
-
-def _oids(reader: der.Reader) -> frozenset[str]:
-    inside, found = reader.enter(der.SEQUENCE), []
-    while inside.more:
-        found.append(inside.oid())
-    return frozenset(found)
-
-
-def _ca_flag(reader: der.Reader) -> bool:
-    inside = reader.enter(der.SEQUENCE)
-    return inside.peek == der.BOOLEAN and inside.boolean()
-
-
-def _authority_key_id(reader: der.Reader) -> bytes | None:
-    inside = reader.enter(der.SEQUENCE)
-    return inside.read(0x80) if inside.peek == 0x80 else None
-
-
-def _name_parts(name: bytes) -> Iterator[tuple[str, str]]:
-    """The attributes of a Name in order; what cannot be read is left out."""
-    try:
-        rdns = der.Reader(name).enter(der.SEQUENCE)
-        while rdns.more:
-            rdn = rdns.enter(der.SET)
-            while rdn.more:
-                attribute = rdn.enter(der.SEQUENCE)
-                oid = attribute.oid()
-                tag, content = attribute.any()
-                yield oid, _string(tag, content)
-    except (CmsError, LimitExceeded):
-        return
-
-
-def _string(tag: int, content: bytes) -> str:
-    codec = {der.BMP_STRING: "utf-16-be", der.UTF8_STRING: "utf-8", 0x1C: "utf-32-be"}
-    return content.decode(codec.get(tag, "latin-1"), "replace")
-
-
-def _name_text(name: bytes) -> str:
-    parts = [
-        f"{_ATTRIBUTE_NAMES.get(oid, oid)}={_printable(text)}" for oid, text in _name_parts(name)
-    ]
-    return ", ".join(reversed(parts))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,4 +1,4 @@
-"""One ASN.1 value in memory: a cursor that reads BER, and functions that write DER (X.690).
+"""One ASN.1 value in memory, read: a cursor over BER (X.690).
 
 Knows tags, lengths and the universal types. May not know what any value is for, nor
 streams (`cms.ber` does). Whatever the input bytes, reading ends in a value or a `CmsError`,
@@ -6,7 +6,7 @@ in time linear in the input.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, final
@@ -32,22 +32,9 @@ __all__ = [
     "UTC_TIME",
     "UTF8_STRING",
     "Reader",
-    "bit_string",
-    "boolean",
-    "constructed",
     "decode_oid",
     "decode_time",
-    "encode_oid",
-    "explicit",
-    "implicit",
-    "integer",
-    "octet_string",
-    "oid",
-    "sequence",
-    "set_of",
-    "time",
-    "tlv",
-    "to_der",
+    "require_depth",
 ]
 
 BOOLEAN: Final = 0x01
@@ -70,7 +57,6 @@ _CONSTRUCTED: Final = 0x20
 NULL_VALUE: Final = b"\x05\x00"
 
 _LIMITS: Final = Limits()
-_STRING_TAGS: Final = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B, 0x1C, 0x1E})
 
 
 def _truncated() -> CmsError:
@@ -312,6 +298,12 @@ def _unexpected(tag: int, found: int) -> CmsError:
     )
 
 
+def require_depth(depth: int) -> None:
+    """LimitExceeded where values are nested more deeply than any real ones are."""
+    if depth > _LIMITS.cms_depth:
+        raise _too_deep()
+
+
 def _too_deep() -> LimitExceeded:
     return LimitExceeded("ASN.1 values are nested too deeply.", code="limit.cms-depth")
 
@@ -334,19 +326,6 @@ def decode_oid(content: bytes) -> str:
             value = 0
     first = min(arcs[0] // 40, 2)
     return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]]))
-
-
-@lru_cache(maxsize=2048)
-def encode_oid(dotted: str) -> bytes:
-    """The content octets of an OBJECT IDENTIFIER in dotted form."""
-    first, second, *arcs = map(int, dotted.split("."))
-    out = bytearray()
-    for arc in (first * 40 + second, *arcs):
-        septets = [arc & 0x7F]
-        while arc := arc >> 7:
-            septets.append(arc & 0x7F | 0x80)
-        out += bytes(reversed(septets))
-    return bytes(out)
 
 
 _UTC_TIME = re.compile(rb"(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(Z|[+-]\d{4})")
@@ -373,101 +352,3 @@ def decode_time(tag: int, content: bytes) -> datetime:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise _malformed("a time that is not in the calendar") from None
-
-
-def tlv(tag: int, *content: bytes) -> bytes:
-    """One value: identifier octet, definite length in the fewest octets, content."""
-    length = sum(map(len, content))
-    if length < 0x80:
-        return b"".join((bytes((tag, length)), *content))
-    octets = (length.bit_length() + 7) >> 3
-    header = bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big")
-    return b"".join((header, *content))
-
-
-def sequence(*content: bytes) -> bytes:
-    """A SEQUENCE of values that are encoded already."""
-    return tlv(SEQUENCE, *content)
-
-
-def set_of(values: Iterable[bytes], tag: int = SET) -> bytes:
-    """A SET OF in DER order (X.690, 11.6)."""
-    return tlv(tag, *sorted(values))
-
-
-def integer(value: int) -> bytes:
-    """An INTEGER in the fewest octets."""
-    magnitude = value if value >= 0 else ~value
-    return tlv(INTEGER, value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
-
-
-def octet_string(value: bytes) -> bytes:
-    """A primitive OCTET STRING."""
-    return tlv(OCTET_STRING, value)
-
-
-def bit_string(value: bytes, unused: int = 0) -> bytes:
-    """A BIT STRING; `unused` bits at its end do not count."""
-    return tlv(BIT_STRING, bytes((unused,)), value)
-
-
-def boolean(value: object) -> bytes:
-    """A BOOLEAN: TRUE where `value` is true."""
-    return b"\x01\x01\xff" if value else b"\x01\x01\x00"
-
-
-def oid(dotted: str) -> bytes:
-    """An OBJECT IDENTIFIER from its dotted form."""
-    return tlv(OID, encode_oid(dotted))
-
-
-def constructed(number: int, *content: bytes) -> bytes:
-    """A constructed context-specific value: [number] around values encoded already."""
-    return tlv(0xA0 | number, *content)
-
-
-explicit = constructed
-"""[number] EXPLICIT: the same octets as a constructed context-specific value."""
-
-
-def implicit(number: int, content: bytes) -> bytes:
-    """A primitive context-specific value: [number] IMPLICIT of a string type."""
-    return tlv(0x80 | number, content)
-
-
-def time(value: datetime) -> bytes:
-    """UTCTime through 2049, GeneralizedTime outside (RFC 5652, 11.3); `value` must be aware."""
-    utc = value.astimezone(UTC)
-    text = f"{utc.year:04}{utc:%m%d%H%M%S}Z".encode()
-    if 1950 <= utc.year < 2050:
-        return tlv(UTC_TIME, text[2:])
-    return tlv(GENERALIZED_TIME, text)
-
-
-def to_der(value: bytes) -> bytes:
-    """One BER value in DER: definite, minimal, strings primitive, SETs in order.
-
-    Types behind implicit tags cannot be known here, so a constructed string behind one
-    stays constructed.
-    """
-    reader = Reader(value)
-    out = _normal(reader, 1)
-    reader.finish()
-    return out
-
-
-def _normal(reader: Reader, depth: int) -> bytes:
-    if depth > _LIMITS.cms_depth:
-        raise _too_deep()
-    tag = reader.peek
-    if not tag & _CONSTRUCTED:
-        tag, content = reader.any()
-        known = tag == BOOLEAN and content != b"\x00"
-        return boolean(True) if known else tlv(tag, content)  # noqa: FBT003 - the value
-    parts = [_normal(inside, depth + 1) for inside in reader.members()]
-    primitive = tag & ~_CONSTRUCTED
-    if primitive in _STRING_TAGS:
-        # X.690, 8.23.6: segments are OCTET STRINGs or, in practice, the string's own type.
-        segment = parts[0][0] if parts else primitive
-        return tlv(primitive, *(Reader(part).read(segment) for part in parts))
-    return set_of(parts) if tag == SET else tlv(tag, *parts)
