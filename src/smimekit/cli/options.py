@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, final
 import click
 
 import smimekit
-from smimekit import Credential, HeaderProtection, Opened, Policy, Trust, UsageError
+from smimekit import Credential, HeaderProtection, Opened, Policy, Status, Trust, UsageError
 from smimekit.algorithms import (
     CONTENT_CIPHERS,
     SIGNATURE_SCHEMES,
@@ -28,6 +28,7 @@ from smimekit.trust import RevocationPolicy, TrustStore
 from smimekit.trust.stores.opening import open_store
 
 __all__ = [
+    "ADDRESS",
     "AT",
     "BINARY",
     "CIPHER",
@@ -39,6 +40,7 @@ __all__ = [
     "OUTPUT",
     "POLICY",
     "SCHEME",
+    "STATUS",
     "STORE",
     "KeyOptions",
     "SourceOptions",
@@ -119,6 +121,14 @@ STORE: Final = click.option(
     required=True,
     metavar="URL",
     help="The trust store: sqlite:///trust.db, dir:trust, ...",
+)
+ADDRESS: Final = click.option(
+    "--address", metavar="ADDRESS", help="Only the certificates of this address."
+)
+STATUS: Final = click.option(
+    "--status",
+    type=click.Choice([str(each) for each in Status]),
+    help="Only what is so for verifying or for encrypting.",
 )
 AT: Final = click.option(
     "--at", callback=parse_time, metavar="TIME", help="Judge as of this time (ISO 8601; UTC)."
