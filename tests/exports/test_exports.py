@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 import vobject
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smimekit import Certificate, load_certificates
@@ -19,7 +19,7 @@ from smimekit.exports import Person, csv_table, ldif, p7b, pem, people, vcards
 from smimekit.exports.ldif import check_base
 from smimekit.message.bundle import read_bundle
 from smimekit.testing import FakeCA
-from smimekit.testing.profiles import Profile
+from smimekit.testing.profiles import AUTHORITY, Profile
 
 BASE = "ou=people,dc=example,dc=org"
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
@@ -74,7 +74,10 @@ def test_names_are_those_of_the_newest_certificate() -> None:
 
 
 def test_authorities_are_nobody() -> None:
-    assert everybody(ca().certificate) == []
+    profile = Profile(purpose=AUTHORITY, usages=(), policies=())
+    authority = ca().person("ca@example.org", profile=profile).certificate
+    assert (authority.is_ca, authority.addresses) == (True, ("ca@example.org",))
+    assert everybody(ca().certificate, authority) == []
 
 
 # --- PEM and p7b ---------------------------------------------------------------------------
@@ -176,6 +179,9 @@ def unescaped(value: str) -> bytes:
     return found
 
 
+@example(" a@b ")
+@example("#a@b")
+@example("a\\,b@c")
 @given(st.text(st.characters(min_codepoint=0, max_codepoint=127), min_size=1, max_size=90))
 def test_no_address_leaves_its_place_in_a_name(address: str) -> None:
     (entry,) = entries(b"".join(ldif([Person(address, "A", "A", (alice(),))], BASE)))
