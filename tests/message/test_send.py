@@ -518,7 +518,7 @@ def test_what_others_have_signed_is_labelled_as_it_is(text: bytes, label: str | 
     with smimekit.verify(mail, trust()) as payload:
         assert part in payload.bytes()
         inside = parse(payload.bytes())["Content-Transfer-Encoding"]
-    assert inside == (label or "7bit")
+    assert inside == label
 
 
 @pytest.mark.parametrize(
