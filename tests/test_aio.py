@@ -1,6 +1,7 @@
 """The verbs, awaited: the same results, and nothing left behind by who does not wait for them."""
 
 import asyncio
+import base64
 import io
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -14,7 +15,7 @@ import smimekit
 from smimekit import Credential, Protection, UsageError, aio, stream
 from smimekit.aio import Verbs
 from smimekit.cms.recipients import ContentKey, RecipientInfo
-from smimekit.message import receive, source
+from smimekit.message import receive
 from smimekit.message.opened import Opened, Payload
 from smimekit.message.spool import Spool
 from smimekit.span import Span
@@ -184,13 +185,13 @@ def test_no_thread_is_left_by_the_loop() -> None:
 def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
     """Every spool that is made."""
     made: list[Spool] = []
+    begin = Spool.__init__
 
-    def remembered(memory: int) -> Spool:
-        made.append(Spool(memory))
-        return made[-1]
+    def remembered(self: Spool, memory: int) -> None:
+        begin(self, memory)
+        made.append(self)
 
-    monkeypatch.setattr(source, "Spool", remembered)
-    monkeypatch.setattr(receive, "Spool", remembered)
+    monkeypatch.setattr(Spool, "__init__", remembered)
     return made
 
 
@@ -440,6 +441,105 @@ def test_a_source_that_fails_leaves_no_message() -> None:
             await anext(aio.sign_stream(broken(), alice()))
 
     asyncio.run(signing())
+
+
+# --- what is read comes by and by ----------------------------------------------------------
+
+
+def detached() -> tuple[bytes, bytes]:
+    """Bare CMS, and the content that it signs."""
+    mail = smimekit.sign(draft(text="x" * 100_000), alice())
+    with smimekit.open(mail, trust=trust()) as opened:
+        content = opened.inside(opened.envelope[0], require=Protection.VERIFIED).bytes()
+    coded = mail.rpartition(b'filename="smime.p7s"\r\n\r\n')[2].partition(b"\r\n--")[0]
+    return base64.b64decode(coded), content
+
+
+def test_messages_come_in_chunks(spools: list[Spool]) -> None:
+    mail = smimekit.encrypt(LONG, [bob()], signer=alice())
+    signature, content = detached()
+
+    async def all_verbs() -> None:
+        with smimekit.decrypt(mail, [bob()]) as payload:
+            wanted = payload.bytes()
+        with await aio.decrypt(pieces(mail), [bob()]) as payload:
+            assert payload.bytes() == wanted
+        with await aio.verify(source=pieces(mail), trust=trust(), keys=[bob()]) as payload:
+            assert payload.bytes() == wanted
+        with await aio.open(pieces(mail), keys=[bob()], trust=trust()) as opened:
+            assert opened.payload(require=Protection.VERIFIED).bytes() == wanted
+        with await aio.verify(
+            pieces(signature), trust(), content=pieces(content), expect=ALICE
+        ) as payload:
+            assert payload.bytes() == content
+
+    asyncio.run(all_verbs())
+    assert spools
+    assert all(map(is_closed, spools))
+
+
+async def broken_after(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+    raise ConnectionResetError
+
+
+async def text() -> AsyncIterator[Any]:
+    yield "text"
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        (lambda: broken_after(smimekit.sign(draft(), alice())), ConnectionResetError),
+        (text, UsageError), (lambda: pieces(b"no mail"), smimekit.MimeError),
+    ],
+    ids=["broken", "text", "none"],
+)  # fmt: skip
+def test_chunks_that_are_no_message_leave_nothing_open(
+    source: Callable[[], Any], error: type[BaseException], spools: list[Spool]
+) -> None:
+    async def opening() -> None:
+        with pytest.raises(error):
+            await aio.open(source(), trust=trust())
+
+    asyncio.run(opening())
+    assert len(spools) == 1
+    assert all(map(is_closed, spools))
+
+
+def test_who_is_cancelled_while_chunks_come_leaves_nothing_open(spools: list[Spool]) -> None:
+    reached = threading.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"From: a@example.org\r\n"
+        reached.set()
+        await asyncio.Event().wait()
+
+    async def opening() -> None:
+        task = asyncio.create_task(aio.open(endless(), trust=trust()))
+        await until(reached)
+        await cancelled(task)
+
+    asyncio.run(opening())
+    assert len(spools) == 1
+    assert all(map(is_closed, spools))
+
+
+def test_a_verb_without_its_source_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        asyncio.run(aio.open(trust=trust()))  # type: ignore[call-arg]  # as somebody may write
+
+
+def test_a_payload_that_nobody_waits_for_is_closed(messages: list[Opened]) -> None:
+    async def verifying() -> None:
+        mail = smimekit.sign(draft(), alice())
+        task = asyncio.create_task(Verbs(Inline()).verify(mail, trust()))
+        await asyncio.sleep(0)
+        await cancelled(task)
+
+    asyncio.run(verifying())
+    assert len(messages) == 1
+    assert is_closed(messages[0])
 
 
 def test_they_are_the_verbs_of_the_house() -> None:

@@ -23,7 +23,7 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset({"cms", "mime", "trust"}),
     frozenset({"keys"}),
     frozenset({"message", "stream", "aio"}),
-    frozenset({"harvesting", "testing"}),
+    frozenset({"exports", "harvesting", "testing"}),
     frozenset({"__init__"}),  # the public names: what stands above may use them
     frozenset({"gateway"}),
     frozenset({"web", "cli", "__main__"}),

@@ -15,20 +15,37 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Iterable,
     Iterator,
 )
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
+from datetime import datetime
 from functools import partial, wraps
 from tempfile import TemporaryFile
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar, final
+from typing import (
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    final,
+)
 
 from smimekit.errors import UsageError
+from smimekit.keys import Decryptor
 from smimekit.message import receive, send, verbs
 from smimekit.message.drafts import Draft
-from smimekit.message.opened import Opened
+from smimekit.message.opened import Opened, Payload
+from smimekit.message.source import Source, new_spool
+from smimekit.message.spool import Spool
+from smimekit.policy import Policy
 from smimekit.span import Span
+from smimekit.trust import Trust
 
 __all__ = [
     "Verbs",
@@ -53,6 +70,7 @@ class Verbs:
     """The verbs, in the threads of an executor, which is the caller's to make and to close.
 
     Each has the parameters and raises the errors of the verb that it is named for.
+    `open`, `verify` and `decrypt` take source and `content` as `AsyncIterable[bytes]`, too.
     `sign_stream` and `encrypt_stream` are those of `smimekit.stream`: they take a draft as
     `AsyncIterable[bytes]`, too, and give an async generator.
 
@@ -64,9 +82,9 @@ class Verbs:
     def __init__(self, executor: Executor | None = None) -> None:
         self.sign: Final = _awaited(send.sign, executor)
         self.encrypt: Final = _awaited(send.encrypt, executor)
-        self.open: Final = _awaited(receive.open_message, executor)
-        self.verify: Final = _awaited(verbs.verify, executor)
-        self.decrypt: Final = _awaited(verbs.decrypt, executor)
+        self.open: Final[_Open] = _reading(receive.open_message, executor)
+        self.verify: Final[_Verify] = _reading(verbs.verify, executor)
+        self.decrypt: Final[_Decrypt] = _reading(verbs.decrypt, executor)
         self.sign_stream: Final = _streamed(send.sign_stream, executor)
         self.encrypt_stream: Final = _streamed(send.encrypt_stream, executor)
 
@@ -139,7 +157,7 @@ def _watched(work: "partial[_T]", job: _Job[_T]) -> "partial[_T]":
     """The work, on files that it stops to read when it is abandoned."""
 
     def watch(value: Any) -> Any:
-        is_file = hasattr(value, "read") and not isinstance(value, Span)
+        is_file = hasattr(value, "read") and not isinstance(value, Span | Spool)
         return _Watched(value, job) if is_file else value
 
     options = {name: watch(value) for name, value in work.keywords.items()}
@@ -160,7 +178,7 @@ async def _run(
 
 
 def _close(result: object) -> None:
-    if isinstance(result, Opened | Generator):
+    if isinstance(result, Opened | Payload | Generator):
         result.close()
 
 
@@ -172,6 +190,82 @@ def _awaited(
         return await _run(executor, partial(verb, *args, **options), _close)
 
     return awaited
+
+
+# --- what is read comes by and by ----------------------------------------------------------
+
+
+_Readable: TypeAlias = Source | AsyncIterable[bytes]
+
+
+class _Open(Protocol):
+    def __call__(
+        self,
+        source: _Readable,
+        *,
+        keys: Iterable[Decryptor] = (),
+        trust: Trust,
+        expect: str | None = None,
+        at: datetime | None = None,
+        content: _Readable | None = None,
+        policy: Policy = Policy.INTEROP,
+    ) -> Coroutine[Any, Any, Opened]: ...
+
+
+class _Verify(Protocol):
+    def __call__(
+        self,
+        source: _Readable,
+        trust: Trust,
+        *,
+        keys: Iterable[Decryptor] = (),
+        expect: str | None = None,
+        at: datetime | None = None,
+        content: _Readable | None = None,
+        policy: Policy = Policy.INTEROP,
+    ) -> Coroutine[Any, Any, Payload]: ...
+
+
+class _Decrypt(Protocol):
+    def __call__(
+        self,
+        source: _Readable,
+        keys: Iterable[Decryptor],
+        *,
+        policy: Policy = Policy.INTEROP,
+    ) -> Coroutine[Any, Any, Payload]: ...
+
+
+def _reading(verb: Callable[..., Any], executor: Executor | None) -> Any:
+    """A verb whose source and content may come by and by."""
+
+    @wraps(verb)
+    async def awaited(*args: Any, **options: Any) -> Any:
+        policy = options.get("policy", Policy.INTEROP)
+        with ExitStack() as closing:  # what the verb has not taken over
+            spooled = partial(_spooled, policy=policy, executor=executor, closing=closing)
+            given = [await spooled(each) for each in args[:1]]
+            for name in {"source", "content"} & options.keys():
+                options[name] = await spooled(options[name])
+            result = await _run(executor, partial(verb, *given, *args[1:], **options), _close)
+            closing.pop_all()
+        return result
+
+    return awaited
+
+
+async def _spooled(
+    source: Any, *, policy: Any, executor: Executor | None, closing: ExitStack
+) -> Any:
+    """The source; what comes by and by in a spool, which belongs to the message then."""
+    if not isinstance(source, AsyncIterable) or not isinstance(policy, Policy):
+        return source
+    spool = closing.enter_context(new_spool(policy))
+    async for chunk in source:
+        if not isinstance(chunk, bytes):
+            raise UsageError(f"The chunks of a message are bytes, not {type(chunk).__name__}.")
+        await _run(executor, partial(spool.write, chunk), lambda _: None)
+    return spool
 
 
 # --- streams -------------------------------------------------------------------------------

@@ -94,6 +94,25 @@ def test_java_reads(
     assert b"Certificate chain length: 3" in shown
 
 
+@FORMS
+def test_java_imports(
+    require_program: Callable[[str], str], tmp_path: Path, alice: Credential, form: Pkcs12Format
+) -> None:
+    """Into a keystore of its own, from which it writes a PKCS #12 file that we read again."""
+    keytool = require_program("keytool")
+    ours, own, theirs = (tmp_path / name for name in ("ours.p12", "own.jks", "theirs.p12"))
+    ours.write_bytes(alice.to_pkcs12(PASSWORD, form=form))
+    steps = ((ours, "PKCS12", own, "JKS"), (own, "JKS", theirs, "PKCS12"))
+    for source, kind, target, new_kind in steps:
+        run([
+            keytool, "-importkeystore", "-noprompt",
+            *("-srckeystore", str(source), "-srcstoretype", kind, "-srcstorepass", PASSWORD),
+            *("-destkeystore", str(target), "-deststoretype", new_kind, "-deststorepass", PASSWORD),
+        ])  # fmt: skip
+    found = Credential.from_pkcs12(theirs, PASSWORD)
+    assert (found.certificate, found.chain) == (alice.certificate, alice.chain)
+
+
 def _imported(gpgsm: list[str], alice: Credential, form: Pkcs12Format, file: Path) -> None:
     """One good file in two hundred gpgsm does not read, depending on the salt: so again."""
     for last in (False, False, True):

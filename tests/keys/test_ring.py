@@ -1,5 +1,6 @@
 """A ring of keys: exactly the messages to one of them open, and the right one signs."""
 
+import base64
 import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ from smimekit.cms.recipients import (
     RecipientInfo,
 )
 from smimekit.cms.wrapping import wrap_for
-from smimekit.errors import KeyAccessError, NoMatchingKey, UsageError
+from smimekit.errors import DecryptionError, KeyAccessError, NoMatchingKey, UsageError
 from smimekit.keys import Credential, Decryptor, KeySource, SoftwareKey
 from smimekit.message.layers import Encrypted
 from smimekit.primitives import PublicKey
@@ -121,6 +122,61 @@ def test_exactly_the_messages_to_one_of_the_keys_open(
     assert opens(ring, recipients) == mine
     assert len(ring) == len(have)
     assert {each.certificate for each in ring} == have
+
+
+@cache
+def mail_to(*named: int) -> bytes:
+    people = pool()
+    to = [people[one].certificate for one in named]
+    return smimekit.encrypt(b"From: x@example.org\r\n\r\nHello\r\n", to=to)
+
+
+def outcome(mail: bytes, keys: list[Decryptor]) -> str:
+    try:
+        with smimekit.decrypt(mail, keys=keys) as payload:
+            return "Hello" if b"Hello" in payload.bytes() else "garbage"
+    except smimekit.SmimeError as error:
+        return f"{error.code}: {error}"
+
+
+FEW = st.integers(0, 4)
+
+
+@given(
+    held=st.lists(FEW, max_size=4),
+    named=st.sets(FEW, min_size=1, max_size=3),
+    rings=st.integers(1, 3),
+)
+def test_exactly_the_mail_to_one_of_the_keys_opens(
+    held: list[int], named: set[int], rings: int
+) -> None:
+    """Any keys in any order, alone, in one ring or in several; and one error for all others."""
+    people = pool()
+    mail = mail_to(*sorted(named))
+    keys: list[Decryptor] = [
+        KeyRing(*(people[one] for one in held[at::rings])) for at in range(rings)
+    ]
+    alone: list[Decryptor] = [people[one] for one in held]
+    found = {outcome(mail, keys), outcome(mail, keys[::-1]), outcome(mail, [*alone, *keys])}
+    if named & set(held):
+        assert found == {"Hello"}
+    else:
+        assert found == {
+            "no-matching-key: The message is encrypted, but for none of the keys at hand."
+        }
+
+
+def test_mail_that_does_not_open_has_one_error() -> None:
+    """Whichever of the keys was meant, and however the end of the ciphertext was changed."""
+    ring, found = KeyRing(*pool()), set()
+    for number in range(5):
+        data = bytearray(base64.b64decode(mail_to(number).rpartition(b"\r\n\r\n")[2]))
+        for bit in (1, 16, 128):
+            data[-1] ^= bit
+            found.add(outcome(bytes(data), [ring]))
+    # Of CBC one end in 256 looks right; what was encrypted there is garbage then.
+    errors = found - {"Hello", "garbage"}
+    assert errors == {f"decryption: {DecryptionError()}"}
 
 
 def test_a_ring_opens_mail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from smimekit import (
 )
 from smimekit.algorithms import AES256_GCM
 from smimekit.message.layers import Compressed, Encrypted, Signed
+from smimekit.message.opened import Payload
 from smimekit.message.spool import Spool
 from smimekit.span import Span
 from tests.message.people import (
@@ -385,3 +386,26 @@ def test_large_messages_go_to_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not made
     assert smimekit.verify(mail, trust(), keys=[bob()], policy=SMALL).bytes() == content
     assert made
+
+
+def test_a_payload_closes_its_message() -> None:
+    """`verify` and `decrypt` give nothing else that could be closed."""
+    mail = smimekit.encrypt(draft(), [bob().certificate], signer=alice())
+    for payload in (smimekit.decrypt(mail, [bob()]), smimekit.verify(mail, trust(), keys=[bob()])):
+        with payload as same:
+            assert same is payload
+            assert payload.bytes()
+        reads: list[Callable[[Payload], object]] = [
+            Payload.bytes, lambda each: each.span, lambda each: list(each.chunks()),
+        ]  # fmt: skip
+        for read in reads:
+            with pytest.raises(UsageError) as error:
+                read(payload)
+            assert error.value.code == "usage.closed"
+        payload.close()  # twice is once
+        assert len(payload) > 0
+        assert payload.signatures is not None
+    with smimekit.open(mail, keys=[bob()], trust=trust()) as opened:
+        opened.payload(require=Protection.NONE).close()
+        with pytest.raises(UsageError):
+            opened.payload(require=Protection.NONE)

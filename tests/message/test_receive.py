@@ -37,7 +37,7 @@ from smimekit import (
     der,
 )
 from smimekit.algorithms import AES256_CBC, AES256_GCM, RSA_PKCS1_SHA256, SHA256, RsaPadding
-from smimekit.cms.content import COMPRESSED_DATA, DATA, content_info
+from smimekit.cms.content import COMPRESSED_DATA, DATA, SIGNED_DATA, content_info
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
@@ -175,8 +175,10 @@ def test_a_plain_mail_is_its_own_payload() -> None:
 # --- layers --------------------------------------------------------------------------------
 
 
-def compressed(content: bytes) -> bytes:
-    inner = der.sequence(der.oid(DATA), der.explicit(0, der.octet_string(zlib.compress(content))))
+def compressed(content: bytes, content_type: str = DATA) -> bytes:
+    inner = der.sequence(
+        der.oid(content_type), der.explicit(0, der.octet_string(zlib.compress(content)))
+    )
     zlib_id = der.sequence(der.oid("1.2.840.113549.1.9.16.3.8"))
     return content_info(COMPRESSED_DATA, der.sequence(der.integer(0), zlib_id, inner))
 
@@ -206,6 +208,24 @@ def test_compression_is_a_record_and_no_protection() -> None:
     with smimekit.open(signed, trust=trust()) as opened:
         assert [type(layer) for layer in opened.envelope] == [Signed, Compressed]
         assert opened.payload(require=Protection.VERIFIED).bytes() == entity()
+
+
+def test_compressed_content_of_another_type_is_no_message() -> None:
+    """RFC 8551, 2.4.1: in mail it is id-data. Nothing inside names an author, or is a layer."""
+    forged = compressed(smimekit.sign(draft(), alice()), SIGNED_DATA)
+    mail = mime(forged, "compressed-data")
+    with smimekit.open(mail, trust=trust()) as opened:
+        assert (opened.envelope, opened.signatures) == ((), ())
+        assert [(each.kind, each.name) for each in opened.errant] == [("cms", "")]
+        assert opened.payload(require=NOTHING).bytes() == mail
+    with smimekit.open(forged, trust=trust()) as opened:  # bare CMS may hold anything
+        first = opened.envelope[0]
+        assert isinstance(first, Compressed)
+        assert first.content_type == SIGNED_DATA
+    with smimekit.open(compressed(entity()), trust=trust()) as opened:
+        first = opened.envelope[0]
+        assert isinstance(first, Compressed)
+        assert first.content_type == DATA
 
 
 def test_bare_cms_in_der_and_pem() -> None:

@@ -501,6 +501,27 @@ def test_what_every_message_is_like(shape: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text, label", [(b"plain", None), ("größer".encode(), "8bit"), (b"a\0b", "binary")]
+)
+def test_what_others_have_signed_is_labelled_as_it_is(text: bytes, label: str | None) -> None:
+    """It cannot be encoded any more; RFC 2045, 6.4: what is around it says so, outside and in."""
+    part = b"--s\r\n\r\n" + text + b"\r\n--s\r\n\r\nsig\r\n--s--"
+    draft = (
+        b"From: alice@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        b"Content-Type: multipart/signed; boundary=s\r\n\r\n" + part + b"\r\n--b--\r\n"
+    )
+    mail = smimekit.sign(draft, alice())
+    assert b"".join(smimekit.stream.sign(draft, alice())).count(b"Transfer-Encoding: 8bit") == (
+        mail.count(b"Transfer-Encoding: 8bit")
+    )
+    assert parse(mail)["Content-Transfer-Encoding"] == label
+    with smimekit.verify(mail, trust()) as payload:
+        assert part in payload.bytes()
+        inside = parse(payload.bytes())["Content-Transfer-Encoding"]
+    assert inside == label
+
+
+@pytest.mark.parametrize(
     "shape, smime_type",
     [("opaque", "signed-data"), ("enveloped", "enveloped-data"),
      ("authenticated", "authEnveloped-data"), ("both", "enveloped-data")],

@@ -208,6 +208,36 @@ def test_what_is_signed_is_not_encoded() -> None:
     assert children(entity) == [inner.replace(b"\n", b"\r\n")]
 
 
+SIGNED_PARTS = {
+    "7bit": b"plain",
+    "8bit": "größer".encode(),
+    "binary": b"a\0b",
+    "binary, long": b"x" * 999,
+    "binary, CR": b"a\rb",
+    "7bit, blanks": b"text \nFrom me",
+}
+
+
+@pytest.mark.parametrize("kind", SIGNED_PARTS)
+def test_what_holds_a_signed_part_says_what_that_is(kind: str) -> None:
+    """RFC 2045, 6.4: a multipart, or message, has the widest domain of its parts."""
+    domain = kind.partition(",")[0]
+    signed = b"--s\n\n" + SIGNED_PARTS[kind] + b"\n--s\n\nsig\n--s--"
+    inner = b"Content-Type: multipart/signed; boundary=s\n\n" + signed + b"\n"
+    mixed = b"Content-Type: multipart/mixed; boundary=%b\n\n--%b\n\nh\xc3\xa9\n--%b\n%b\n--%b--\n"
+    within = mixed % (b"b", b"b", b"b", inner, b"b")
+    forwarded = b"Content-Type: message/rfc822\n\nFrom: a@b\n" + within
+    outer = mixed % (b"o", b"o", b"o", forwarded, b"o")
+    for draft in (inner, within, forwarded, outer):
+        prepared = prepare(Span.of(draft), limits=LIMITS)
+        assert prepared.domain == domain
+        if draft == inner:
+            continue  # its header is signed by nobody, but it is as its sender wrote it
+        for part in (prepared.entity, *([children(prepared.entity)[1]] if draft == outer else [])):
+            label = leaf(part)[1]
+            assert label == domain, (draft, part)
+
+
 def test_pkcs7_in_base64_keeps_its_bytes() -> None:
     inner = (
         b"Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\nMIAG\r\n"

@@ -252,6 +252,11 @@ class Certificate:
         """The issuer for people."""
         return name_text(self.issuer)
 
+    def subject_attribute(self, oid: str) -> str | None:
+        """The most specific attribute of that type in the subject, such as 2.5.4.3, commonName."""
+        found = [text for kind, text in _name_parts(self.subject) if kind == oid]
+        return found[-1] if found else None
+
     # --- other views ----------------------------------------------------------------------
 
     @cached_property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, final
+from typing import final
 
 import click
 
@@ -24,7 +24,7 @@ from smimekit.algorithms import ContentCipher
 from smimekit.cli.exits import Exit
 from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import writes_stdout
-from smimekit.cli.inputs import load_certificates, reading
+from smimekit.cli.inputs import load_certificates
 from smimekit.cli.options import (
     BINARY,
     CIPHER,
@@ -33,17 +33,24 @@ from smimekit.cli.options import (
     MESSAGE,
     OUTPUT,
     POLICY,
-    KeyOptions,
+    SigningOptions,
     TrustOptions,
     as_record,
-    key_options,
+    signing_options,
     trust_options,
 )
 from smimekit.cli.output import Json, note, require_room_for_json, show_json
 from smimekit.cli.plan import plan_facts, show_plan
 from smimekit.cli.reports import certificate_title
-from smimekit.cli.sending import signer_facts, transfer_of, write_counted
+from smimekit.cli.sending import (
+    load_signers,
+    reading_draft,
+    signer_facts,
+    transfer_of,
+    write_counted,
+)
 from smimekit.keys.credential import may_encrypt
+from smimekit.message.drafts import Draft
 from smimekit.trust import Record
 
 __all__ = ["encrypt"]
@@ -87,7 +94,7 @@ class _Envelope:
         return plan_encryption(to, cipher=self.cipher, signer=signers or None, policy=self.policy)
 
     def encrypted(
-        self, draft: BinaryIO, to: Sequence[Certificate | Record], signers: Sequence[Credential]
+        self, draft: Draft, to: Sequence[Certificate | Record], signers: Sequence[Credential]
     ) -> Iterator[bytes]:
         """What is done."""
         return stream.encrypt(
@@ -110,7 +117,7 @@ class _Envelope:
     metavar="CERT",
     help="A file with certificates; or, with --store, a mail address.",
 )
-@key_options()
+@signing_options()
 @trust_options
 @as_record(
     "envelope",
@@ -134,7 +141,7 @@ def encrypt(
     *,
     message: str,
     to: tuple[str, ...],
-    keys: KeyOptions,
+    keys: SigningOptions,
     trusting: TrustOptions,
     envelope: _Envelope,
     plan: bool,
@@ -154,13 +161,12 @@ def encrypt(
         found = _together([_recipients(each, trust, trusting) for each in to])
     if not as_json or (found.missing and not plan):
         _warn(found.unusable)
-    signers = keys.load_signers()
     if plan:
-        return _explain(found, envelope, signers, as_json=as_json)
+        return _explain(found, envelope, load_signers(keys), as_json=as_json)
     for each in found.missing:
         raise PolicyError(each["reason"], code="policy.no-trusted-certificate")
-    planned = envelope.planned(found.usable, signers)
-    with reading(message) as draft:
+    with reading_draft(message, keys, envelope.policy) as (draft, signers):
+        planned = envelope.planned(found.usable, signers)
         size = write_counted(output, envelope.encrypted(draft, found.usable, signers))
     facts: Json = {
         "output": output,

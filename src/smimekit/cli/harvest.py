@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, final
 import click
 
 import smimekit
-from smimekit import Credential, InputError, Opened, Policy, SmimeError, StoreError, Trust
+from smimekit import Credential, InputError, KeyRing, Opened, Policy, SmimeError, StoreError, Trust
 from smimekit.cli.exits import Exit, Refused, exit_of
 from smimekit.cli.facts import certificate_facts, error_facts, message_facts
 from smimekit.cli.inputs import load_certificates, reading
@@ -82,7 +82,7 @@ class _Reaper:
 
     store: TrustStore
     trust: Trust
-    credentials: tuple[Credential, ...]
+    credentials: tuple[Credential | KeyRing, ...]
     policy: Policy
 
     def read(self, name: str) -> Json:

@@ -1,6 +1,6 @@
 """`keys new` and `keys request`: a key, with a certificate to try things or with a request.
 
-Knows files; not what a certificate is.
+Knows files; not what a certificate is. What is done with keys that are there is in `key_store`.
 """
 
 import re
@@ -15,6 +15,7 @@ from smimekit.cli.authority import LocalCA, Person, self_signed
 from smimekit.cli.facts import certificate_facts
 from smimekit.cli.files import write_new
 from smimekit.cli.inputs import Passwords, new_password
+from smimekit.cli.key_store import add, list_, master, remove, rewrap
 from smimekit.cli.options import JSON, as_record
 from smimekit.cli.output import note, show_json
 from smimekit.cli.private_ca import encrypted_pem, new_request
@@ -29,7 +30,11 @@ _PLAIN: Final = re.compile(r"[^A-Za-z0-9@._+-]")
 
 @click.group()
 def keys() -> None:
-    """Keys of your own."""
+    """Keys of your own: made, requested, listed, and kept in a database."""
+
+
+for _command in (add, list_, master, remove, rewrap):
+    keys.add_command(_command)
 
 
 @final

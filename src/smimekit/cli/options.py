@@ -5,29 +5,40 @@ Knows names and values on the command line. May not know what a command does wit
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, TypeVar, final
 
 import click
 
 import smimekit
-from smimekit import Credential, HeaderProtection, Opened, Policy, Trust, UsageError
+from smimekit import (
+    Credential,
+    HeaderProtection,
+    KeyRing,
+    Opened,
+    Policy,
+    Status,
+    Trust,
+    UsageError,
+)
 from smimekit.algorithms import (
     CONTENT_CIPHERS,
     SIGNATURE_SCHEMES,
     ContentCipher,
     SignatureScheme,
 )
-from smimekit.cli.inputs import Passwords, load_certificates, load_key, reading
+from smimekit.cli.inputs import Passwords, load_certificates, reading
+from smimekit.cli.key_sources import Secrets, is_key_file, key_source
 from smimekit.cli.online import fetcher_for, opened_evidence
-from smimekit.trust import RevocationPolicy, TrustStore
-from smimekit.trust.stores.opening import open_store
+from smimekit.cli.stores import opened_store
+from smimekit.cli.values import parse_time, row_of
+from smimekit.trust import RevocationPolicy
 
 __all__ = [
+    "ADDRESS",
     "AT",
     "BINARY",
     "CIPHER",
@@ -39,58 +50,23 @@ __all__ = [
     "OUTPUT",
     "POLICY",
     "SCHEME",
+    "STATUS",
     "STORE",
     "KeyOptions",
+    "SigningOptions",
     "SourceOptions",
     "TrustOptions",
     "as_record",
     "key_options",
     "opened_store",
     "parse_time",
+    "signing_options",
     "source_options",
     "trust_options",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Option = Callable[[Any], Any]
-
-
-# --- values --------------------------------------------------------------------------------
-
-
-def parse_time(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """ISO 8601: a date (its first moment), or a date and time; UTC unless it has a zone."""
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z.", context, parameter
-        ) from None
-
-
-def _row_of(kind: str, rows: Mapping[str, Any]) -> Callable[..., Any]:
-    """The name of a row in a table, however it is spelt: AES-256-CBC, aes256_cbc."""
-    by_name = {_plain(name): row for name, row in rows.items()}
-
-    def parse(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        if value is None:
-            return None
-        row = by_name.get(_plain(value))
-        if row is None:
-            names = ", ".join(rows)
-            raise click.BadParameter(
-                f"{value!r} is no {kind}; these are: {names}.", context, parameter
-            )
-        return row
-
-    return parse
-
-
-def _plain(name: str) -> str:
-    return "".join(char for char in name.lower() if char.isalnum())
 
 
 _CIPHERS: Final[dict[str, ContentCipher]] = {row.name: row for row in CONTENT_CIPHERS.values()}
@@ -120,6 +96,14 @@ STORE: Final = click.option(
     metavar="URL",
     help="The trust store: sqlite:///trust.db, dir:trust, ...",
 )
+ADDRESS: Final = click.option(
+    "--address", metavar="ADDRESS", help="Only the certificates of this address."
+)
+STATUS: Final = click.option(
+    "--status",
+    type=click.Choice([str(each) for each in Status]),
+    help="Only what is so for verifying or for encrypting.",
+)
 AT: Final = click.option(
     "--at", callback=parse_time, metavar="TIME", help="Judge as of this time (ISO 8601; UTC)."
 )
@@ -134,7 +118,7 @@ NETWORK: Final = click.option(
 )
 POLICY: Final = click.option(
     "--policy",
-    callback=_row_of("policy", _POLICIES),
+    callback=row_of("policy", _POLICIES),
     default=Policy.INTEROP.name,
     show_default=True,
     metavar="NAME",
@@ -142,7 +126,7 @@ POLICY: Final = click.option(
 )
 CIPHER: Final = click.option(
     "--cipher",
-    callback=_row_of("cipher", _CIPHERS),
+    callback=row_of("cipher", _CIPHERS),
     metavar="NAME",
     help=f"{', '.join(name for name, row in _CIPHERS.items() if row.emitted)}; the policy's own.",
 )
@@ -157,7 +141,7 @@ HEADERS: Final = click.option(
 )
 SCHEME: Final = click.option(
     "--scheme",
-    callback=_row_of("scheme", _SCHEMES),
+    callback=row_of("scheme", _SCHEMES),
     metavar="NAME",
     help=f"{', '.join(_SCHEMES)}; without it, what suits the key.",
 )
@@ -186,48 +170,100 @@ def as_record(name: str, kind: type[Any], *options: _Option) -> Callable[[_Comma
 @final
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """--key, --cert and --password-file."""
+    """--key, --cert, --password-file and --master-key-file."""
 
     key: tuple[str, ...]
     cert: tuple[str, ...]
     password_file: tuple[str, ...]
+    master_key_file: str | None
 
-    def load(self) -> tuple[Credential, ...]:
-        """The credentials."""
-        passwords = Passwords(self.password_file)
-        return tuple(load_key(name, self.cert, passwords) for name in self.key)
+    @property
+    def secrets(self) -> Secrets:
+        """What opens the keys."""
+        return Secrets(self.cert, Passwords(self.password_file), self.master_key_file)
 
-    def load_signers(self) -> tuple[Credential, ...]:
-        """Those to sign with, each of them; UsageError where one is named twice."""
-        found = self.load()
+    def load(self) -> tuple[Credential | KeyRing, ...]:
+        """The keys: single ones, and rings of what holds many."""
+        secrets = self.secrets
+        return tuple(key_source(name, secrets) for name in self.key)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SigningOptions:
+    """The same, and --signer."""
+
+    key: tuple[str, ...]
+    cert: tuple[str, ...]
+    password_file: tuple[str, ...]
+    master_key_file: str | None
+    signer: str | None
+
+    @property
+    def chooses(self) -> bool:
+        """Is there anything that a signer is chosen of, by an address?"""
+        return not all(map(is_key_file, self.key))
+
+    def load(self, address: Callable[[], str]) -> tuple[Credential, ...]:
+        """Those to sign with, each of them; of a ring the one for the address.
+
+        UsageError where one is named twice. The address is asked for where it is needed.
+        """
+        keys = KeyOptions(self.key, self.cert, self.password_file, self.master_key_file).load()
+        now = datetime.now(UTC)
+        found = [
+            each.signing(address(), at=now) if isinstance(each, KeyRing) else each for each in keys
+        ]
         if len({each.signing.certificate for each in found}) < len(found):
             raise UsageError("The same --key is named twice.", code="usage.keys")
-        return found
+        return tuple(found)
 
 
 def key_options(*, required: bool = False) -> Callable[[_Command], _Command]:
     """The options about one's own keys; the command gets `keys`."""
+    return as_record("keys", KeyOptions, *_key_options(required=required))
+
+
+def signing_options(*, required: bool = False) -> Callable[[_Command], _Command]:
+    """The same for who signs; the command gets `keys`."""
     return as_record(
         "keys",
-        KeyOptions,
+        SigningOptions,
+        *_key_options(required=required),
+        click.option(
+            "--signer",
+            metavar="ADDRESS",
+            help="Who signs, of a folder, database or token with many keys; else whom From names.",
+        ),
+    )
+
+
+def _key_options(*, required: bool) -> tuple[_Option, ...]:
+    return (
         click.option(
             "--key",
             multiple=True,
             required=required,
-            metavar="FILE",
-            help="Your private key: PKCS #12, or PEM with its certificate. Again for more.",
+            metavar="SOURCE",
+            help="Your private keys: a file (PKCS #12, or PEM with its certificate), a folder of "
+            "PKCS #12, sqlite:///keys.db, pkcs11:token=..., native:FILE. Again for more.",
         ),
         click.option(
             "--cert",
             multiple=True,
             metavar="FILE",
-            help="Certificates that go with a PEM key that stands alone.",
+            help="Certificates that go with a PEM key that stands alone, or a token.",
         ),
         click.option(
             "--password-file",
             multiple=True,
             metavar="FILE",
             help="The password is its first line. Else SMIMEKIT_PASSWORD, else you are asked.",
+        ),
+        click.option(
+            "--master-key-file",
+            metavar="FILE",
+            help="Opens a database of keys. Else SMIMEKIT_MASTER_KEY.",
         ),
     )
 
@@ -362,29 +398,3 @@ def source_options(command: _Command) -> _Command:
         ),
         POLICY,
     )(command)
-
-
-def _place_of(url: str) -> Path | None:
-    """The file or folder that a store lives in; None for one that lives elsewhere."""
-    if url.startswith("dir:"):
-        return Path(url.removeprefix("dir:")) if url != "dir:" else None
-    kind, _, name = url.partition(":///")
-    return Path(name.partition("?")[0]) if kind.startswith("sqlite") and name else None
-
-
-@contextmanager
-def opened_store(url: str, *, create: bool = False) -> Iterator[TrustStore]:
-    """A trust store; UsageError where its file is missing, unless it may be created.
-
-    Whoever only reads would otherwise get an empty store for a mistyped name.
-    """
-    path = _place_of(url)
-    if path is not None and not create and not path.exists():
-        raise UsageError(f"There is no trust store {path}.", code="usage.store-missing")
-    store = open_store(url)
-    try:
-        yield store
-    finally:
-        close = getattr(store, "close", None)
-        if close is not None:
-            close()

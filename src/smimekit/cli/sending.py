@@ -1,13 +1,63 @@
-"""What `sign` and `encrypt` share: how a message is written out, and who has signed it."""
+"""What `sign` and `encrypt` share: who signs a draft, and how a message is written out."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import cast
 
-from smimekit import Credential, Transfer
+from smimekit import Credential, Policy, Transfer, UsageError
 from smimekit.cli.facts import certificate_facts
 from smimekit.cli.files import write_out
+from smimekit.cli.inputs import reading
+from smimekit.cli.options import SigningOptions
 from smimekit.cli.output import Json
+from smimekit.message.drafts import Draft
+from smimekit.message.identity import claim_of
+from smimekit.message.source import span_of
+from smimekit.mime.scanner import read_entity
+from smimekit.span import Span
 
-__all__ = ["signer_facts", "transfer_of", "write_counted"]
+__all__ = ["load_signers", "reading_draft", "signer_facts", "transfer_of", "write_counted"]
+
+
+def load_signers(keys: SigningOptions) -> tuple[Credential, ...]:
+    """Who signs, where there is no draft to ask; UsageError (`usage.signer`)."""
+    if keys.signer is not None and not keys.chooses:
+        raise UsageError(
+            "--signer chooses among the keys of a folder, database or token; what --key FILE "
+            "holds signs anyway.",
+            code="usage.signer",
+        )
+    return keys.load(lambda: _named(keys.signer))
+
+
+@contextmanager
+def reading_draft(
+    message: str, keys: SigningOptions, policy: Policy
+) -> Iterator[tuple[Draft, tuple[Credential, ...]]]:
+    """A draft, and who signs it: whom --signer names, or its author."""
+    with ExitStack() as closing:
+        if keys.signer is not None or not keys.chooses:
+            signers = load_signers(keys)
+            yield closing.enter_context(reading(message)), signers
+            return
+        draft = span_of(closing.enter_context(reading(message)), policy, closing)
+        # It is read twice, from a pipe, too: a span is what any draft becomes.
+        yield cast("Draft", draft), keys.load(lambda: _author(draft, policy))
+
+
+def _author(draft: Span, policy: Policy) -> str:
+    found = claim_of(read_entity(draft, limits=policy.limits).header)
+    return _named(found[0] if found and len(found) == 1 else None)
+
+
+def _named(signer: str | None) -> str:
+    if signer is None:
+        raise UsageError(
+            "It is not clear who signs: there is not one address in the From field. Say it with "
+            "--signer ADDRESS.",
+            code="usage.signer",
+        )
+    return signer
 
 
 def transfer_of(binary: bool) -> Transfer:

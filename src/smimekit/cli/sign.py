@@ -8,7 +8,6 @@ import click
 from smimekit import Chain, HeaderProtection, Policy, Signer, UsageError, stream
 from smimekit.algorithms import SignatureScheme
 from smimekit.cli.files import writes_stdout
-from smimekit.cli.inputs import reading
 from smimekit.cli.options import (
     BINARY,
     HEADERS,
@@ -17,13 +16,13 @@ from smimekit.cli.options import (
     OUTPUT,
     POLICY,
     SCHEME,
-    KeyOptions,
+    SigningOptions,
     as_record,
-    key_options,
+    signing_options,
 )
 from smimekit.cli.output import Json, note, require_room_for_json, show_json
 from smimekit.cli.reports import certificate_title
-from smimekit.cli.sending import signer_facts, transfer_of, write_counted
+from smimekit.cli.sending import reading_draft, signer_facts, transfer_of, write_counted
 
 __all__ = ["sign"]
 
@@ -52,7 +51,7 @@ class _Form:
 
 @click.command()
 @MESSAGE
-@key_options(required=True)
+@signing_options(required=True)
 @as_record(
     "form",
     _Form,
@@ -69,7 +68,7 @@ class _Form:
 def sign(
     *,
     message: str,
-    keys: KeyOptions,
+    keys: SigningOptions,
     form: _Form,
     policy: Policy,
     output: str | None,
@@ -83,9 +82,8 @@ def sign(
     chain = form.chain
     if form.scheme is not None and len(keys.key) > 1:
         raise UsageError("--scheme goes with one --key.", code="usage.scheme")
-    signers = keys.load_signers()
-    by = [Signer(each, form.scheme, chain) for each in signers]
-    with reading(message) as draft:
+    with reading_draft(message, keys, policy) as (draft, signers):
+        by = [Signer(each, form.scheme, chain) for each in signers]
         signed = stream.sign(
             draft,
             by,

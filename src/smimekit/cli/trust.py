@@ -1,4 +1,4 @@
-"""`trust`: look into a store, fill it, copy from it. Knows facts; `decide` makes decisions."""
+"""`trust`: look into a store and fill it. Knows facts; `decide` decides, `export` copies."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,15 +8,14 @@ import click
 
 from smimekit import Status, Trust, load_certificates
 from smimekit.cli.decide import anchor, put_certificates, reject, reset, trust_
+from smimekit.cli.export import export
 from smimekit.cli.facts import decision_facts
-from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.inputs import reading
 from smimekit.cli.lookup import lookup, refresh
-from smimekit.cli.options import AT, JSON, OUTPUT, STORE, opened_store
+from smimekit.cli.options import ADDRESS, AT, JSON, STATUS, STORE, opened_store
 from smimekit.cli.output import (
     Json,
     note,
-    require_room_for_json,
     show_json,
     show_list,
     show_rows,
@@ -38,7 +37,7 @@ def trust() -> None:
     """
 
 
-for _command in (anchor, lookup, refresh, reject, reset, trust_):
+for _command in (anchor, export, lookup, refresh, reject, reset, trust_):
     trust.add_command(_command)
 
 
@@ -47,12 +46,8 @@ for _command in (anchor, lookup, refresh, reject, reset, trust_):
 
 @trust.command("list")
 @STORE
-@click.option("--address", metavar="ADDRESS", help="Only the certificates of this address.")
-@click.option(
-    "--status",
-    type=click.Choice([str(each) for each in Status]),
-    help="Only what is so for verifying or for encrypting.",
-)
+@ADDRESS
+@STATUS
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
 )
@@ -154,7 +149,7 @@ def _rows(facts: Json) -> Iterator[Row]:
         yield "  Decided", f"{entry['at']} {entry['verdict']} by {entry['by']}{why}", ""
 
 
-# --- filling and copying -------------------------------------------------------------------
+# --- filling -------------------------------------------------------------------
 
 
 @trust.command("import")
@@ -179,23 +174,3 @@ def import_(*, store: str, files: tuple[str, ...], as_json: bool) -> None:
         show_json({"certificates": facts})
     else:
         _show(facts)
-
-
-@trust.command()
-@STORE
-@click.argument("which", nargs=-1, metavar="[WHICH]...")
-@OUTPUT
-@JSON
-def export(*, store: str, which: tuple[str, ...], output: str | None, as_json: bool) -> None:
-    """Write certificates as PEM: those that are named, or all. Decisions stay behind."""
-    require_room_for_json(as_json=as_json and writes_stdout(output))
-    with opened_store(store) as opened:
-        named = [each for one in which for each in find_records(opened, one)]
-        records = list(dict.fromkeys(named)) if which else list(all_records(opened))
-        trust = Trust(opened)
-        facts = [record_facts(each, trust) for each in records] if as_json else []
-    write_out(output, (each.certificate.pem() for each in records))
-    if as_json:
-        show_json({"output": output, "certificates": facts})
-    elif not writes_stdout(output):
-        note(f"{output}: {len(records)} certificates.")

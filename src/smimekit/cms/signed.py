@@ -34,6 +34,7 @@ __all__ = [
     "SignerInfo",
     "add_unsigned",
     "certs_only",
+    "certs_only_stream",
     "read_signed_data",
     "read_signer_info",
     "reject_detached_content",
@@ -331,6 +332,16 @@ def signed_data_stream(
 def certs_only(certificates: Sequence[bytes]) -> bytes:
     """A certificates-only message (RFC 8551, 3.8): no content, no signer."""
     return signed_data(None, (), certificates, ())
+
+
+def certs_only_stream(certificates: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in BER, with the certificates as they come."""
+    yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
+    yield indefinite(der.SEQUENCE) + der.integer(1) + der.set_of(())
+    yield encapsulated(DATA, None)
+    yield indefinite(0xA0)
+    yield from certificates
+    yield END_OF_CONTENTS + der.set_of(()) + END_OF_CONTENTS * 3
 
 
 def reject_detached_content(data: SignedData) -> None:

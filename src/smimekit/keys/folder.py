@@ -14,7 +14,13 @@ from smimekit.keys.credential import Credential
 from smimekit.keys.software import KeyCheck
 from smimekit.limits import Limits
 
-__all__ = ["KeyFolder", "PasswordSource", "password_from_environment", "password_from_file"]
+__all__ = [
+    "KeyFolder",
+    "PasswordSource",
+    "key_files",
+    "password_from_environment",
+    "password_from_file",
+]
 
 PasswordSource = Callable[[str], str | None]
 """Gives the password for the file of a name (without its folder), or None if it needs none."""
@@ -65,6 +71,13 @@ def password_from_file(path: str | os.PathLike[str]) -> PasswordSource:
     return password
 
 
+def key_files(folder: Path) -> Iterator[Path]:
+    """The files of a folder that end in .p12 or .pfx, in order; OSError."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."):
+            yield path
+
+
 @final
 class KeyFolder:
     """A `KeySource`: the files of a folder that end in .p12 or .pfx, each whole.
@@ -92,9 +105,7 @@ class KeyFolder:
 
     def credentials(self) -> Iterator[Credential]:
         """Raises KeyFileError, LimitExceeded and OSError."""
-        for path in sorted(self._path.iterdir()):
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."):
-                yield self._load(path)
+        return map(self._load, key_files(self._path))
 
     def _load(self, path: Path) -> Credential:
         with path.open("rb") as file:

@@ -47,8 +47,9 @@ _T = TypeVar("_T")
 
 @final
 class Pkcs11Token:
-    """A token by its label, opened with its PIN when it is first used.
+    """A token by its label or serial number, opened with its PIN when it is first used.
 
+    Of its private keys those with the label `key_label` and the CKA_ID `key_id`, all without.
     `module` is the vendor's library. `pin` is the PIN or a function that asks for it; never
     take it from a command line. A wrong PIN is tried once and not again: three of them lock most
     tokens. Use it as a context manager, or `close` it. Safe to use from several threads, which
@@ -62,11 +63,24 @@ class Pkcs11Token:
         self,
         module: str | os.PathLike[str],
         *,
-        token: str,
+        token: str | None = None,
+        serial: str | None = None,
         pin: str | Callable[[], str],
+        key_label: str | None = None,
+        key_id: bytes | None = None,
     ) -> None:
+        if token is None and serial is None:
+            raise UsageError("A token is named by its label or its serial number.")
         self._module: Final = os.fspath(module)
-        self._label: Final = token
+        self._label: Final = token or serial
+        self._named: Final = _given(
+            token_label=token, token_serial=None if serial is None else serial.encode()
+        )
+        self._wanted: Final = {
+            Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+            **({} if key_label is None else {Attribute.LABEL: key_label}),
+            **({} if key_id is None else {Attribute.ID: key_id}),
+        }
         self._pin = pin
         self._session: Any = None
         self._handles: dict[tuple[KeyType, bytes], Any] = {}
@@ -114,7 +128,7 @@ class Pkcs11Token:
     def _keys(self, session: Any) -> Iterator[tuple[bytes, "Pkcs11Key"]]:
         known = dict(_certificates(session))
         # A list: a session searches for one thing at a time.
-        for found in list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})):
+        for found in list(session.get_objects(self._wanted)):
             key_id = bytes(found[Attribute.ID])
             public = _public_key(session, key_id)
             if public is None and key_id in known:
@@ -176,10 +190,10 @@ class Pkcs11Token:
                 f"The PKCS #11 module {self._module} cannot be loaded.", code="key-access.module"
             ) from error
         try:
-            return library.get_token(token_label=self._label)
+            return library.get_token(**self._named)
         except pkcs11.exceptions.PKCS11Error as error:
             raise KeyAccessError(
-                f"There is no token, or more than one, with the label {self._label!r}.",
+                f"There is no token, or more than one, with the name {self._label!r}.",
                 code="key-access.token",
             ) from error
 
@@ -207,6 +221,10 @@ class Pkcs11Token:
                 f"The token {self._label!r} cannot be opened ({type(error).__name__}).",
                 code="key-access.token",
             ) from error
+
+
+def _given(**words: object) -> dict[str, Any]:
+    return {name: value for name, value in words.items() if value is not None}
 
 
 def _certificates(session: Any) -> Iterator[tuple[bytes, Certificate]]:

@@ -214,6 +214,9 @@ class Compressed:
     """A layer of CompressedData: a record, not a protection."""
 
     algorithm: str
+    content_type: str = DATA
+    """The OID of the type of what was compressed. In mail it is id-data: CompressedData of
+    anything else is no layer there, but an errant part (RFC 8551, 2.4.1)."""
     content: Span
 
     def __bool__(self) -> NoReturn:

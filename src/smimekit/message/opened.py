@@ -44,12 +44,31 @@ __all__ = ["Opened", "Payload"]
 
 @final
 class Payload:
-    """The content of a message (RFC 9787, 3.1), with the protection it was taken under."""
+    """The content of a message (RFC 9787, 3.1), with the protection it was taken under.
+
+    It may wait in a temporary file: use it in a `with` block, or `close` it, and the message that
+    it is of is closed with it. Without that it goes when nobody holds it any more.
+    """
 
     def __init__(self, span: Span, protection: Protection, opened: "Opened") -> None:
         self._span = span
         self.protection = protection
         self._opened = opened  # keeps the spool alive
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget the content of the whole message (`Opened.close`). Facts remain."""
+        self._opened.close()
 
     def __len__(self) -> int:
         return len(self._span)

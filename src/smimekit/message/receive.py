@@ -281,13 +281,16 @@ class _Opening:
             content=content,
         )
 
-    def _compressed(self, reader: BerReader) -> Compressed:
+    def _compressed(self, reader: BerReader) -> Compressed | None:
+        """The layer; None where a mail holds what is no message (RFC 8551, 2.4.1)."""
         spool = self._spool()
         limits = replace(self.judge.policy.limits, inflated_bytes=self.may_inflate)
-        read_compressed_data(reader, spool, limits=limits)
+        content_type = read_compressed_data(reader, spool, limits=limits)
         self.may_inflate -= spool.size
         _end(reader)
-        return Compressed(algorithm="zlib", content=spool.span())
+        if self.is_mail and content_type != types.DATA:
+            return None
+        return Compressed(algorithm="zlib", content_type=content_type, content=spool.span())
 
     def _enveloped(self, found: Opaque) -> tuple[BerReader, EnvelopedReader]:
         reader, content_type = self._begin(found)

@@ -48,7 +48,7 @@ def sign(
         signing = Signing.of(signer, policy, at)
         prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         if not opaque:
-            signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
+            signed = _clear_signed(prepared.outer, prepared, signing, transfer)
             return b"".join(signed)
         return b"".join(_opaque(prepared, (signing.opaque(prepared.entity),), transfer))
 
@@ -74,7 +74,7 @@ def sign_stream(
         signing = Signing.of(signer, policy, at)
         prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
         if not opaque:
-            signed = _clear_signed(prepared.outer, prepared.chunks(), signing, transfer)
+            signed = _clear_signed(prepared.outer, prepared, signing, transfer)
         else:
             signed = _opaque(prepared, signing.opaque_stream(prepared.chunks()), transfer)
         return _closing(signed, closing.pop_all())
@@ -154,16 +154,16 @@ def _content(prepared: Prepared, signing: Signing | None, transfer: Transfer) ->
     """What is encrypted: the entity, signed where there is a signer."""
     if signing is None:
         return prepared.chunks()
-    return _clear_signed((), prepared.chunks(), signing, transfer)
+    return _clear_signed((), prepared, signing, transfer)
 
 
 def _clear_signed(
-    outer: Iterable[Field], entity: Iterable[bytes], signing: Signing, transfer: Transfer
+    outer: Iterable[Field], prepared: Prepared, signing: Signing, transfer: Transfer
 ) -> Iterator[bytes]:
     digests = signing.digests()
 
     def passing() -> Iterator[bytes]:
-        for chunk in entity:
+        for chunk in prepared.chunks():
             digests.update(chunk)
             yield chunk
 
@@ -176,7 +176,7 @@ def _clear_signed(
         signature(),
         micalg=signing.micalg,
         boundary=new_boundary(random_bytes),
-        transfer=transfer,
+        domain="binary" if transfer is Transfer.BINARY else prepared.domain,
     )
 
 

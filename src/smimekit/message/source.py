@@ -36,6 +36,8 @@ def span_of(source: Any, policy: Policy, closing: ExitStack) -> Span:
             return Span.of(bytes(source))
         case Span():
             return source
+        case Spool():  # handed over, full: it goes with the message
+            return closing.enter_context(source).span()
         case _ if _is_parsed(source):
             raise UsageError(_PARSED, code="usage.parsed-message")
         case io.TextIOBase():

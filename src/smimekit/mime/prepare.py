@@ -23,7 +23,7 @@ from smimekit.mime.content_type import (
 )
 from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import display
-from smimekit.mime.safety import are_transport_safe, is_transport_safe, safe_field
+from smimekit.mime.safety import are_transport_safe, domain, is_transport_safe, safe_field
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import (
     Transfer,
@@ -39,6 +39,7 @@ __all__ = ["Prepared", "prepare"]
 _MESSAGE: Final = ContentType("message", "rfc822")
 _ASCII = bytes(range(128))
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
+_DOMAINS = ("7bit", "8bit", "binary")
 _WIDE = ("utf-16", "utf-32", "ucs-2", "ucs-4", "iso-10646-ucs")
 """Charsets in which LF is an octet like others (RFC 2781, 4: no MIME text)."""
 _UNIQUE = (
@@ -66,6 +67,8 @@ class Prepared:
     fields: tuple[Field, ...]
     """The header of the entity."""
     body: _Octets
+    domain: str = "7bit"
+    """What the octets of the body are, encoded as they are: 7bit, 8bit or binary."""
 
     def chunks(self) -> Iterator[bytes]:
         """The entity, as often as it is asked for."""
@@ -116,7 +119,7 @@ def prepare(
     fields, body = _prepare(content, entity.body, TEXT_PLAIN, walk)
     if not _block(fields).all("Content-Type"):
         fields = (_text_type(entity.body.chunks), *fields)
-    return Prepared(outer, fields, body)
+    return Prepared(outer, fields, body, _domain(fields, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,14 +257,14 @@ def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Ent
     if walk.may_stay(body.chunks):
         return _labelled(fields, walk.encoding(body.chunks)), body.chunks
     try:
-        inner = _prepare_part(body, TEXT_PLAIN, walk.deeper().aside())
+        inner, found = _prepare_part(body, TEXT_PLAIN, walk.deeper().aside())
     except MimeError:
         # Only its bytes are known for sure. RFC 6532, 3.7: message/global may be encoded.
         rest = tuple(field for field in fields if not field.named("Content-Type"))
         binary = any(b"\0" in chunk for chunk in body.chunks())
         octets = body.chunks if binary else _crlf(body)
         return _encode((Field.of("Content-Type", b"message/global"), *rest), octets, text=False)
-    return _labelled(fields, "7bit"), inner
+    return _labelled(fields, found), inner
 
 
 def _prepare_multipart(
@@ -283,16 +286,28 @@ def _prepare_multipart(
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
     # RFC 9787, 7.1: every alternative may be the one that is shown, else the first part.
     first_only = content.subtype != "alternative"
-    octets = _prepare_parts(
+    octets, found = _prepare_parts(
         body, boundary_of(content), default, walk.deeper(), first_only=first_only
     )
-    return _labelled(fields, walk.encoding(octets)), octets
+    # RFC 2045, 6.4: a multipart is what the widest of its parts is.
+    if walk.transfer is Transfer.BINARY:
+        found = walk.encoding(octets)
+    return _labelled(fields, found), octets
+
+
+def _domain(fields: tuple[Field, ...], octets: _Octets) -> str:
+    """What a part is that was prepared: its label says it, but for what others have signed."""
+    block = _block(fields)
+    if content_type(block, default=TEXT_PLAIN).media == "multipart/signed":
+        return domain(octets())
+    label = transfer_encoding(block)
+    return label if label in _DOMAINS else _DOMAINS[0]
 
 
 def _prepare_parts(
     body: Span, boundary: bytes, default: ContentType, walk: _Walk, *, first_only: bool
-) -> _Octets:
-    """The parts, each prepared, between the delimiters that were there.
+) -> tuple[_Octets, str]:
+    """The parts, each prepared, between the delimiters that were there; and their domain.
 
     No delimiter can appear that was not there: base64 has no "-", quoted-printable of ours
     begins no line with "--", and everything else keeps its lines.
@@ -305,13 +320,16 @@ def _prepare_parts(
             code="mime.unclosed-multipart",
         )
     pieces = [_filler(found.preamble)]
+    domains = set()
     before = found.preamble
     for part in found.parts:
-        pieces += (_delimiter(before, part), _prepare_part(part, default, walk))
+        octets, is_what = _prepare_part(part, default, walk)
+        pieces += (_delimiter(before, part), octets)
+        domains.add(is_what)
         before = part
         walk = walk.aside() if first_only else walk
     pieces += (_delimiter(before, found.epilogue), _filler(found.epilogue))
-    return partial(_joined, tuple(pieces))
+    return partial(_joined, tuple(pieces)), max(domains, key=_DOMAINS.index)
 
 
 def _joined(pieces: tuple[_Octets, ...]) -> Iterator[bytes]:
@@ -333,8 +351,8 @@ def _filler(span: Span) -> _Octets:
     return octets if are_transport_safe(octets()) else tuple
 
 
-def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> _Octets:
-    """One part, or one forwarded message: header and body. An mbox line is dropped."""
+def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> tuple[_Octets, str]:
+    """One part, or one forwarded message: header and body; its domain. No mbox line."""
     block = read_header(span, limits=walk.limits)
     body = span.slice(block.length, len(span))
     fields, octets = _prepare(block.fields, body, default, walk)
@@ -344,7 +362,7 @@ def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> _Octets:
         header = header.removesuffix(b"\r\n")
     else:
         header += b"\r\n"
-    return lambda: chain((header,), octets())
+    return lambda: chain((header,), octets()), _domain(fields, octets)
 
 
 def _header(fields: tuple[Field, ...]) -> bytes:

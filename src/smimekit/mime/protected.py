@@ -6,7 +6,7 @@ encrypted, or a signature good, it is told.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
@@ -110,15 +110,15 @@ def protect(
     if _is_layer(block):
         return prepared
     if protection is None or not prepared.outer:
-        return Prepared(prepared.outer, _marked(prepared.fields, None), prepared.body)
+        return replace(prepared, fields=_marked(prepared.fields, None))
     inner = tuple(map(safe_message_field, prepared.outer))
     root = _marked(prepared.fields, "cipher" if encrypted else "clear")
     if not encrypted:
-        return Prepared(inner, (*inner, _MIME_VERSION, *root), prepared.body)
+        return replace(prepared, outer=inner, fields=(*inner, _MIME_VERSION, *root))
     found = (exposed(field, protection.hcp) for field in inner)
     outer = tuple(field for field in found if field is not None)
     copies = map(_hp_outer, outer)
-    return Prepared(outer, (*inner, *copies, _MIME_VERSION, *root), prepared.body)
+    return replace(prepared, outer=outer, fields=(*inner, *copies, _MIME_VERSION, *root))
 
 
 def _is_layer(block: HeaderBlock) -> bool:

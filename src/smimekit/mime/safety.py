@@ -6,6 +6,7 @@ ends, and lines that begin with "From ". May not know the structure of a message
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final
 
 from smimekit.errors import MimeError
@@ -21,6 +22,7 @@ from smimekit.mime.writer import field_bytes
 __all__ = [
     "MAX_LINE",
     "are_transport_safe",
+    "domain",
     "folded",
     "is_transport_safe",
     "parameter_bytes",
@@ -75,6 +77,24 @@ def are_transport_safe(chunks: Iterable[bytes]) -> bool:
         if len(held) > MAX_LINE + 1 or not is_transport_safe(data[:end]):
             return False
     return is_transport_safe(held)
+
+
+def domain(chunks: Iterable[bytes]) -> str:
+    """What the octets of all the chunks are together: 7bit, 8bit or binary (RFC 2045, 2.7-2.9)."""
+    held, found = b"", "7bit"
+    for chunk in chain(chunks, (None,)):
+        data = held + (chunk or b"")
+        end = len(data) if chunk is None else data.rfind(b"\n") + 1
+        lines, held = data[:end], data[end:]
+        if len(held) > MAX_LINE + 1 or not _is_lines(lines):
+            return "binary"
+        if not lines.isascii():
+            found = "8bit"
+    return found
+
+
+def _is_lines(data: bytes) -> bool:
+    return b"\0" not in data and is_canonical(data) and _has_short_lines(data)
 
 
 def _has_short_lines(data: bytes) -> bool:

@@ -69,9 +69,11 @@ def multipart_signed(
     *,
     micalg: str,
     boundary: bytes,
-    transfer: Transfer = Transfer.MAIL,
+    domain: str = "7bit",
 ) -> Iterator[bytes]:
     """A multipart/signed message (RFC 8551, 3.5.3): `outer` fields, `entity`, `signature`.
+
+    `domain` says what the entity is: 7bit, 8bit or binary; the multipart says it, too.
 
     `entity` is what is signed, byte for byte, and `signature` a detached CMS SignedData in
     DER, taken when the entity has passed. `micalg` names the digests (3.5.3.2), "sha-256".
@@ -88,7 +90,7 @@ def multipart_signed(
         b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
     ) % (micalg.encode(), boundary, boundary)
     return chain(
-        [_outer_header(outer) + _encoding(transfer) + header],
+        [_outer_header(outer) + _encoding(domain) + header],
         _without(b"--" + boundary, entity),
         [b"\r\n--%s\r\n" % boundary, _SIGNATURE_HEADER],
         encode_base64(signature),
@@ -121,15 +123,15 @@ def pkcs7_mime(
     ) % (
         smime_type.encode(),
         name,
-        b"Content-Transfer-Encoding: base64\r\n" if mail else _encoding(transfer),
+        b"Content-Transfer-Encoding: base64\r\n" if mail else _encoding("binary"),
         name,
     )
     return chain([_outer_header(outer) + header], encode_base64(cms) if mail else cms)
 
 
-def _encoding(transfer: Transfer) -> bytes:
-    """A multipart says what its parts may be (RFC 2045, 6.4)."""
-    return b"" if transfer is Transfer.MAIL else b"Content-Transfer-Encoding: binary\r\n"
+def _encoding(domain: str) -> bytes:
+    """A multipart says what its parts may be; 7bit is what it is unasked (RFC 2045, 6.1, 6.4)."""
+    return b"" if domain == "7bit" else f"Content-Transfer-Encoding: {domain}\r\n".encode()
 
 
 def _outer_header(outer: Iterable[Field]) -> bytes:
