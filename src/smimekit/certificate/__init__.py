@@ -254,7 +254,7 @@ class Certificate:
 
     def subject_attribute(self, oid: str) -> str | None:
         """The most specific attribute of that type in the subject, such as 2.5.4.3, commonName."""
-        found = [text for kind, text in _name_parts(self.subject) if kind == oid]
+        found = [text for kind, text in name_parts(self.subject) if kind == oid]
         return found[-1] if found else None
 
     # --- other views ----------------------------------------------------------------------

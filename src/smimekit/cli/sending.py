@@ -46,7 +46,7 @@ def reading_draft(
 
 
 def _author(draft: Span, policy: Policy) -> str:
-    found = claim_of(read_entity(draft, limits=policy.limits).header)
+    found = claim_of(read_entity(draft, limits=policy.limits).header, policy.limits)
     return _named(found[0] if found and len(found) == 1 else None)
 
 
