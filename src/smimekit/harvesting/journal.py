@@ -224,7 +224,7 @@ class _Names:
     """
 
     def __init__(self) -> None:
-        self._table = array("Q", bytes(8 << 10))
+        self._table = array("Q", (0,)) * (1 << 10)
         self._count = 0
         self._zero = False
 
@@ -255,6 +255,6 @@ class _Names:
 
     def _grow(self) -> None:
         old = self._table
-        self._table = array("Q", bytes(16 * len(old)))
+        self._table = array("Q", (0,)) * (2 * len(old))
         for number in filter(None, old):
             self._table[self._place(number)] = number

@@ -32,7 +32,8 @@ class Message:
     """One message, not read yet.
 
     `identity` names it within its source, now and at the next reading. `open` gives its octets
-    for as long as the block lasts, and raises OSError or a SmimeError where they cannot be had.
+    for as long as the block lasts, and raises OSError or a SmimeError where they cannot be had;
+    it may be called until the source is asked for its next message.
     """
 
     identity: str
