@@ -152,17 +152,25 @@ def test_a_changed_line_is_not_believed(path: Path) -> None:
 def test_a_batch_is_on_the_disk_before_it_counts(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(5, "disk")
+
     with opened(path) as journal:
-        monkeypatch.setattr(home.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "disk")))
+        monkeypatch.setattr(os, "fsync", refuse)
         with pytest.raises(OSError, match="disk"):
             journal.add([message("a")], witness=None)
         assert not journal.knows(message("a"))
 
 
 def test_every_batch_is_flushed_to_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed = []
+    flushed: list[int] = []
     fsync = os.fsync
-    monkeypatch.setattr(home.os, "fsync", lambda number: (flushed.append(number), fsync(number)))
+
+    def watched(number: int) -> None:
+        flushed.append(number)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", watched)
     with opened(path) as journal:
         for name in "abc":
             journal.add([message(name)], witness=None)

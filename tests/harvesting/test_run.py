@@ -21,6 +21,7 @@ from smimekit import (
 )
 from smimekit.harvesting import Journal, Reader, harvest_mailbox, learning, pool, run
 from smimekit.mailboxes import Message, open_place
+from smimekit.message.receive import open_message
 from smimekit.trust import Sighting, TrustStore, open_store
 from tests.harvesting.support import Listed, everything, kinds, maildir_of, making, reader
 from tests.message.people import NOW
@@ -73,11 +74,10 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def read_messages(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each message was parsed and its signatures verified."""
     count: Counter[str] = Counter()
-    original = learning.open_message
 
     def counting(source: Any, **options: Any) -> Any:
         count[source.bytes().hex()[:64]] += 1
-        return original(source, **options)
+        return open_message(source, **options)
 
     monkeypatch.setattr(learning, "open_message", counting)
     return count

@@ -9,16 +9,23 @@ another one, all UIDs are, and the folder is read from its beginning.
 import base64
 import imaplib
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final, NoReturn, final
 
-from smimekit.errors import FetchError, LimitExceeded, UsageError
+from smimekit.errors import LimitExceeded, UsageError
+from smimekit.mailboxes.imap_connection import (
+    SLACK,
+    ImapAccount,
+    Security,
+    checked,
+    connected,
+    lost,
+    quoted,
+    told_as_lost,
+)
 from smimekit.mailboxes.mailbox import Mark, Message
 from smimekit.span import Span
 
@@ -27,49 +34,13 @@ __all__ = ["Imap", "ImapAccount", "Security"]
 _ATTEMPTS: Final = 4
 """Connections that may break, one after the other, without a message in between."""
 _WINDOW: Final = 256
-_WIDEST: Final = 1 << 14
+_WIDEST: Final = 1 << 16
 """UIDs that are asked about at once: most folders are dense, some have wide gaps."""
 _AT_ONCE: Final = 1 << 20
 """Octets of messages that one command asks for, where one message alone is not more."""
-_SLACK: Final = 64 << 10
-"""Octets by which a server may be wrong about a size: they count line ends as they keep them."""
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
 _SIZE: Final = re.compile(rb"\bRFC822\.SIZE (\d{1,19})\b")
 _LISTED: Final = re.compile(rb'\(([^)]*)\) (?:NIL|"[^"]*") (.*)', re.DOTALL)
-
-
-class Security(StrEnum):
-    """How the connection is protected."""
-
-    TLS = "tls"
-    """TLS from the first octet (RFC 8314)."""
-    STARTTLS = "starttls"
-    """TLS before anything is said; without it, nothing is said."""
-    NONE = "none"
-    """Not at all: for a server on the same machine."""
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImapAccount:
-    """Whom to ask, and as whom. `password` is called once for each connection."""
-
-    host: str
-    user: str
-    password: Callable[[], str]
-    port: int | None = None
-    """143, or 993 for TLS, where none is given."""
-    security: Security = Security.TLS
-    context: ssl.SSLContext | None = None
-    """Whose certificates are believed; the system's, and the name checked, where none is given."""
-    timeout: float = 60.0
-    """Seconds that any answer may take."""
-
-    @property
-    def place(self) -> str:
-        """The URL, without a password."""
-        port = self.port or (993 if self.security is Security.TLS else 143)
-        return f"imap://{self.user}@{self.host}:{port}"
 
 
 @final
@@ -97,7 +68,7 @@ class Imap:
 
     def total(self, marks: Mapping[str, str]) -> int:
         """In messages; of a folder that was read in part, at most so many."""
-        with _told_as_lost(), self._connected() as client:
+        with told_as_lost(), self._connected() as client:
             names = self._folders or _listed(client)
             return sum(_Folder(client, each).left(marks.get(each, "")) for each in names)
 
@@ -106,11 +77,11 @@ class Imap:
             yield from self._all_of(each, marks.get(each, ""))
 
     def _all(self) -> tuple[str, ...]:
-        with _told_as_lost(), self._connected() as client:
+        with told_as_lost(), self._connected() as client:
             return tuple(_listed(client))
 
     def _connected(self) -> AbstractContextManager[imaplib.IMAP4]:
-        return _connected(self._account, self._most + _SLACK)
+        return connected(self._account, self._most + SLACK)
 
     def _all_of(self, name: str, mark: str) -> Iterator[Message]:
         """One folder, whatever becomes of the connections."""
@@ -118,20 +89,24 @@ class Imap:
         while broken < _ATTEMPTS:
             try:
                 with self._connected() as client:
-                    for message in self._behind(client, name, mark):
+                    # What breaks each time at the same place gets through one by one.
+                    together = _WINDOW >> 4 * broken or 1
+                    for message in self._behind(client, name, mark, together):
                         mark = message.mark.value if message.mark else mark
                         broken = 0
                         yield message
             except (imaplib.IMAP4.abort, OSError) as error:
                 broken += 1
                 if broken == _ATTEMPTS:
-                    raise _lost() from error
+                    raise lost() from error
                 self._wait(2.0**broken)
             else:
                 return
 
-    def _behind(self, client: imaplib.IMAP4, name: str, mark: str) -> Iterator[Message]:
-        folder = _Folder(client, name)
+    def _behind(
+        self, client: imaplib.IMAP4, name: str, mark: str, together: int
+    ) -> Iterator[Message]:
+        folder = _Folder(client, name, together)
         for uid, opener in folder.messages(folder.begin(mark), self._most):
             here = f"{folder.validity}:{uid}"
             yield Message(
@@ -142,141 +117,7 @@ class Imap:
             )
 
 
-# --- one connection ------------------------------------------------------------------------
-
-
-class _Bounded:
-    """What an answer may hold at most: imaplib would read whatever the server announces."""
-
-    most = _SLACK
-
-    def read(self, size: int) -> bytes:
-        if size > self.most:
-            raise imaplib.IMAP4.abort("a literal that is too long")
-        found: bytes = super().read(size)  # type: ignore[misc]  # of the class beside this one
-        return found
-
-
-class _Plain(_Bounded, imaplib.IMAP4):
-    pass
-
-
-class _Protected(_Bounded, imaplib.IMAP4_SSL):
-    pass
-
-
-def _lost() -> FetchError:
-    return FetchError(
-        "The IMAP server does not answer, or breaks the connection; try again later.",
-        code="fetch.imap-lost",
-    )
-
-
-@contextmanager
-def _told_as_lost() -> Iterator[None]:
-    """What happens to connections, as a FetchError."""
-    try:
-        yield
-    except (imaplib.IMAP4.abort, OSError) as error:
-        raise _lost() from error
-
-
-@contextmanager
-def _connected(account: ImapAccount, most: int) -> Iterator[imaplib.IMAP4]:
-    """A connection that is logged in; what the server refuses in the block is a FetchError."""
-    client = _client(account)
-    client.most = most
-    try:
-        _log_in(client, account)
-        yield client
-    except imaplib.IMAP4.abort:
-        raise
-    except imaplib.IMAP4.error as error:
-        raise _refused() from error
-    finally:
-        with suppress(imaplib.IMAP4.error, OSError):
-            client.logout()
-
-
-def _client(account: ImapAccount) -> _Plain | _Protected:
-    context = account.context or ssl.create_default_context()
-    try:
-        if account.security is Security.TLS:
-            return _Protected(
-                account.host, account.port or 993, ssl_context=context, timeout=account.timeout
-            )
-        client = _Plain(account.host, account.port or 143, timeout=account.timeout)
-    except ssl.SSLError as error:
-        raise _unprotected() from error
-    if account.security is Security.STARTTLS:
-        _protect(client, context)
-    return client
-
-
-def _protect(client: _Plain, context: ssl.SSLContext) -> None:
-    try:
-        client.starttls(ssl_context=context)
-    except (imaplib.IMAP4.error, ssl.SSLError) as error:
-        client.shutdown()
-        raise _unprotected() from error
-    except BaseException:
-        client.shutdown()
-        raise
-
-
-def _unprotected() -> FetchError:
-    return FetchError(
-        "The IMAP server does not go on over TLS, or its certificate is not believed; nothing was "
-        "said to it.",
-        code="fetch.imap-tls",
-    )
-
-
-def _refused() -> FetchError:
-    return FetchError(
-        "The IMAP server refuses what was asked, or answers in a way that nobody understands.",
-        code="fetch.imap",
-    )
-
-
-def _log_in(client: imaplib.IMAP4, account: ImapAccount) -> None:
-    """By SASL PLAIN (RFC 4616) where the server has it, which knows all characters."""
-    password = account.password()
-    try:
-        if "AUTH=PLAIN" in client.capabilities:
-            words = f"\0{account.user}\0{password}".encode()
-            client.authenticate("PLAIN", lambda _: words)
-        elif _is_plain(account.user) and _is_plain(password):
-            client.login(_quoted(account.user), password)
-        else:
-            _not_let_in()
-    except imaplib.IMAP4.abort:
-        raise
-    except imaplib.IMAP4.error:
-        _not_let_in()
-
-
-def _not_let_in() -> NoReturn:
-    # Without a cause: it would hold what was sent.
-    raise FetchError(
-        "The IMAP server does not let us in; check the user and the password.",
-        code="fetch.imap-login",
-    ) from None
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _checked(answer: tuple[str, list[Any]]) -> list[Any]:
-    """What a command brought; FetchError where the server refused it."""
-    if answer[0] != "OK":
-        raise _refused()
-    return [each for each in answer[1] if each is not None]
+# --- folders -------------------------------------------------------------------------------
 
 
 def _number(client: imaplib.IMAP4, name: str) -> int:
@@ -285,16 +126,14 @@ def _number(client: imaplib.IMAP4, name: str) -> int:
     return int(found) if isinstance(found, bytes) and found.isdigit() else 0
 
 
-# --- folders -------------------------------------------------------------------------------
-
-
 @final
 class _Folder:
     """A folder, opened for reading only."""
 
-    def __init__(self, client: imaplib.IMAP4, name: str) -> None:
+    def __init__(self, client: imaplib.IMAP4, name: str, together: int = _WINDOW) -> None:
         self._client = client
-        exists = _checked(client.select(_quoted(name), readonly=True))
+        self._together = together
+        exists = checked(client.select(quoted(name), readonly=True))
         self.exists = int(exists[-1])
         self.validity = _number(client, "UIDVALIDITY")
         self._next = _number(client, "UIDNEXT") or self._last() + 1
@@ -303,7 +142,7 @@ class _Folder:
         """The greatest UID, of a server that does not say the next one."""
         if not self.exists:
             return 0
-        found = _UID.search(_text(_checked(self._client.uid("FETCH", "*", "(UID)"))[-1]))
+        found = _UID.search(_text(checked(self._client.uid("FETCH", "*", "(UID)"))[-1]))
         return int(found[1]) if found else 0
 
     def begin(self, mark: str) -> int:
@@ -330,7 +169,7 @@ class _Folder:
 
     def _sizes(self, first: int, last: int) -> dict[int, int]:
         """The UIDs that there are, in order, with the sizes of their messages."""
-        lines = _checked(self._client.uid("FETCH", f"{first}:{last}", "(UID RFC822.SIZE)"))
+        lines = checked(self._client.uid("FETCH", f"{first}:{last}", "(UID RFC822.SIZE)"))
         found = {}
         for line in map(_text, lines):
             uid, size = _UID.search(line), _SIZE.search(line)
@@ -341,7 +180,7 @@ class _Folder:
     def _fetched(
         self, sizes: Mapping[int, int], most: int
     ) -> Iterator[tuple[int, Callable[[], AbstractContextManager[Span]]]]:
-        for group in _groups(sizes, most):
+        for group in _groups(sizes, most, self._together):
             bodies = self._bodies([uid for uid in group if sizes[uid] <= most])
             for uid in group:
                 if sizes[uid] > most:
@@ -353,7 +192,7 @@ class _Folder:
         if not uids:
             return {}
         numbers = ",".join(map(str, uids))
-        answer = _checked(self._client.uid("FETCH", numbers, "(UID BODY.PEEK[])"))
+        answer = checked(self._client.uid("FETCH", numbers, "(UID BODY.PEEK[])"))
         found: dict[int, bytes] = {}
         for each, behind in zip(answer, [*answer[1:], b""], strict=True):
             if isinstance(each, tuple):
@@ -364,13 +203,13 @@ class _Folder:
         return found
 
 
-def _groups(sizes: Mapping[int, int], most: int) -> Iterator[list[int]]:
+def _groups(sizes: Mapping[int, int], most: int, together: int) -> Iterator[list[int]]:
     """UIDs whose messages are fetched together."""
     group: list[int] = []
     octets = 0
     for uid, size in sizes.items():
         counted = size if size <= most else 0
-        if group and (octets + counted > _AT_ONCE or len(group) == _WINDOW):
+        if group and (octets + counted > _AT_ONCE or len(group) == together):
             yield group
             group, octets = [], 0
         group.append(uid)
@@ -397,7 +236,7 @@ def _text(line: Any) -> bytes:
 
 def _listed(client: imaplib.IMAP4) -> Iterator[str]:
     """The names of all folders that can be opened."""
-    for line in _checked(client.list('""', '"*"')):
+    for line in checked(client.list('""', '"*"')):
         if isinstance(line, tuple):  # the name is a literal
             flags, name = _LISTED.match(line[0]), line[1]
         else:
