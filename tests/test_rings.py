@@ -20,7 +20,7 @@ RINGS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"certificate"}),
-    frozenset({"cms", "mime", "trust"}),
+    frozenset({"cms", "mime", "trust", "mailboxes"}),
     frozenset({"keys"}),
     frozenset({"message", "stream", "aio"}),
     frozenset({"exports", "harvesting", "testing"}),

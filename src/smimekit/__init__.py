@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         VerificationError,
         WrongSender,
     )
-    from smimekit.harvesting import Harvest, harvest
+    from smimekit.harvesting import Harvest, HarvestReport, harvest, harvest_into
     from smimekit.keys import (
         CertificateRecipient,
         Credential,
@@ -67,6 +67,7 @@ __all__ = [
     "EncryptionPlan",
     "FetchError",
     "Harvest",
+    "HarvestReport",
     "HeaderProtection",
     "InputError",
     "InsufficientProtection",
@@ -101,6 +102,7 @@ __all__ = [
     "decrypt",
     "encrypt",
     "harvest",
+    "harvest_into",
     "load_certificates",
     "open",
     "plan_encryption",
@@ -124,6 +126,7 @@ _HOMES = {
     "EncryptionPlan": ("smimekit.message.plan", "EncryptionPlan"),
     "FetchError": ("smimekit.errors", "FetchError"),
     "Harvest": ("smimekit.harvesting", "Harvest"),
+    "HarvestReport": ("smimekit.harvesting", "HarvestReport"),
     "HeaderProtection": ("smimekit.mime.protected", "HeaderProtection"),
     "InputError": ("smimekit.errors", "InputError"),
     "InsufficientProtection": ("smimekit.errors", "InsufficientProtection"),
@@ -157,6 +160,7 @@ _HOMES = {
     "decrypt": ("smimekit.message.verbs", "decrypt"),
     "encrypt": ("smimekit.message.send", "encrypt"),
     "harvest": ("smimekit.harvesting", "harvest"),
+    "harvest_into": ("smimekit.harvesting", "harvest_into"),
     "load_certificates": ("smimekit.certificate", "load_certificates"),
     "open": ("smimekit.message.receive", "open_message"),
     "plan_encryption": ("smimekit.message.plan", "plan_encryption"),

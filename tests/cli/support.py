@@ -26,6 +26,11 @@ class Done:
         return json.loads(self.out)
 
     @property
+    def lines(self) -> list[Any]:
+        """Of a command that tells a line of JSON for each message."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
     def code(self) -> str:
         """The code of the error that JSON tells."""
         return str(self.json["error"]["code"])

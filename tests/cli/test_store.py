@@ -25,13 +25,13 @@ def fingerprint(here: Path, name: str) -> str:
 
 def test_harvest_learns_the_signer_and_the_chain(run: Run) -> None:
     done = run("harvest", *STORE, "signed.eml", "--json")
-    (message,) = done.json["messages"]
+    (message,) = done.lines
     assert (done.status, message["sender"], message["error"]) == (0, "alice@example.org", None)
     assert [(each["authority"], each["new"]) for each in message["found"]] == [
         (False, True),
         (True, True),
     ]
-    (again,) = run("harvest", *STORE, "signed.eml", "--json").json["messages"]
+    (again,) = run("harvest", *STORE, "signed.eml", "--json").lines
     assert [each["new"] for each in again["found"]] == [False, False]
     assert status(run, "alice@example.org") == ["untrusted"]
 
@@ -57,7 +57,7 @@ def test_a_bad_message_does_not_stop_the_run(run: Run, here: Path) -> None:
     names = ("empty.eml", "missing.eml", "draft.eml", "by-mallory.eml", "signed.eml")
     done = run("harvest", *STORE, *names, "--json")
     assert done.status == 3
-    found = done.json["messages"]
+    found = done.lines
     assert [each["message"] for each in found] == list(names)
     assert [each["error"] and each["error"]["code"] for each in found] == [
         "mime.no-header",
@@ -74,18 +74,16 @@ def test_a_bad_message_does_not_stop_the_run(run: Run, here: Path) -> None:
 
 def test_tampered_mail_teaches_nothing(run: Run, here: Path) -> None:
     (here / "bad.eml").write_bytes((here / "signed.eml").read_bytes().replace(b"Hello", b"Jello"))
-    (message,) = run("harvest", *STORE, "bad.eml", "--json").json["messages"]
+    (message,) = run("harvest", *STORE, "bad.eml", "--json").lines
     assert message["found"] == []
     assert run("trust", "list", *STORE, "--json").json == {"certificates": [], "next": None}
 
 
 def test_harvest_reads_encrypted_mail_with_a_key(run: Run) -> None:
-    (closed,) = run("harvest", *STORE, "encrypted.eml", "--json").json["messages"]
+    (closed,) = run("harvest", *STORE, "encrypted.eml", "--json").lines
     assert closed["found"] == []
     assert "encrypted" in closed["reasons"][0]
-    (opened,) = run("harvest", *STORE, "--key", "bob.p12", "encrypted.eml", "--json").json[
-        "messages"
-    ]
+    (opened,) = run("harvest", *STORE, "--key", "bob.p12", "encrypted.eml", "--json").lines
     assert opened["sender"] == "alice@example.org"
 
 

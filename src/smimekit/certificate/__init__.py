@@ -59,6 +59,9 @@ class Certificate:
         except (CmsError, LimitExceeded) as error:
             raise _malformed() from error
 
+    def __reduce__(self) -> tuple[type["Certificate"], tuple[bytes]]:
+        return Certificate, (self.der,)  # to another process: what was parsed stays here
+
     def _parse(self) -> None:
         outer = der.Reader(self.der)
         whole = outer.enter(der.SEQUENCE)

@@ -1,170 +1,340 @@
 """`harvest`: what signed mail teaches, into a store.
 
-Knows one message after the other; a bad one never stops the run.
+Knows how a run is watched and told about. May not know where mail lies, nor what is learned.
 """
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import BinaryIO, Final, final
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, final
 
 import click
 
-import smimekit
-from smimekit import Credential, InputError, KeyRing, Opened, Policy, SmimeError, StoreError, Trust
-from smimekit.cli.exits import Exit, Refused, exit_of
-from smimekit.cli.facts import certificate_facts, error_facts, message_facts
+from smimekit import Certificate, Credential, KeyRing, Policy, SmimeError, Trust, UsageError
+from smimekit.cli.exits import Exit, exit_of, sentence_of
+from smimekit.cli.facts import certificate_facts, error_facts
 from smimekit.cli.inputs import load_certificates, reading
-from smimekit.cli.options import JSON, POLICY, STORE, KeyOptions, key_options, opened_store
-from smimekit.cli.output import Json, note, show_json, show_list
+from smimekit.cli.options import (
+    AT,
+    JSON,
+    POLICIES,
+    POLICY,
+    STORE,
+    KeyOptions,
+    as_record,
+    key_options,
+    opened_store,
+)
+from smimekit.cli.output import Json, note, say, show_json_line
+from smimekit.cli.places import PlaceOptions, place_options
 from smimekit.cli.reports import certificate_title
-from smimekit.cli.text import Cell
-from smimekit.mime.scanner import read_entity
-from smimekit.span import Span
-from smimekit.trust import ByFingerprint, TrustStore
+from smimekit.harvesting import HarvestReport, Journal, Reader, harvest_into, harvest_mailbox
+from smimekit.harvesting.decided import DecidedOnly
+from smimekit.keys import Decryptor
+from smimekit.mailboxes import Mailbox, Message
+from smimekit.trust import TrustStore
+from smimekit.trust.stores.opening import open_store
 
 __all__ = ["harvest"]
 
-_REFERENCE: Final = 250
-"""Characters of a Message-ID that are kept: RFC 5322, 2.1.1 makes it a line."""
-
-
-@click.command()
-@STORE
-@click.argument("messages", nargs=-1, metavar="[MESSAGE]...")
-@key_options()
-@click.option("--anchor", multiple=True, metavar="FILE", help="CA certificates whose word counts.")
-@POLICY
-@JSON
-def harvest(
-    *,
-    store: str,
-    messages: tuple[str, ...],
-    keys: KeyOptions,
-    anchor: tuple[str, ...],
-    policy: Policy,
-    as_json: bool,
-) -> int:
-    """Learn certificates from signed mail; the store is made if it is not there.
-
-    Facts only: nobody is trusted by this, and nobody rejected is forgiven. The exit status
-    is 0 if every message could be read, even where there was nothing to learn.
-    """
-    credentials = keys.load()
-    anchors = load_certificates(anchor)
-    facts: list[Json] = []
-    status = Exit.DONE
-    with opened_store(store, create=True) as opened:
-        trust = Trust(opened, anchors=anchors, policy=policy)
-        reaper = _Reaper(opened, trust, credentials, policy)
-        for name in messages or ("-",):
-            try:
-                facts.append(reaper.read(name))
-            except StoreError as error:
-                raise Refused(error, {"messages": facts}) from error
-            except (InputError, OSError) as error:
-                facts.append(_nothing(name) | {"error": error_facts(error)})
-                status = max(status, exit_of(error))
-    if as_json:
-        show_json({"messages": facts})
-    else:
-        _show(facts)
-    return status
+_FEW: Final = 20
+"""Messages of a run that is told in full; of a longer one, people want to know what is new."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Reaper:
-    """What every message of a run is read with."""
+class _RunOptions:
+    """--content, --journal, --jobs, --anchor, --policy and --at."""
 
-    store: TrustStore
-    trust: Trust
-    credentials: tuple[Credential | KeyRing, ...]
+    content: str | None
+    journal: str | None
+    jobs: int
+    anchor: tuple[str, ...]
     policy: Policy
-
-    def read(self, name: str) -> Json:
-        """Learn from one message: all of it is read before anything is written."""
-        with reading(name) as stream, _again(stream) as file:
-            reference = _reference(file, self.policy) or name
-            with smimekit.open(
-                file, keys=self.credentials, trust=self.trust, policy=self.policy
-            ) as opened:
-                found = smimekit.harvest(opened)
-                reasons = [*_unopened(opened), *found.reasons]
-        known = {each: self._knows(each.fingerprint) for each in _certificates(found)}
-        found.put_into(self.store, at=datetime.now(UTC), reference=reference)
-        return _nothing(name) | {
-            "sender": found.sender,
-            "found": [
-                {**certificate_facts(each), "new": not is_known} for each, is_known in known.items()
-            ],
-            "reasons": reasons,
-        }
-
-    def _knows(self, fingerprint: str) -> bool:
-        return bool(self.store.records(ByFingerprint(fingerprint)))
+    at: datetime | None
 
 
-def _certificates(found: smimekit.Harvest) -> Iterator[smimekit.Certificate]:
-    return (each.certificate for each in found.found)
+_run_options = as_record(
+    "run",
+    _RunOptions,
+    click.option("--content", metavar="FILE", help="What a bare detached signature signs."),
+    click.option(
+        "--journal",
+        metavar="FILE",
+        help="Remember what was read, and pass over it; goes on after a crash.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Processes that read.",
+    ),
+    click.option(
+        "--anchor", multiple=True, metavar="FILE", help="CA certificates whose word counts."
+    ),
+    POLICY,
+    AT,
+)
 
 
-def _nothing(name: str) -> Json:
-    return {"message": name, "sender": None, "found": [], "reasons": [], "error": None}
+@click.command()
+@STORE
+@place_options
+@key_options()
+@_run_options
+@JSON
+def harvest(
+    *, store: str, placed: PlaceOptions, keys: KeyOptions, run: _RunOptions, as_json: bool
+) -> int:
+    """Learn certificates from signed mail; the store is made if it is not there.
+
+    PLACE is a file with one message, an mbox, a Maildir, a folder, or an account such as
+    imaps://user@host, of which nothing changes; "-", or none, is standard input. Facts only:
+    nobody is trusted by this, and nobody rejected is forgiven. On a terminal there is a
+    progress bar; else there is a JSON line for each message. The exit status is 0 if every
+    message could be read, even where there was nothing to learn.
+    """
+    as_lines = as_json or sys.stdout is None or not sys.stdout.isatty()
+    tally = _Tally()
+    try:
+        _harvest(store, placed, _Means.of(store, keys.load(), run), run, (as_lines, tally))
+    except (SmimeError, OSError) as error:
+        if not as_json:
+            raise
+        show_json_line({"error": error_facts(error)})
+        note(f"smimekit: {sentence_of(error)}")
+        return exit_of(error)
+    except KeyboardInterrupt:
+        if run.journal is not None:
+            note("What is done is in the journal: the same command goes on.")
+        raise
+    finally:
+        if tally.messages:
+            note(tally.sentence())
+    return tally.status
 
 
-def _unopened(opened: Opened) -> Iterator[str]:
-    """A message that stays closed is not "not signed": nobody knows."""
-    for layer in message_facts(opened)["layers"]:
-        if layer["kind"] == "encrypted" and layer["failure"]:
-            yield layer["failure"]["message"]
+# --- by what -------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What mail is read with; each process makes its own reader of it."""
+
+    store: str
+    keys: tuple[Decryptor, ...]
+    anchors: tuple[Certificate, ...]
+    policy: Policy
+    at: datetime | None
+
+    @classmethod
+    def of(cls, store: str, keys: Iterable[Decryptor], run: _RunOptions) -> "_Means":
+        return cls(store, tuple(keys), load_certificates(run.anchor), run.policy, run.at)
+
+    def reader(self, store: TrustStore) -> Reader:
+        trust = Trust(DecidedOnly(store), anchors=self.anchors, policy=self.policy)
+        return Reader(trust=trust, keys=self.keys, at=self.at)
+
+    def __call__(self) -> Reader:
+        """For a process that has no store yet; it ends with the process."""
+        return self.reader(open_store(self.store))
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        password = secrets.token_urlsafe()
+        files = [each.to_pkcs12(password) for each in self.credentials()]
+        return _carried, (self.store, files, password, self.anchors, self.policy.name, self.at)
+
+    def credentials(self) -> Iterator[Credential]:
+        """The keys one by one; UsageError where there is no telling them apart."""
+        for each in self.keys:
+            if isinstance(each, Credential):
+                yield each
+            elif isinstance(each, KeyRing):
+                yield from each
+            else:
+                raise UsageError(
+                    "These keys can be used by one process only; leave --jobs and --journal out.",
+                    code="usage.jobs-keys",
+                )
+
+    def rules(self) -> str:
+        """What a journal is bound to besides mail and store."""
+        keys = {each.certificate.fingerprint for one in self.credentials() for each in one.all}
+        anchors = {each.fingerprint for each in self.anchors}
+        return " ".join([self.policy.name, *sorted(keys), "below", *sorted(anchors)])
+
+
+def _carried(
+    store: str,
+    files: Sequence[bytes],
+    password: str,
+    anchors: tuple[Certificate, ...],
+    *rest: Any,
+) -> _Means:
+    """The means, in another process."""
+    name, at = rest
+    keys = tuple(Credential.from_pkcs12(each, password) for each in files)
+    (policy,) = (each for each in POLICIES if each.name == name)
+    return _Means(store, keys, anchors, policy, at)
+
+
+# --- the run -------------------------------------------------------------------------------
+
+
+def _harvest(
+    store: str,
+    placed: PlaceOptions,
+    means: _Means,
+    run: _RunOptions,
+    told: tuple[bool, "_Tally"],
+) -> None:
+    as_lines, tally = told
+    _check(placed, run)
+    with opened_store(store, create=True) as opened:
+        if run.content is not None:
+            report = _with_content(opened, placed.places[0], run.content, means)
+            tally.add(report)
+            _tell(report, as_lines=as_lines, fully=True)
+            return
+        with placed.open() as mailbox, _journal(run, mailbox, means) as journal:
+            total = _total(mailbox, journal, as_lines=as_lines)
+            with _bar(total) as advance:
+                reports = harvest_mailbox(
+                    opened,
+                    mailbox,
+                    reader=means if run.jobs > 1 else lambda: means.reader(opened),
+                    journal=journal,
+                    jobs=run.jobs,
+                    watch=advance,
+                )
+                for report in reports:
+                    tally.add(report)
+                    _tell(report, as_lines=as_lines, fully=total is not None and total <= _FEW)
+
+
+def _check(placed: PlaceOptions, run: _RunOptions) -> None:
+    if run.content is not None and (len(placed.places) != 1 or run.journal is not None):
+        raise UsageError(
+            "--content goes with one message, and without a journal.", code="usage.content"
+        )
+    if run.journal is not None and placed.is_piped:
+        raise UsageError(
+            "What comes from standard input cannot be read again, so there is no journal of it; "
+            "name a file.",
+            code="usage.journal-pipe",
+        )
+
+
+def _with_content(store: TrustStore, name: str, content: str, means: _Means) -> HarvestReport:
+    trust = means.reader(store).trust
+    with reading(name) as message, reading(content) as signed:
+        return harvest_into(
+            store,
+            message,
+            trust=trust,
+            keys=means.keys,
+            at=means.at,
+            content=signed,
+            reference=name,
+        )
 
 
 @contextmanager
-def _again(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """The stream, or a copy of it that can be read twice."""
-    if stream.seekable():
-        yield stream
+def _journal(run: _RunOptions, mailbox: Mailbox, means: _Means) -> Iterator[Journal | None]:
+    if run.journal is None:
+        yield None
         return
-    with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(stream, copy)
-        copy.seek(0)
-        yield copy
+    with Journal(
+        Path(run.journal), source=mailbox.name, store=means.store, rules=means.rules()
+    ) as journal:
+        yield journal
 
 
-def _reference(file: BinaryIO, policy: Policy) -> str | None:
-    """The Message-ID, where there is one; the file stands afterwards where it stood."""
-    start = file.tell()
-    try:
-        header = read_entity(Span.of_file(file), limits=policy.limits).header
-    except SmimeError:
+def _total(mailbox: Mailbox, journal: Journal | None, *, as_lines: bool) -> int | None:
+    """Only where somebody sees it: to count may take a while."""
+    if as_lines and not _is_watched():
         return None
-    finally:
-        file.seek(start)
-    found = header.all("Message-ID")
-    return found[0].text[:_REFERENCE] or None if found else None
+    return mailbox.total({} if journal is None else dict(journal.marks))
 
 
-def _show(facts: Sequence[Json]) -> None:
-    rows: list[list[Cell]] = []
-    for message in facts:
-        name: Cell = message["message"], ""
-        for each in message["found"]:
-            title = certificate_title(each)
-            news = "new" if each["new"] else "known"
-            kind = "authority" if each["authority"] else "person"
-            rows.append(
-                [name, (news, "good"), (kind, ""), (title, ""), (each["fingerprint"][:16], "")]
-            )
-        if not message["found"]:
-            rows.append([name, ("nothing", "bad"), ("-", ""), ("-", ""), ("-", "")])
-    show_list(("MESSAGE", "LEARNED", "KIND", "WHO", "FINGERPRINT"), rows)
-    for message in facts:
-        for reason in message["reasons"]:
-            note(f"{message['message']}: {reason}")
-        if message["error"]:
-            error = message["error"]
-            note(f"{message['message']}: {error['message']} [{error['code']}]")
+def _is_watched() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextmanager
+def _bar(total: int | None) -> Iterator[Callable[[Message], None]]:
+    if not _is_watched():
+        yield lambda _: None
+        return
+    from smimekit.cli.progress import progress_bar  # noqa: PLC0415 - scripts need no bars
+
+    with progress_bar(total) as advance:
+        yield lambda message: advance(message.weight)
+
+
+# --- what is told --------------------------------------------------------------------------
+
+
+@final
+@dataclass(slots=True)
+class _Tally:
+    """What has become of the messages of a run."""
+
+    messages: int = 0
+    new: int = 0
+    teaching: int = 0
+    bad: int = 0
+    status: Exit = Exit.DONE
+
+    def add(self, report: HarvestReport) -> None:
+        self.messages += 1
+        self.new += len(report.new)
+        self.teaching += bool(report.new or report.known)
+        if report.error is not None:
+            self.bad += 1
+            self.status = max(self.status, exit_of(report.error))
+
+    def sentence(self) -> str:
+        """All of it, for a person."""
+        return (
+            f"Messages: {self.messages}; with certificates to learn: {self.teaching}; "
+            f"new certificates: {self.new}; not readable: {self.bad}."
+        )
+
+
+def _tell(report: HarvestReport, *, as_lines: bool, fully: bool) -> None:
+    if as_lines:
+        show_json_line(_facts(report))
+        return
+    for each in _rows(report, fully=fully):
+        say(*each)
+    for reason in report.reasons if fully else ():
+        note(f"{report.message}: {reason}")
+    if report.error is not None:
+        facts = error_facts(report.error)
+        note(f"{report.message}: {facts['message']} [{facts['code']}]")
+
+
+def _rows(report: HarvestReport, *, fully: bool) -> Iterator[tuple[str, str]]:
+    for word, found in (("new", report.new), ("known", report.known if fully else ())):
+        for facts in map(certificate_facts, found):
+            kind = "authority" if facts["authority"] else "person"
+            title = f"{certificate_title(facts)}  {facts['fingerprint'][:16]}"
+            yield f"{report.message}  {word}  {kind}  {title}", "good" if word == "new" else ""
+
+
+def _facts(report: HarvestReport) -> Json:
+    found = [(each, True) for each in report.new] + [(each, False) for each in report.known]
+    return {
+        "message": report.message,
+        "sender": report.sender,
+        "found": [{**certificate_facts(each), "new": is_new} for each, is_new in found],
+        "reasons": list(report.reasons),
+        "error": None if report.error is None else error_facts(report.error),
+    }

@@ -48,6 +48,7 @@ __all__ = [
     "NETWORK",
     "ONLINE",
     "OUTPUT",
+    "POLICIES",
     "POLICY",
     "SCHEME",
     "STATUS",
@@ -77,7 +78,8 @@ _HEADERS: Final = {
     "none": HeaderProtection.NO_CONFIDENTIALITY,
     "off": None,
 }
-_POLICIES: Final = {row.name: row for row in (Policy.INTEROP, Policy.MODERN, Policy.LEGACY_READ)}
+POLICIES: Final = (Policy.INTEROP, Policy.MODERN, Policy.LEGACY_READ)
+_POLICIES: Final = {row.name: row for row in POLICIES}
 
 
 # --- single options ------------------------------------------------------------------------

@@ -20,6 +20,7 @@ __all__ = [
     "require_room_for_json",
     "say",
     "show_json",
+    "show_json_line",
     "show_list",
     "show_rows",
 ]
@@ -42,6 +43,11 @@ def say(text: str, tone: str = "") -> None:
 def show_json(facts: Mapping[str, Any]) -> None:
     """One JSON document on standard output; ASCII, so that nothing can steer a terminal."""
     _write(sys.stdout, json.dumps(facts, indent=2, ensure_ascii=True) + "\n")
+
+
+def show_json_line(facts: Mapping[str, Any]) -> None:
+    """One of many JSON documents on standard output, in a line of its own."""
+    _write(sys.stdout, json.dumps(facts, ensure_ascii=True) + "\n")
 
 
 def require_room_for_json(*, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Tables for people, in colour on a terminal only. The one file that knows rich."""
+"""Tables for people, in colour on a terminal only. With `progress` the one that knows rich."""
 
 from collections.abc import Sequence
 from typing import Final, TextIO

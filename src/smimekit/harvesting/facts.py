@@ -4,6 +4,7 @@ Knows which facts may be believed before anybody trusts the signer. Writes nothi
 store is the caller's.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, final
@@ -11,7 +12,7 @@ from typing import Final, NoReturn, final
 from smimekit.certificate import Certificate
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.message.identity import Identity
-from smimekit.message.layers import SignatureResult, Signed
+from smimekit.message.layers import Encrypted, SignatureForm, SignatureResult, Signed
 from smimekit.message.opened import Opened
 from smimekit.mime.address import address_key
 from smimekit.trust import (
@@ -70,11 +71,15 @@ class Harvest:
         All of them or, where that fails, none; nothing is written where nothing is new.
         `reference` says where, as a rule by Message-ID. Raises StoreError.
         """
+        store.put_all(self.sightings(at=at, reference=reference), at=at)
+
+    def sightings(self, *, at: datetime, reference: str = "") -> tuple[Sighting, ...]:
+        """What `put_into` writes."""
         source = Source(kind="mail", origin=self.sender or "", at=at, reference=reference)
         # Everybody's mail shows the CAs: whose it was is not told of them, or each mail of
         # each newcomer would be news about those that all have in common.
         anonymous = replace(source, origin="")
-        sightings = (
+        return tuple(
             Sighting(
                 certificate=each.certificate,
                 source=anonymous if each.is_authority else source,
@@ -83,7 +88,6 @@ class Harvest:
             )
             for each in self.found
         )
-        store.put_all(sightings, at=at)
 
 
 def harvest(opened: Opened) -> Harvest:
@@ -110,10 +114,28 @@ def harvest(opened: Opened) -> Harvest:
             for each in _from_signature(signature, layer):
                 known = found.setdefault(each.certificate, each)
                 found[each.certificate] = _joined(known, each)
-    if not opened.signatures:
-        reasons.append("the message is not signed")
+    reasons += _left_out(opened)
     ordered = sorted(found.values(), key=lambda each: each.is_authority)
     return Harvest(sender=sender, found=tuple(ordered), reasons=tuple(reasons))
+
+
+def _left_out(opened: Opened) -> Iterator[str]:
+    """Why there was no signature to look at."""
+    closed = [each.failure for each in opened.envelope if isinstance(each, Encrypted)]
+    yield from (str(failure) for failure in closed if failure is not None)
+    if opened.signatures or any(closed):
+        return  # of what is closed, nobody knows whether it is signed
+    if any(isinstance(each, Signed) and _is_bag(each) for each in opened.envelope):
+        yield (
+            "the message holds certificates and no signature (RFC 8551, 3.8), so that nobody "
+            "vouches for them; import them as a file if you know whose they are"
+        )
+    else:
+        yield "the message is not signed"
+
+
+def _is_bag(layer: Signed) -> bool:
+    return layer.form is SignatureForm.CERTS_ONLY
 
 
 def _joined(known: Harvested, other: Harvested) -> Harvested:

@@ -1,0 +1,207 @@
+"""One connection to an IMAP server (RFC 3501): protected, logged in, with bounded answers.
+
+Knows imaplib and what it does not do: it reads whatever a server announces, and leaves sockets
+open when a connection breaks. May not know what is asked for.
+"""
+
+import imaplib
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NoReturn, final
+
+from smimekit.errors import FetchError
+
+__all__ = [
+    "SLACK",
+    "ImapAccount",
+    "Security",
+    "checked",
+    "connected",
+    "lost",
+    "quoted",
+    "refused",
+    "told_as_lost",
+]
+
+SLACK: Final = 64 << 10
+"""Octets by which a server may be wrong about a size: they count line ends as they keep them."""
+
+
+class Security(StrEnum):
+    """How the connection is protected."""
+
+    TLS = "tls"
+    """TLS from the first octet (RFC 8314)."""
+    STARTTLS = "starttls"
+    """TLS before anything is said; without it, nothing is said."""
+    NONE = "none"
+    """Not at all: for a server on the same machine."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapAccount:
+    """Whom to ask, and as whom. `password` is called once for each connection."""
+
+    host: str
+    user: str
+    password: Callable[[], str]
+    port: int | None = None
+    """143, or 993 for TLS, where none is given."""
+    security: Security = Security.TLS
+    context: ssl.SSLContext | None = None
+    """Whose certificates are believed; the system's, and the name checked, where none is given."""
+    timeout: float = 60.0
+    """Seconds that any answer may take."""
+
+    @property
+    def place(self) -> str:
+        """The URL, without a password."""
+        port = self.port or (993 if self.security is Security.TLS else 143)
+        return f"imap://{self.user}@{self.host}:{port}"
+
+
+class _Bounded:
+    """What an answer may hold at most: imaplib would read whatever the server announces."""
+
+    most = SLACK
+
+    def read(self, size: int) -> bytes:
+        if size > self.most:
+            raise imaplib.IMAP4.abort("a literal that is too long")
+        found: bytes = super().read(size)  # type: ignore[misc]  # of the class beside this one
+        return found
+
+
+class _Plain(_Bounded, imaplib.IMAP4):
+    pass
+
+
+class _Protected(_Bounded, imaplib.IMAP4_SSL):
+    pass
+
+
+def lost() -> FetchError:
+    """The error of a server that is not there."""
+    return FetchError(
+        "The IMAP server does not answer, or breaks the connection; try again later.",
+        code="fetch.imap-lost",
+    )
+
+
+@contextmanager
+def told_as_lost() -> Iterator[None]:
+    """What happens to connections, as a FetchError."""
+    try:
+        yield
+    except (imaplib.IMAP4.abort, OSError) as error:
+        raise lost() from error
+
+
+@contextmanager
+def connected(account: ImapAccount, most: int) -> Iterator[imaplib.IMAP4]:
+    """A connection that is logged in; what the server refuses in the block is a FetchError."""
+    client = _client(account)
+    client.most = most
+    try:
+        _log_in(client, account)
+        yield client
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error as error:
+        raise refused() from error
+    finally:
+        with suppress(imaplib.IMAP4.error, OSError):
+            client.logout()
+        with suppress(OSError):  # of a broken connection, logout() closes nothing
+            client.shutdown()
+
+
+def _client(account: ImapAccount) -> _Plain | _Protected:
+    context = account.context or ssl.create_default_context()
+    try:
+        if account.security is Security.TLS:
+            return _Protected(
+                account.host, account.port or 993, ssl_context=context, timeout=account.timeout
+            )
+        client = _Plain(account.host, account.port or 143, timeout=account.timeout)
+    except ssl.SSLError as error:
+        raise _unprotected() from error
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error as error:
+        raise refused() from error
+    if account.security is Security.STARTTLS:
+        _protect(client, context)
+    return client
+
+
+def _protect(client: _Plain, context: ssl.SSLContext) -> None:
+    try:
+        client.starttls(ssl_context=context)
+    except BaseException as error:
+        with suppress(OSError):  # there may be no connection left to end
+            client.shutdown()
+        if isinstance(error, imaplib.IMAP4.error | ssl.SSLError):
+            raise _unprotected() from error
+        raise
+
+
+def _unprotected() -> FetchError:
+    return FetchError(
+        "The IMAP server does not go on over TLS, or its certificate is not believed; nothing was "
+        "said to it.",
+        code="fetch.imap-tls",
+    )
+
+
+def refused() -> FetchError:
+    """The error of an answer that is none."""
+    return FetchError(
+        "The IMAP server refuses what was asked, or answers in a way that nobody understands.",
+        code="fetch.imap",
+    )
+
+
+def _log_in(client: imaplib.IMAP4, account: ImapAccount) -> None:
+    """By SASL PLAIN (RFC 4616) where the server has it, which knows all characters."""
+    password = account.password()
+    try:
+        if "AUTH=PLAIN" in client.capabilities:
+            words = f"\0{account.user}\0{password}".encode()
+            client.authenticate("PLAIN", lambda _: words)
+        elif _is_plain(account.user) and _is_plain(password):
+            client.login(quoted(account.user), password)
+        else:
+            _not_let_in()
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error:
+        _not_let_in()
+
+
+def _not_let_in() -> NoReturn:
+    # Without a cause: it would hold what was sent.
+    raise FetchError(
+        "The IMAP server does not let us in; check the user and the password.",
+        code="fetch.imap-login",
+    ) from None
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def quoted(text: str) -> str:
+    """A text as IMAP's quoted string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def checked(answer: tuple[str, list[Any]]) -> list[Any]:
+    """What a command brought; FetchError where the server refused it."""
+    if answer[0] != "OK":
+        raise refused()
+    return [each for each in answer[1] if each is not None]

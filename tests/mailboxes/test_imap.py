@@ -1,0 +1,226 @@
+"""IMAP (RFC 3501): servers that break, lie and do things their own way. Dovecot has its own tests."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from smimekit import FetchError, LimitExceeded, UsageError
+from smimekit.mailboxes.imap import Imap, ImapAccount, Security
+from tests.mailboxes.imap_server import Script, serving
+
+MAILS = {uid: b"Subject: %d\r\n\r\ntext\r\n" % uid for uid in (3, 4, 9, 70_000, 4_000_000)}
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with serving(Script({"INBOX": dict(MAILS)})) as running:
+        yield running
+
+
+def account(script: Script, **options: Any) -> ImapAccount:
+    return ImapAccount(
+        host="127.0.0.1",
+        port=script.port,
+        user="alice",
+        password=lambda: "secret",
+        security=options.pop("security", Security.NONE),
+        timeout=20,
+        **options,
+    )
+
+
+def imap(script: Script, *folders: str, waited: list[float] | None = None, **options: Any) -> Imap:
+    wait = (lambda _: None) if waited is None else waited.append
+    return Imap(account(script), folders or ("INBOX",), wait=wait, **options)
+
+
+def contents(mailbox: Imap, marks: dict[str, str] | None = None) -> list[bytes]:
+    found = []
+    for message in mailbox.messages(marks or {}):
+        with message.open() as span:
+            found.append(span.bytes())
+    return found
+
+
+def code(mailbox: Imap) -> str:
+    with pytest.raises(FetchError) as caught:
+        contents(mailbox)
+    return caught.value.code
+
+
+# --- how servers differ --------------------------------------------------------------------
+
+
+def test_nothing_is_changed_and_nothing_else_is_asked(script: Script) -> None:
+    assert contents(imap(script)) == list(MAILS.values())
+    verbs = {line.split(" ")[0].upper() for line in script.said if line}
+    assert verbs - {"AHNLY3JLDA==", "AGFSAWNLAHNLY3JLDA=="} == {
+        "CAPABILITY", "AUTHENTICATE", "EXAMINE", "UID", "LOGOUT",
+    }  # fmt: skip
+    fetches = [line for line in script.said if line.startswith("UID")]
+    assert all(re.fullmatch(r"UID FETCH [\d:,]+ \((UID RFC822\.SIZE|UID BODY\.PEEK\[\])\)", line) for line in fetches)  # fmt: skip
+
+
+def test_wide_gaps_between_uids_cost_little(script: Script) -> None:
+    """4 000 000 UIDs, asked about in windows that grow."""
+    assert len(contents(imap(script))) == 5
+    assert len(script.said) < 400
+
+
+@pytest.mark.parametrize("says_next", [True, False])
+@pytest.mark.parametrize("uid_behind", [True, False])
+def test_the_uid_may_stand_anywhere(script: Script, says_next: bool, uid_behind: bool) -> None:
+    script.says_next, script.uid_behind = says_next, uid_behind
+    assert contents(imap(script)) == list(MAILS.values())
+    assert imap(script).total({}) == 5
+
+
+def test_an_empty_folder_is_empty(script: Script) -> None:
+    script.folders["INBOX"].clear()
+    for script.says_next in (True, False):
+        assert contents(imap(script)) == []
+        assert imap(script).total({}) == 0
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_all_folders_that_can_be_opened_are_found(script: Script, literal: bool) -> None:
+    script.literal_names = literal
+    script.folders |= {'a "b" \\c': {1: b"x\r\n"}, "&APw-": {1: b"y\r\n"}}
+    everything = Imap(account(script), ())
+    assert contents(everything) == [*MAILS.values(), b"x\r\n", b"y\r\n"]
+    assert everything.total({}) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        ("Sent", "Sent"),
+        ("A&B", "A&-B"),
+        # RFC 3501, 5.1.3
+        ("~peter/mail/\u53f0\u5317/\u65e5\u672c\u8a9e", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
+        ("\u263a!", "&Jjo-!"),
+    ],
+)
+def test_names_are_written_in_modified_utf_7(script: Script, name: str, wire: str) -> None:
+    script.folders[wire] = {1: b"x\r\n"}
+    assert contents(imap(script, name)) == [b"x\r\n"]
+
+
+def test_a_folder_without_a_name_is_refused(script: Script) -> None:
+    with pytest.raises(UsageError) as caught:
+        imap(script, "")
+    assert caught.value.code == "usage.imap-folder"
+
+
+def test_a_line_break_in_a_name_is_no_command(script: Script) -> None:
+    assert code(imap(script, "x\r\nA1 DELETE INBOX")) == "fetch.imap"
+    assert not any("DELETE" in line and "EXAMINE" not in line for line in script.said)
+
+
+def test_login_where_there_is_no_sasl(script: Script) -> None:
+    script.capabilities = "IMAP4rev1"
+    assert len(contents(imap(script))) == 5
+    assert any(line.startswith("LOGIN") for line in script.said)
+
+
+@pytest.mark.parametrize("password", ["wrong", "secret\r\nA1 NOOP", "s\u00e4cret"])
+@pytest.mark.parametrize("capabilities", ["IMAP4rev1", "IMAP4rev1 AUTH=PLAIN"])
+def test_a_wrong_password_is_told_and_not_repeated(
+    script: Script, capabilities: str, password: str
+) -> None:
+    script.capabilities = capabilities
+    known = account(script)
+    wrong = ImapAccount(
+        host=known.host, port=known.port, user="alice", password=lambda: password,
+        security=Security.NONE,
+    )  # fmt: skip
+    with pytest.raises(FetchError) as caught:
+        contents(Imap(wrong, wait=lambda _: None))
+    assert caught.value.code == "fetch.imap-login"
+    assert password not in str(caught.value)
+    assert "A1 NOOP" not in script.said
+
+
+# --- how they go wrong ---------------------------------------------------------------------
+
+
+def test_a_broken_connection_is_made_again_behind_what_came(script: Script) -> None:
+    script.breaks_after = [2, 0, 1, 1]
+    waited: list[float] = []
+    assert contents(imap(script, waited=waited)) == list(MAILS.values())
+    assert waited == [2.0, 4.0, 2.0, 4.0][: len(waited)]
+    assert len(waited) >= 3
+
+
+def test_a_server_that_stays_away_ends_it(script: Script) -> None:
+    script.breaks_after = [0] * 50
+    waited: list[float] = []
+    assert code(imap(script, waited=waited)) == "fetch.imap-lost"
+    assert waited == [2.0, 4.0, 8.0]
+    with pytest.raises(FetchError) as caught:
+        imap(script).total({})
+    assert caught.value.code == "fetch.imap-lost"
+
+
+def test_what_is_longer_than_announced_is_not_read(script: Script) -> None:
+    """imaplib would read whatever a literal announces: gigabytes, too."""
+    script.lies_about_size = 1 << 40
+    assert code(imap(script)) == "fetch.imap-lost"
+
+
+def test_a_long_message_is_passed_by(script: Script) -> None:
+    script.folders["INBOX"][4] = b"x" * 10_000
+    messages = list(imap(script, most=5_000).messages({}))
+    assert len(messages) == 5
+    with pytest.raises(LimitExceeded) as caught, messages[1].open():
+        pass
+    assert caught.value.code == "limit.message"
+    assert not any("PEEK" in line and re.search(r"\b4\b", line) for line in script.said)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"* 1 FETCH (FLAGS ())", b"* 1 FETCH (UID 99999999999999 RFC822.SIZE 1)", b"* 1 FETCH", b"* BAD no", b"* 1 FETCH (UID 3 RFC822.SIZE " + b"9" * 30 + b")"],
+)  # fmt: skip
+def test_answers_that_nobody_asked_for_are_passed_over(script: Script, line: bytes) -> None:
+    script.broken_line = line
+    assert contents(imap(script)) == []
+
+
+def test_a_line_without_end_is_not_read(script: Script) -> None:
+    script.broken_line = b"* 1 FETCH (" + b"x" * 2_000_000
+    assert code(imap(script)) in {"fetch.imap", "fetch.imap-lost"}
+
+
+@pytest.mark.parametrize("greeting", ["* PREAUTH welcome", "* BYE", "hello", "* OK ready"])
+def test_without_tls_nothing_is_said_where_it_is_wanted(script: Script, greeting: str) -> None:
+    """A greeting that skips it (PREAUTH) is what somebody in the middle would send."""
+    script.greeting = greeting
+    protected = account(script, security=Security.STARTTLS)
+    assert code(Imap(protected, wait=lambda _: None)) in {
+        "fetch.imap-tls", "fetch.imap-lost", "fetch.imap",
+    }  # fmt: skip
+    assert not any(line.startswith(("LOGIN", "AUTHENTICATE", "EXAMINE")) for line in script.said)
+
+
+# --- going on ------------------------------------------------------------------------------
+
+
+def test_marks_hold_as_long_as_uids_do(script: Script) -> None:
+    marks: dict[str, str] = {}
+    for message in list(imap(script).messages({}))[:3]:
+        assert message.mark is not None
+        marks[message.mark.stream] = message.mark.value
+    assert marks == {"INBOX": "7:9"}
+    assert len(contents(imap(script), marks)) == 2
+    script.validity = 8
+    assert len(contents(imap(script), marks)) == 5
+    assert imap(script).total(marks) == 5
+
+
+@pytest.mark.parametrize("mark", ["", "7", "7:", "7:x", ":3", "0:3"])
+def test_a_mark_that_is_none_counts_as_none(script: Script, mark: str) -> None:
+    script.validity = 0 if mark.startswith("0") else 7
+    assert len(contents(imap(script), {"INBOX": mark})) == 5
