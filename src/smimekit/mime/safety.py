@@ -45,6 +45,8 @@ _SECTION = 54
 _ATTRIBUTE_CHAR = frozenset(
     b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+# One line that nobody on the way has a reason to change: what nearly every field is.
+_PLAIN = re.compile(rb"[!-9;-~]{1,76}:(?:[\t -~]{0,900}[!-~])?\r\n")
 _QUOTABLE = re.compile(r"[ -~]{0,200}")
 
 
@@ -94,6 +96,8 @@ def safe_field(field: Field) -> Field:
 
     Raises `MimeError` (`mime.unsafe-field`) where that cannot be done.
     """
+    if _PLAIN.fullmatch(field.raw):
+        return field
     raw = field_bytes(field)
     if is_transport_safe(raw):
         return field
@@ -128,7 +132,7 @@ def safe_message_field(field: Field) -> Field:
     the names only. A field that cannot be helped stays as it is: an address in UTF-8 needs a
     transport that takes it (RFC 6532). Raises `MimeError` as `field_bytes` does.
     """
-    if is_transport_safe(field_bytes(field)):
+    if _PLAIN.fullmatch(field.raw) or is_transport_safe(field_bytes(field)):
         return field
     if not field.value:
         return Field(field.name, field.name.encode() + b":\r\n")
