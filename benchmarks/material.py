@@ -28,6 +28,11 @@ HEADER: Final = (
     b"Subject: Lunch\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
 )
 _LINE: Final = b"The quick brown fox jumps over the lazy dog, and the dog looks on.\r\n"
+_ATTACHMENT: Final = HEADER.replace(
+    b"text/plain; charset=us-ascii",
+    b"application/octet-stream\r\nContent-Transfer-Encoding: base64",
+)
+"""The header of a mail that is one file, as mail programs make it."""
 BODY: Final = (_LINE * 16)[:1022] + b"\r\n"
 NSS: Final = "nss"
 """NSS' database, inside the folder; missing where the programs are."""
@@ -103,8 +108,7 @@ def _cms(mail: bytes) -> bytes:
 def make_large(folder: Path, sizes: Sizes) -> None:
     """The large draft, and the same signed and encrypted."""
     draft = folder / "large.eml"
-    with draft.open("wb") as out:
-        out.writelines(chain([HEADER], _lines(sizes.large)))
+    _write(draft, chain([_ATTACHMENT], _lines(sizes.large)))
     who = Credential.from_pem(folder / "rsa.pem", folder / "rsa.key")
     to = [Certificate.from_pem((folder / f"{crowd(folder)[-1]}.pem").read_bytes())]
     _write(folder / "large-signed.eml", smimekit.stream.sign(draft.open("rb"), who))
@@ -121,9 +125,10 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _lines(size: int) -> Iterable[bytes]:
-    block = _LINE * 1000
+    line = base64.b64encode(bytes(range(57))) + b"\r\n"
+    block = line * 1000
     whole, rest = divmod(size, len(block))
-    return chain(repeat(block, whole), [block[: rest // len(_LINE) * len(_LINE)]])
+    return chain(repeat(block, whole), [line * (rest // len(line))])
 
 
 def _without_header(chunks: Iterable[bytes]) -> Iterable[bytes]:

@@ -144,12 +144,12 @@ def _outer_header(outer: Iterable[Field]) -> bytes:
 def _without(delimiter: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """`chunks`, unless `delimiter` occurs in them: it would cut the part in two."""
     tail = b""
+    most = len(delimiter) - 1
     for chunk in chunks:
-        seen = tail + chunk
-        if delimiter in seen:
+        if delimiter in chunk or delimiter in tail + chunk[:most]:
             raise MimeError(
                 "The content holds the boundary of the message; choose another boundary.",
                 code="mime.boundary-in-content",
             )
-        tail = seen[-len(delimiter) + 1 :]
+        tail = (tail + chunk)[-most:] if len(chunk) < most else chunk[-most:]
         yield chunk
