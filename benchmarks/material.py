@@ -89,7 +89,9 @@ def _write_detached(folder: Path, name: str, mail: Path) -> None:
     """A signature, and what it signs, apart: for who knows no MIME."""
     with mail.open("rb") as file, smimekit.open(file, trust=smimekit.Trust()) as opened:
         with (folder / f"{name}.content").open("wb") as out:
-            out.writelines(opened.envelope[0].content.chunks())
+            content = opened.envelope[0].content
+            assert content is not None
+            out.writelines(content.chunks())
         size = mail.stat().st_size
     with mail.open("rb") as file:
         file.seek(max(0, size - 50_000))

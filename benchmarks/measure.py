@@ -49,10 +49,9 @@ def small_row(row: Row, folder: Path, sizes: Sizes) -> Measured:
     if row.key == "import":
         return Measured(row, {name: Figure(each, None) for name, each in import_times().items()})
     if row.key == "scan":
-        actions, skipped = scanning(sizes), {}
-    else:
-        able, skipped = _able(row.key, folder)
-        actions = {each.name: each.action(row.key, folder) for each in able}
+        return Measured(row, _figures(scanning(sizes), sizes))
+    able, skipped = _able(row.key, folder)
+    actions = {each.name: each.action(row.key, folder) for each in able}
     return Measured(row, _figures(actions, sizes), skipped)
 
 

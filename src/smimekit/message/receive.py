@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import final
+from typing import TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.cms import content as types
@@ -61,6 +61,9 @@ from smimekit.trust import Trust
 from smimekit.trust.records import require_aware
 
 __all__ = ["open_message"]
+
+_Reading: TypeAlias = tuple[BerReader, EnvelopedReader]
+"""An envelope, read as far as its content, and where."""
 
 
 def open_message(
@@ -305,12 +308,13 @@ class _Opening:
         _end(reader)
         return Compressed(algorithm="zlib", content=spool.span())
 
-    def _enveloped(self, found: Opaque) -> tuple[BerReader, EnvelopedReader]:
+    def _enveloped(self, found: Opaque) -> _Reading:
         reader, content_type = self._begin(found)
         return reader, EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
 
     def _encrypted(self, found: Opaque) -> Encrypted:
-        envelope = self._enveloped(found)[1]
+        reader, envelope = self._enveloped(found)
+        reading: _Reading | None = (reader, envelope)
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)
         opened: Spool | None = None
@@ -329,8 +333,10 @@ class _Opening:
                 failure = error
                 continue
             spool = Spool(self.judge.policy.limits.spool_memory)
+            # It is read as far as the content already: once, for the first key that may fit.
+            ready, reading = reading or self._enveloped(found), None
             try:
-                self._decrypt(found, content_key, spool)
+                self._decrypt(ready, content_key, spool)
             except DecryptionError:
                 spool.close()
                 failure = DecryptionError()
@@ -358,8 +364,8 @@ class _Opening:
         attempts = self.judge.policy.limits.unwrap_attempts
         return key.unwrap(envelope.recipients, size=envelope.key_size, attempts=attempts)
 
-    def _decrypt(self, found: Opaque, key: ContentKey, spool: Spool) -> None:
-        reader, envelope = self._enveloped(found)
+    def _decrypt(self, ready: _Reading, key: ContentKey, spool: Spool) -> None:
+        reader, envelope = ready
         envelope.decrypt(key, self.judge.policy, spool)
         _end(reader)
 
