@@ -125,18 +125,18 @@ class Policy:
     MODERN: ClassVar["Policy"]
     LEGACY_READ: ClassVar["Policy"]
 
-    @property
-    def choices(self) -> tuple[ContentCipher, ...]:
-        """The ciphers that may be chosen, the preferred first: never a weak one."""
-        rows = dict.fromkeys((*self.ciphers, self.cipher))
-        return tuple(row for row in rows if row.emitted and not row.weak)
+    choices: tuple[ContentCipher, ...] = field(init=False, repr=False, compare=False)
+    """The ciphers that may be chosen, the preferred first: never a weak one."""
+    believed: tuple[ContentCipher, ...] = field(init=False, repr=False, compare=False)
+    """Those of them that a recipient of whom nothing is known is believed to read."""
 
-    @property
-    def believed(self) -> tuple[ContentCipher, ...]:
-        """Those of them that a recipient of whom nothing is known is believed to read."""
-        rows = self.choices
-        behind = rows[rows.index(self.cipher) :] if self.cipher in rows else ()
-        return tuple(row for row in behind if row == self.cipher or row in self.assumed)
+    def __post_init__(self) -> None:
+        rows = dict.fromkeys((*self.ciphers, self.cipher))
+        choices = tuple(row for row in rows if row.emitted and not row.weak)
+        behind = choices[choices.index(self.cipher) :] if self.cipher in choices else ()
+        believed = tuple(row for row in behind if row == self.cipher or row in self.assumed)
+        object.__setattr__(self, "choices", choices)
+        object.__setattr__(self, "believed", believed)
 
     def _weak(self, reason: str) -> Assessment:
         return Assessment(Grade.WEAK if self.accepts_weak else Grade.REFUSED, reason)

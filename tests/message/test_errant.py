@@ -14,6 +14,7 @@ from smimekit.cms.signed import certs_only
 from smimekit.message.errant import find_errant
 from smimekit.message.identity import Identity
 from smimekit.message.layers import Encrypted, Signed
+from smimekit.mime.scanner import Entity, read_entity
 from smimekit.span import Span
 from tests.message.people import (
     ALICE,
@@ -189,6 +190,10 @@ def test_a_signed_part_that_is_broken_is_listed_by_its_label() -> None:
     assert listed(multipart("mixed", part)) == [("1", "signed")]
 
 
+def whole(mail: bytes) -> Entity:
+    return read_entity(Span.of(mail), limits=Limits())
+
+
 def test_depth_is_bounded() -> None:
     """`Limits.mime_depth`: what lies deeper is shown by nobody."""
     part = signed()
@@ -196,7 +201,7 @@ def test_depth_is_bounded() -> None:
         part = inner("mixed", part, boundary=f"b{depth}")
     mail = f"From: {ALICE}\r\n".encode() + part
     for most, count in ((10, 1), (9, 0)):
-        assert len(find_errant(Span.of(mail), limits=Limits(mime_depth=most))) == count
+        assert len(find_errant(whole(mail), limits=Limits(mime_depth=most))) == count
         few = replace(Policy.INTEROP, limits=Limits(mime_depth=most))
         with smimekit.open(mail, trust=trust(), policy=few) as opened:
             assert len(opened.errant) == count
@@ -217,7 +222,7 @@ def test_any_nest_has_what_was_put_in(shapes: list[str]) -> None:
         else:
             count += 1
             parts.append(NESTED[shape])
-    found = find_errant(Span.of(multipart("mixed", *parts)), limits=Limits())
+    found = find_errant(whole(multipart("mixed", *parts)), limits=Limits())
     assert len(found) == count
     assert len({each.name for each in found}) == count
     assert {each.kind for each in found} <= {"signed"}

@@ -54,6 +54,8 @@ class Certificate:
 
     def __init__(self, data: bytes) -> None:
         self.der: Final = bytes(data)
+        self.memo: Final[dict[str, object]] = {}
+        """What others worked out of it, kept for the next message: a few entries."""
         try:
             self._parse()
         except (CmsError, LimitExceeded) as error:

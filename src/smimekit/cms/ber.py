@@ -174,15 +174,31 @@ class BerReader:
     def value(self, tag: int | None = None) -> bytes:
         """The next value whole, header included, as it stands."""
         self._expect(tag)
-        out = bytearray()
-        self._copy(out, len(self._frames))
+        out = self._at_hand()
+        if not out:
+            copy = bytearray()
+            self._copy(copy, len(self._frames))
+            out = bytes(copy)
         self._metadata += len(out)
         if self._metadata > self._limits.metadata_bytes:
             raise LimitExceeded(
                 "The certificates, signers and recipients of a message are too large.",
                 code="limit.metadata-bytes",
             )
-        return bytes(out)
+        return out
+
+    def _at_hand(self) -> bytes:
+        """The next value, where it is short and lies whole in the buffer; else nothing."""
+        self._available(_LONGEST_HEADER)
+        begin = self._pos
+        length = self._header()[1]
+        stop = self._pos + length
+        short = length != _INDEFINITE and stop - begin <= min(CHUNK, self._limits.value_bytes)
+        if short and stop <= len(self._buffer):
+            self._pos = stop
+            return self._buffer[begin:stop]
+        self._pos = begin
+        return b""
 
     def _copy(self, out: bytearray, depth: int) -> None:
         if depth > self._limits.cms_depth:

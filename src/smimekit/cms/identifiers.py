@@ -1,7 +1,7 @@
 """How CMS names a certificate: issuer and serial number, or subject key identifier."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from smimekit import der
@@ -19,6 +19,8 @@ class IssuerAndSerialNumber:
     issuer: bytes
     """The DER of the Name, as received."""
     serial: int
+    encoded: bytes | None = field(default=None, repr=False, compare=False)
+    """Its DER, where that is at hand."""
 
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "IssuerAndSerialNumber":
@@ -32,7 +34,13 @@ class IssuerAndSerialNumber:
     @classmethod
     def of(cls, certificate: Certificate) -> "IssuerAndSerialNumber":
         """The identifier of a certificate."""
-        return cls(certificate.issuer, certificate.serial)
+        known = certificate.memo.get("issuer-and-serial")
+        if isinstance(known, cls):
+            return known
+        plain = cls(certificate.issuer, certificate.serial)
+        made = cls(plain.issuer, plain.serial, plain.encode())
+        certificate.memo["issuer-and-serial"] = made
+        return made
 
     def matches(self, certificate: Certificate) -> bool:
         """Is `certificate` the one that is named?"""
@@ -42,7 +50,7 @@ class IssuerAndSerialNumber:
 
     def encode(self) -> bytes:
         """The DER."""
-        return der.sequence(self.issuer, der.integer(self.serial))
+        return self.encoded or der.sequence(self.issuer, der.integer(self.serial))
 
     def __str__(self) -> str:
         return f"serial {self.serial:x}"

@@ -3,18 +3,18 @@
 Knows where they stand and whom they name. May not know what is derived from their keys.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.cms.ber import BerReader
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber, SubjectKeyIdentifier
+from smimekit.cms.recipient_set import read_recipient_set
 from smimekit.cms.recipients import (
     KeyAgreeRecipient,
     OriginatorKey,
     RecipientInfo,
-    read_recipients,
 )
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.limits import Limits
@@ -22,7 +22,7 @@ from smimekit.limits import Limits
 __all__ = ["read_envelope_recipients", "with_originators"]
 
 
-def read_envelope_recipients(reader: BerReader, *, limits: Limits) -> tuple[RecipientInfo, ...]:
+def read_envelope_recipients(reader: BerReader, *, limits: Limits) -> Sequence[RecipientInfo]:
     """What stands between the version of an envelope and its content: [0], then the recipients.
 
     Each key agreement comes with its sender's certificate where that is in the originatorInfo.
@@ -31,7 +31,7 @@ def read_envelope_recipients(reader: BerReader, *, limits: Limits) -> tuple[Reci
     certificates: tuple[Certificate, ...] = ()
     if reader.peek() == 0xA0:
         certificates = _read_originator_info(reader.reader(0xA0), limits)
-    return with_originators(read_recipients(reader.reader(der.SET), limits=limits), certificates)
+    return with_originators(read_recipient_set(reader.value(der.SET), limits=limits), certificates)
 
 
 def _read_originator_info(inside: der.Reader, limits: Limits) -> tuple[Certificate, ...]:
@@ -53,8 +53,8 @@ def _read_originator_info(inside: der.Reader, limits: Limits) -> tuple[Certifica
 
 
 def with_originators(
-    recipients: Iterable[RecipientInfo], certificates: Iterable[Certificate]
-) -> tuple[RecipientInfo, ...]:
+    recipients: Sequence[RecipientInfo], certificates: Iterable[Certificate]
+) -> Sequence[RecipientInfo]:
     """The recipients, each key agreement with its sender's certificate if that is at hand."""
     named: dict[CertificateId, Certificate] = {}
     for certificate in certificates:
@@ -69,4 +69,4 @@ def with_originators(
             return replace(each, sender=named.get(each.originator))
         return each
 
-    return tuple(map(resolve, recipients)) if named else tuple(recipients)
+    return tuple(map(resolve, recipients)) if named else recipients

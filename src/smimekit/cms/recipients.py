@@ -66,16 +66,18 @@ class KeyTransRecipient:
     rid: CertificateId
     algorithm: AlgorithmIdentifier
     encrypted_key: bytes
+    encoded_head: bytes | None = field(default=None, repr=False, compare=False)
+    """`head()`, where it is at hand."""
+
+    def head(self) -> bytes:
+        """The DER of what stands before the encrypted key."""
+        version = 2 if isinstance(self.rid, SubjectKeyIdentifier) else 0
+        return der.integer(version) + self.rid.encode() + self.algorithm.encode()
 
     def encode(self) -> bytes:
         """The DER of the RecipientInfo."""
-        version = 2 if isinstance(self.rid, SubjectKeyIdentifier) else 0
-        return der.sequence(
-            der.integer(version),
-            self.rid.encode(),
-            self.algorithm.encode(),
-            der.octet_string(self.encrypted_key),
-        )
+        key = der.octet_string(self.encrypted_key)
+        return der.sequence((self.encoded_head or self.head()) + key)
 
 
 @final

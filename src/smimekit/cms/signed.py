@@ -97,18 +97,22 @@ class Digests:
     def __init__(
         self, announced: Iterable[Digest], again: Callable[[], Iterable[bytes]] | None = None
     ) -> None:
-        self._running: dict[Digest, hashes.Hash] = {row: digester(row) for row in announced}
+        self._announced = tuple(announced)
+        self._running: dict[Digest, hashes.Hash] = {}
         self._values: dict[Digest, bytes] = {}
         self._again = again
 
     def update(self, chunk: bytes) -> None:
         """Another piece of the content."""
+        if self._announced:
+            self._begin()
         for running in self._running.values():
             running.update(chunk)
 
     def value(self, digest: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
         if digest not in self._values:
+            self._begin()
             running = self._running.pop(digest, None)
             if running is None:
                 running = digester(digest)
@@ -116,6 +120,11 @@ class Digests:
                     running.update(chunk)
             self._values[digest] = running.finalize()
         return self._values[digest]
+
+    def _begin(self) -> None:
+        """Not before there is content: a detached signature announces digests of none."""
+        self._running.update({row: digester(row) for row in self._announced})
+        self._announced = ()
 
     def content(self) -> Iterable[bytes]:
         """The content once more."""

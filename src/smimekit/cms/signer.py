@@ -32,7 +32,15 @@ from smimekit.limits import Limits
 from smimekit.primitives import PublicKey, digester, verify, verify_digest
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Check", "Integrity", "check_signer", "find_certificate", "sign_bare", "sign_content"]
+__all__ = [
+    "Check",
+    "Integrity",
+    "SignerForm",
+    "check_signer",
+    "find_certificate",
+    "sign_bare",
+    "sign_content",
+]
 
 
 class Integrity(StrEnum):
@@ -279,18 +287,54 @@ def sign_content(
     (RFC 6211) are always signed; `extra` holds more attributes, encoded. What is
     countersigned has no `content_type`: None. `cms.signed.add_unsigned` adds to the result.
     """
-    digest = scheme.digest.identifier
-    attributes = [
-        attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(digest_of(scheme.digest))),
-        attrs.signing_certificate_v2(certificate.der, certificate.issuer, certificate.serial_bytes),
-        attrs.algorithm_protection(digest, scheme.identifier),
-        *extra,
-    ]
-    if content_type is not None:
-        attributes.append(attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)))
-    signed = der.set_of(attributes)
-    sid = IssuerAndSerialNumber.of(certificate)
-    return signer_info(sid, digest, signed, scheme.identifier, key.sign(signed, scheme))
+    form = SignerForm.of(certificate, scheme, content_type=content_type)
+    return form.sign(key, digest_of(scheme.digest), extra)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SignerForm:
+    """What all SignerInfos of one certificate and scheme have in common, encoded once."""
+
+    scheme: SignatureScheme
+    before: bytes
+    """Version, SignerIdentifier and digestAlgorithm."""
+    attributes: tuple[bytes, ...]
+    digest: bytes
+    """The messageDigest attribute as far as the digest itself."""
+    behind: bytes
+    """The signatureAlgorithm."""
+
+    @classmethod
+    def of(
+        cls, certificate: Certificate, scheme: SignatureScheme, *, content_type: str | None = DATA
+    ) -> "SignerForm":
+        """The form; `content_type` as for `sign_content`."""
+        digest, signature = scheme.digest.identifier, scheme.identifier
+        issuer, serial = certificate.issuer, certificate.serial_bytes
+        attributes = [
+            attrs.signing_certificate_v2(certificate.der, issuer, serial),
+            attrs.algorithm_protection(digest, signature),
+        ]
+        if content_type is not None:
+            attributes.append(attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)))
+        size = scheme.digest.size
+        return cls(
+            scheme=scheme,
+            before=der.integer(1)
+            + IssuerAndSerialNumber.of(certificate).encode()
+            + digest.encode(),
+            attributes=tuple(attributes),
+            digest=attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(bytes(size)))[:-size],
+            behind=signature.encode(),
+        )
+
+    def sign(self, key: PrivateKey, digest: bytes, extra: Sequence[bytes]) -> bytes:
+        """The SignerInfo over content of this digest, with `extra` signed attributes, encoded."""
+        signed = der.set_of((*self.attributes, self.digest + digest, *extra))
+        signature = key.sign(signed, self.scheme)
+        implicit = b"\xa0" + signed[1:]
+        return der.sequence(self.before, implicit, self.behind, der.octet_string(signature))
 
 
 def sign_bare(

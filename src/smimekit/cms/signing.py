@@ -18,7 +18,7 @@ from smimekit.cms.signed import (
     signed_data,
     signed_data_stream,
 )
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signer import SignerForm
 from smimekit.limits import Limits
 from smimekit.private_key import PrivateKey
 
@@ -43,17 +43,14 @@ class ContentSigner:
     """More signed attributes, encoded; see `cms.signer.sign_content` for those always there."""
     unsigned: Callable[[bytes], Iterable[bytes]] | None = None
     """From the signature value, the unsigned attributes, encoded: a time-stamp needs it."""
+    form: SignerForm | None = None
+    """What its signatures over plain data have in common, where that is at hand."""
 
     def sign(self, digests: Digests, content_type: str = DATA) -> bytes:
         """The SignerInfo over content that has passed through the digests."""
-        info = sign_content(
-            self.certificate,
-            self.key,
-            self.scheme,
-            digests.value,
-            self.attributes,
-            content_type=content_type,
-        )
+        form = self.form if content_type == DATA else None
+        form = form or SignerForm.of(self.certificate, self.scheme, content_type=content_type)
+        info = form.sign(self.key, digests.value(self.scheme.digest), self.attributes)
         if self.unsigned is None:
             return info
         return add_unsigned(info, *self.unsigned(read_signer_info(info, limits=Limits()).signature))

@@ -3,8 +3,12 @@
 Knows paddings. May not know which keys are at hand.
 """
 
+from dataclasses import dataclass
+from typing import final
+
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 
 from smimekit import der
 from smimekit.algorithms import (
@@ -28,9 +32,10 @@ def transport(
     certificate: Certificate, public: rsa.RSAPublicKey, key: ContentKey, padding: RsaPadding
 ) -> KeyTransRecipient:
     """The key, encrypted with the RSA key of a certificate; UsageError where it is too small."""
-    padding = _allowed(certificate, padding)
+    form = _form(certificate, padding)
+    padding = form.padding
     try:
-        encrypted = public.encrypt(key.octets, rsa_cipher_padding(padding))
+        encrypted = public.encrypt(key.octets, form.mechanism)
     except ValueError:
         raise UsageError(
             f"A key of kind {key_name(public)} is too small for {padding.name}.",
@@ -41,7 +46,32 @@ def transport(
             "OAEP takes SHA-1 and the SHA-2 digests, for itself and for its mask.",
             code="usage.recipient-key",
         ) from None
-    return KeyTransRecipient(IssuerAndSerialNumber.of(certificate), padding.identifier, encrypted)
+    return KeyTransRecipient(form.rid, form.algorithm, encrypted, form.before)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What all RecipientInfos for one certificate and padding have in common, encoded once."""
+
+    asked: RsaPadding
+    padding: RsaPadding
+    mechanism: AsymmetricPadding
+    rid: IssuerAndSerialNumber
+    algorithm: AlgorithmIdentifier
+    before: bytes
+
+
+def _form(certificate: Certificate, asked: RsaPadding) -> _Form:
+    known = certificate.memo.get("transport")
+    if isinstance(known, _Form) and known.asked is asked:
+        return known
+    padding, rid = _allowed(certificate, asked), IssuerAndSerialNumber.of(certificate)
+    algorithm = padding.identifier
+    before = KeyTransRecipient(rid, algorithm, b"").head()
+    made = _Form(asked, padding, rsa_cipher_padding(padding), rid, algorithm, before)
+    certificate.memo["transport"] = made
+    return made
 
 
 def _allowed(certificate: Certificate, padding: RsaPadding) -> RsaPadding:

@@ -16,6 +16,7 @@ from smimekit.certificate import Certificate
 from smimekit.cms.agreement import Agreement, agree_with_all, curve_of, open_agreement
 from smimekit.cms.identifiers import CertificateId
 from smimekit.cms.kem import encapsulate, encapsulate_rsa, kem_of, open_kem
+from smimekit.cms.recipient_set import Transported
 from smimekit.cms.recipients import (
     ContentKey,
     KemRecipient,
@@ -117,11 +118,15 @@ def unwrap(
     def holders(rid: CertificateId) -> Iterable[Holder]:
         return ((certificate, key),) if rid.matches(certificate) else ()
 
-    return unwrap_with_any(recipients, holders, size=size, attempts=attempts)
+    # Whose certificate is known need not read what is other people's.
+    ordered: Iterable[RecipientInfo] = recipients
+    if isinstance(recipients, Transported):
+        ordered = recipients.likely_first(certificate)
+    return unwrap_with_any(ordered, holders, size=size, attempts=attempts)
 
 
 def unwrap_with_any(
-    recipients: Sequence[RecipientInfo],
+    recipients: Iterable[RecipientInfo],
     holders: Callable[[CertificateId], Iterable[Holder]],
     *,
     size: int | None,
@@ -158,7 +163,7 @@ def first_fitting(ways: Iterable[Way], *, size: int | None) -> ContentKey:
 
 
 def _ways(
-    recipients: Sequence[RecipientInfo], holders: Callable[[CertificateId], Iterable[Holder]]
+    recipients: Iterable[RecipientInfo], holders: Callable[[CertificateId], Iterable[Holder]]
 ) -> Iterator[Way]:
     for each in recipients:
         match each:

@@ -152,20 +152,31 @@ class Reader:
                     raise _malformed("a length of more than 8 octets")
                 at += octets + int.from_bytes(data[at : at + octets], "big")
 
-    def read(self, tag: int) -> bytes:
-        """The content octets of the next value, which must have this identifier octet."""
+    def _inside(self, tag: int) -> tuple[int, int]:
+        """Pass over the next value, which must have this identifier octet: where its content
+        lies. Nearly all values are short, and this is where the time goes.
+        """
+        data, at = self._data, self._pos
+        start = at + 2
+        if start <= self._end and data[at] == tag and tag & 0x1F != 0x1F:
+            stop = start + data[at + 1]
+            if stop < start + 0x80 and stop <= self._end:
+                self._pos = stop
+                return start, stop
         found = self.peek
         if found != tag:
             raise _unexpected(tag, found)
         _, start, stop = self._header()
+        return start, stop
+
+    def read(self, tag: int) -> bytes:
+        """The content octets of the next value, which must have this identifier octet."""
+        start, stop = self._inside(tag)
         return self._data[start:stop]
 
     def enter(self, tag: int) -> "Reader":
         """A cursor over the inside of the next value."""
-        found = self.peek
-        if found != tag:
-            raise _unexpected(tag, found)
-        _, start, stop = self._header()
+        start, stop = self._inside(tag)
         return Reader(self._data, start, stop)
 
     def any(self) -> tuple[int, bytes]:
@@ -175,11 +186,11 @@ class Reader:
 
     def raw(self, tag: int | None = None) -> bytes:
         """The next value whole, header included, as it stands."""
-        found = self.peek
-        if tag is not None and found != tag:
-            raise _unexpected(tag, found)
         begin = self._pos
-        self._header()
+        if tag is None:
+            self._header()
+        else:
+            self._inside(tag)
         return self._data[begin : self._pos]
 
     def rest(self) -> bytes:
@@ -188,7 +199,7 @@ class Reader:
 
     def octets(self, tag: int = OCTET_STRING) -> bytes:
         """An OCTET STRING, primitive or constructed (X.690, 8.7); `tag` where it is implicit."""
-        if self.peek != tag | _CONSTRUCTED:
+        if self._pos >= self._end or self._data[self._pos] != tag | _CONSTRUCTED:
             return self.read(tag)
         return b"".join(self.enter(tag | _CONSTRUCTED).segments(OCTET_STRING, 1))
 

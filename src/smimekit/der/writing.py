@@ -58,12 +58,12 @@ def encode_oid(dotted: str) -> bytes:
 
 def tlv(tag: int, *content: bytes) -> bytes:
     """One value: identifier octet, definite length in the fewest octets, content."""
-    length = sum(map(len, content))
+    joined = content[0] if len(content) == 1 else b"".join(content)
+    length = len(joined)
     if length < 0x80:
-        return b"".join((bytes((tag, length)), *content))
+        return bytes((tag, length)) + joined
     octets = (length.bit_length() + 7) >> 3
-    header = bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big")
-    return b"".join((header, *content))
+    return bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big") + joined
 
 
 def sequence(*content: bytes) -> bytes:
@@ -119,7 +119,8 @@ def implicit(number: int, content: bytes) -> bytes:
 def time(value: datetime) -> bytes:
     """UTCTime through 2049, GeneralizedTime outside (RFC 5652, 11.3); `value` must be aware."""
     utc = value.astimezone(UTC)
-    text = f"{utc.year:04}{utc:%m%d%H%M%S}Z".encode()
+    day = b"%04d%02d%02d" % (utc.year, utc.month, utc.day)
+    text = day + b"%02d%02d%02dZ" % (utc.hour, utc.minute, utc.second)
     if 1950 <= utc.year < 2050:
         return tlv(UTC_TIME, text[2:])
     return tlv(GENERALIZED_TIME, text)

@@ -72,6 +72,8 @@ class Credential:
     certificate: Certificate
     chain: tuple[Certificate, ...] = ()
     siblings: tuple["Credential", ...] = field(default=())
+    memo: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What all of its signatures have in common, kept by who makes them: a few entries."""
 
     def __post_init__(self) -> None:
         if _spki(self.key.public_key) != _spki(self.certificate.public_key):

@@ -153,8 +153,15 @@ class Person:
             raise self.refusal
         if not isinstance(self.way, Certificate):
             return self.way
+        known = None if self.heard else self.way.memo.get("recipient")
+        if isinstance(known, tuple) and known[0] is policy and known[1] is cipher:
+            found: CertificateRecipient = known[2]
+            return found
         padding, agreement = self._padding(policy), self._agreement(self.way, cipher)
-        return CertificateRecipient(self.way, padding, agreement)
+        made = CertificateRecipient(self.way, padding, agreement)
+        if not self.heard:
+            self.way.memo["recipient"] = (policy, cipher, made)
+        return made
 
     def _padding(self, policy: Policy) -> RsaPadding:
         """The best padding that is announced (RFC 3560, 5); else the policy's.
@@ -233,7 +240,7 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
             refusal = _not_for_encryption(own_one)
             return Person(addressee, _name(own_one), own_one, own_one, refusal=refusal)
         case Certificate():
-            return _holder(addressee, addressee, own.get(addressee), policy)
+            return _known_holder(addressee, own.get(addressee) if own else None, policy)
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
             return _holder(addressee, certificate, said, policy, way=addressee)
@@ -243,6 +250,18 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
             said = own.get(certificate) or _encoded(addressee.capabilities)
             return _holder(addressee, certificate, said, policy)
     raise UsageError(f"A recipient is a Certificate, not {type(addressee).__name__}.")
+
+
+def _known_holder(certificate: Certificate, said: bytes | None, policy: Policy) -> Person:
+    """The same as for the message before, unless the policy is another or they say something."""
+    known = certificate.memo.get("holder")
+    if said is None and isinstance(known, tuple) and known[0] is policy:
+        found: Person = known[1]
+        return found
+    made = _holder(certificate, certificate, said, policy)
+    if said is None:
+        certificate.memo["holder"] = (policy, made)
+    return made
 
 
 def _encoded(capabilities: object) -> bytes | None:

@@ -44,13 +44,13 @@ _BY_LABEL: Final = {
 }
 
 
-def find_errant(payload: Span, *, limits: Limits) -> tuple[Errant, ...]:
+def find_errant(payload: Entity, *, limits: Limits) -> tuple[Errant, ...]:
     """The signed or encrypted parts inside a payload that is no layer itself.
 
     What is in one of them is its own business: it is found by whoever opens that. Parts that
     nobody can read, those beyond the limits too, have no layers that anybody would show.
     """
-    return tuple(_inside(_Place(payload, limits)))
+    return tuple(_inside(_Place(payload.span, limits), payload))
 
 
 @final
@@ -76,27 +76,27 @@ def _errant(place: _Place) -> Iterator[Errant]:
     if len(place.path) > place.limits.mime_depth:
         return
     try:
-        kind = _kind(*_read(place), place.limits)
+        entity = read_entity(place.span, limits=place.limits, mbox=place.whole)
+        kind = _kind(entity, _content(place, entity), place.limits)
     except InputError:
         return
     if kind:
         yield Errant(kind, place.span, ".".join(map(str, place.path)))
     else:
-        yield from _inside(place)
+        yield from _inside(place, entity)
 
 
-def _inside(place: _Place) -> Iterator[Errant]:
+def _inside(place: _Place, entity: Entity) -> Iterator[Errant]:
     try:
-        children = tuple(_children(place, *_read(place)))
+        children = tuple(_children(place, entity, _content(place, entity)))
     except InputError:
         return
     for child in children:
         yield from _errant(child)
 
 
-def _read(place: _Place) -> tuple[Entity, ContentType]:
-    entity = read_entity(place.span, limits=place.limits, mbox=place.whole)
-    return entity, content_type(entity.header, default=place.default)
+def _content(place: _Place, entity: Entity) -> ContentType:
+    return content_type(entity.header, default=place.default)
 
 
 def _kind(entity: Entity, content: ContentType, limits: Limits) -> str | None:

@@ -1,6 +1,6 @@
 """What a signature comes with, and by what it is judged: certificates, evidence, the caller."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import final
@@ -25,14 +25,20 @@ class Judge:
     at: datetime | None
 
 
-def load_bag(raw: Iterable[bytes]) -> tuple[Certificate, ...]:
-    """The certificates of a bag; those that are malformed are left out."""
+def load_bag(
+    raw: Iterable[bytes], load: Callable[[bytes], Certificate] = Certificate
+) -> tuple[Certificate, ...]:
+    """The certificates of a bag; those that are malformed are left out.
+
+    `load` may know those of frequent senders, parsed, from before.
+    """
     found: dict[bytes, Certificate] = {}
     for each in raw:
-        try:
-            found.setdefault(each, Certificate(each))
-        except CertificateError:
-            continue
+        if each not in found:
+            try:
+                found[each] = load(each)
+            except CertificateError:
+                continue
     return tuple(found.values())
 
 

@@ -5,7 +5,7 @@ protected on the wire (`mime.protected` does), nor how a message is taken apart.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -31,7 +31,7 @@ from smimekit.mime.protected import (
     read_protected,
     wrapped_header,
 )
-from smimekit.mime.scanner import read_entity
+from smimekit.mime.scanner import Entity, read_entity
 from smimekit.mime.words import decode_words
 from smimekit.span import Span
 
@@ -123,18 +123,28 @@ def _outer_authors(fields: Sequence[HeaderField]) -> tuple[HeaderField, ...]:
 
 
 def header_set(
-    outer: HeaderBlock | None, payload: Span | None, envelope: Sequence[Layer], limits: Limits
-) -> HeaderSet:
-    """The header of a message whose layers are open.
+    outer: HeaderBlock | None, payload: Entity | None, envelope: Sequence[Layer], limits: Limits
+) -> Callable[[], HeaderSet]:
+    """What gives the header of a message whose layers are open, when somebody asks for it.
 
     `outer` is the header block of the mail; None for bare CMS, which has none. A message that
     cannot be decrypted is one without header protection (4.7), and so is one whose payload
     nobody can read.
     """
-    around = _about_message(outer or _NO_HEADER)
-    found = None
+    found: ProtectedHeader | None = None
     if payload is not None and any(map(_is_cryptographic, envelope)):
+        # Now, not later: a message inside is gone when this one is closed.
         found = _protected(outer, payload, limits)
+    return lambda: _header_set(outer, found, envelope, limits)
+
+
+def _header_set(
+    outer: HeaderBlock | None,
+    found: ProtectedHeader | None,
+    envelope: Sequence[Layer],
+    limits: Limits,
+) -> HeaderSet:
+    around = _about_message(outer or _NO_HEADER)
     if found is None:
         return HeaderSet(
             scheme=HeaderScheme.NONE,
@@ -216,13 +226,14 @@ def _name_and_value(field: Field) -> tuple[str, bytes]:
 # --- the header inside ---------------------------------------------------------------------
 
 
-def _protected(outer: HeaderBlock | None, payload: Span, limits: Limits) -> ProtectedHeader | None:
+def _protected(
+    outer: HeaderBlock | None, payload: Entity, limits: Limits
+) -> ProtectedHeader | None:
     try:
-        entity = read_entity(payload, limits=limits)
-        found = read_protected(entity.header)
+        found = read_protected(payload.header)
         if found is not None or outer is None:
             return found
-        return _wrapped(outer, entity.header, entity.body, limits)
+        return _wrapped(outer, payload.header, payload.body, limits)
     except InputError:
         return None
 

@@ -4,7 +4,7 @@ Knows how the facts add up to protection. May not know how they were found. Noth
 has a truth value: "valid" is not one thing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Flag, StrEnum
@@ -196,7 +196,7 @@ class Encrypted:
     algorithm: str
     """The content cipher's name, or its OID where it is not known."""
     authenticated: bool
-    recipients: tuple[RecipientInfo, ...]
+    recipients: Sequence[RecipientInfo]
     opened_with: Certificate | None
     """The certificate whose key opened it; None where that is not known."""
     failure: SmimeError | None

@@ -4,8 +4,9 @@ Knows what a caller may require. May not know how the message was taken apart.
 """
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import BinaryIO, NoReturn, Self, final
 
@@ -118,8 +119,7 @@ class Opened:
     """All facts about a message (RFC 9787). Has no truth value; close it after use.
 
     `envelope` holds the layers, outermost first; `errant` the signed or encrypted parts
-    below something that is no layer, which say nothing about the message. `header` has the
-    fields of the mail, each with what protects it (RFC 9788).
+    below something that is no layer, which say nothing about the message.
     """
 
     def __init__(
@@ -127,14 +127,14 @@ class Opened:
         *,
         envelope: tuple[Layer, ...],
         errant: tuple[Errant, ...],
-        header: HeaderSet,
+        header: Callable[[], HeaderSet],
         content: Span | None,
         closing: ExitStack,
         limits: Limits,
     ) -> None:
         self.envelope = envelope
         self.errant = errant
-        self.header = header
+        self._make_header = header
         self.limits = limits
         self.protection = protection_of(envelope)
         self._content = content
@@ -154,6 +154,11 @@ class Opened:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @cached_property
+    def header(self) -> HeaderSet:
+        """The fields of the mail, each with what protects it (RFC 9788)."""
+        return self._make_header()
 
     def close(self) -> None:
         """Forget the content. Facts remain."""

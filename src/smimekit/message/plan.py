@@ -186,9 +186,11 @@ def decide(
     """The choice of a cipher, and who cannot be served by it. Raises as `plan_encryption`."""
     _check_cipher(policy.cipher if cipher is None else cipher)
     own = {} if signer is None else announced_by(signer)
-    people = tuple(person(each, own, policy) for each in _listed(to))
+    people = tuple([person(each, own, policy) for each in _listed(to)])
     chosen = cipher is not None
-    if cipher is None:
+    if cipher is None and policy.believed and not any(one.heard or one.refusal for one in people):
+        cipher = policy.believed[0]  # nothing is known of anybody: what is asked below, at once
+    elif cipher is None:
         people = tuple(_unless_unreadable(each, policy) for each in people)
         cipher = _shared(people, policy)
         people = tuple(_unless_apart(each, cipher, policy) for each in people)
@@ -205,7 +207,10 @@ def _check_cipher(cipher: ContentCipher) -> None:
 
 
 def _listed(to: Iterable[Addressee]) -> Sequence[Addressee]:
-    if isinstance(to, str | bytes | Recipient) or not isinstance(to, Iterable):
+    # To ask for a protocol takes longer than most of the rest; it is here to tell one from many.
+    if not isinstance(to, list | tuple) and (
+        isinstance(to, str | bytes | Recipient) or not isinstance(to, Iterable)
+    ):
         raise UsageError("Recipients come as a list: to=[bob].")
     found = tuple(to)
     if not found:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import final
+from typing import TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.cms import content as types
@@ -54,13 +54,16 @@ from smimekit.message.signatures import (
 from smimekit.message.source import Source, new_spool, span_of
 from smimekit.message.spool import Spool
 from smimekit.mime.fields import HeaderBlock
-from smimekit.mime.scanner import read_entity
+from smimekit.mime.scanner import Entity, read_entity
 from smimekit.policy import Policy
 from smimekit.span import Span
 from smimekit.trust import Trust
 from smimekit.trust.records import require_aware
 
 __all__ = ["open_message"]
+
+_Reading: TypeAlias = tuple[BerReader, EnvelopedReader]
+"""An envelope, read as far as its content, and where."""
 
 
 def open_message(
@@ -99,11 +102,12 @@ def open_message(
         layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
             claims, job.sender = ((expect,),), None
-        envelope = tuple(_identified(layer, claims, job.sender) for layer in layers)
+        envelope = tuple([_identified(layer, claims, job.sender) for layer in layers])
+        inside = None if payload is None else job.entity(payload)
         return Opened(
             envelope=envelope,
-            errant=_errant(payload, job.unread, policy),
-            header=header_set(job.header, payload, envelope, policy.limits),
+            errant=_errant(inside, job.unread, policy),
+            header=header_set(job.header, inside, envelope, policy.limits),
             content=payload,
             closing=closing.pop_all(),
             limits=policy.limits,
@@ -111,24 +115,25 @@ def open_message(
 
 
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
-    if not isinstance(keys, Decryptor):
+    # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
+    if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
         found = tuple(keys)
         if all(isinstance(each, Decryptor) for each in found):
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
 
 
-def _errant(payload: Span | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
+def _errant(inside: Entity | None, unread: Span | None, policy: Policy) -> tuple[Errant, ...]:
     if unread is not None:
         return (Errant("cms", unread, ""),)
-    return () if payload is None else find_errant(payload, limits=policy.limits)
+    return () if inside is None else find_errant(inside, limits=policy.limits)
 
 
 def _identified(layer: Layer, claims: tuple[Claim, ...], sender: str | None) -> Layer:
     if not isinstance(layer, Signed):
         return layer
     return replace(
-        layer, signatures=tuple(with_identity(each, claims, sender) for each in layer.signatures)
+        layer, signatures=tuple([with_identity(each, claims, sender) for each in layer.signatures])
     )
 
 
@@ -151,6 +156,8 @@ class _Opening:
     """Bytes that all compressed layers together may still grow to."""
     is_mail: bool = False
     """Was there MIME around anything so far? Then what is signed has to be a MIME entity."""
+    read: tuple[Span, Entity | None] | None = None
+    """What was read last as an entity, since several questions are asked about it."""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -195,6 +202,7 @@ class _Opening:
             return recognise_bare(span)
         limits = self.judge.policy.limits
         entity = read_entity(span, limits=limits)
+        self.read = span, entity
         if not entity.header.fields:
             raise MimeError(
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
@@ -206,23 +214,30 @@ class _Opening:
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
-        limits = self.judge.policy.limits
-        try:
-            entity = read_entity(span, limits=limits, mbox=False)
-        except InputError:  # over a limit of headers, too: data that only looks like one
+        entity = self.entity(span)
+        if entity is None:
             return None
         if not entity.header.fields:
             return recognise_bare(span) if is_bare_cms(span) else None
-        return recognise(entity, limits=limits)
+        if entity.header.envelope_line is not None:
+            return None  # only what arrived as a whole may come out of a mailbox file
+        return recognise(entity, limits=self.judge.policy.limits)
+
+    def entity(self, span: Span) -> Entity | None:
+        """The span as an entity; None where nobody can read it as one, over the limits too."""
+        if self.read is None or self.read[0] is not span:
+            try:
+                self.read = span, read_entity(span, limits=self.judge.policy.limits)
+            except InputError:
+                self.read = span, None
+        return self.read[1]
 
     def _claim_inside(self, payload: Span) -> Claim:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
-        limits = self.judge.policy.limits
-        try:
-            header = read_entity(payload, limits=limits).header
-        except InputError:
+        entity = self.entity(payload)
+        if entity is None or not entity.header.all("From"):
             return None
-        return claim_of(header, limits) if header.all("From") else None
+        return claim_of(entity.header, self.judge.policy.limits)
 
     # --- one layer ------------------------------------------------------------------------
 
@@ -253,14 +268,19 @@ class _Opening:
         reader, content_type = self._begin(found)
         if content_type != types.SIGNED_DATA:
             raise CmsError("The signature part holds no signature.", code="cms.not-signed-data")
-        signed = self._signed(reader, SignatureForm.MULTIPART, found.content)
-        return replace(signed, micalg=found.micalg)
+        return self._signed(reader, SignatureForm.MULTIPART, found.content, found.micalg)
 
-    def _signed(self, reader: BerReader, form: SignatureForm, content: Span | None) -> Signed:
+    def _signed(
+        self,
+        reader: BerReader,
+        form: SignatureForm,
+        content: Span | None,
+        micalg: str | None = None,
+    ) -> Signed:
         spool = self._spool()
         data, digests = read_signed_data(reader, spool, limits=self.judge.policy.limits)
         _end(reader)
-        bag = load_bag(data.certificates)
+        bag = load_bag(data.certificates, self.judge.trust.parsed.certificate)
         if content is not None:
             reject_detached_content(data)
             content, results = check_detached(data, content, bag, self.judge, spool)
@@ -279,6 +299,7 @@ class _Opening:
             certificates=bag,
             crls=data.crls,
             content=content,
+            micalg=micalg,
         )
 
     def _compressed(self, reader: BerReader) -> Compressed | None:
@@ -292,12 +313,13 @@ class _Opening:
             return None
         return Compressed(algorithm="zlib", content_type=content_type, content=spool.span())
 
-    def _enveloped(self, found: Opaque) -> tuple[BerReader, EnvelopedReader]:
+    def _enveloped(self, found: Opaque) -> _Reading:
         reader, content_type = self._begin(found)
         return reader, EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
 
     def _encrypted(self, found: Opaque) -> Encrypted:
-        envelope = self._enveloped(found)[1]
+        reader, envelope = self._enveloped(found)
+        reading: _Reading | None = (reader, envelope)
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)
         opened: Spool | None = None
@@ -316,8 +338,10 @@ class _Opening:
                 failure = error
                 continue
             spool = Spool(self.judge.policy.limits.spool_memory)
+            # It is read as far as the content already: once, for the first key that may fit.
+            ready, reading = reading or self._enveloped(found), None
             try:
-                self._decrypt(found, content_key, spool)
+                self._decrypt(ready, content_key, spool)
             except DecryptionError:
                 spool.close()
                 failure = DecryptionError()
@@ -345,8 +369,8 @@ class _Opening:
         attempts = self.judge.policy.limits.unwrap_attempts
         return key.unwrap(envelope.recipients, size=envelope.key_size, attempts=attempts)
 
-    def _decrypt(self, found: Opaque, key: ContentKey, spool: Spool) -> None:
-        reader, envelope = self._enveloped(found)
+    def _decrypt(self, ready: _Reading, key: ContentKey, spool: Spool) -> None:
+        reader, envelope = ready
         envelope.decrypt(key, self.judge.policy, spool)
         _end(reader)
 

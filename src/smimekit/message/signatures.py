@@ -66,7 +66,9 @@ def check_detached(
     results = _results(checked, data, bag, judge)
     if _may_match_otherwise(checked):
         results = _diagnosed(results, data, content, bag, judge)
-    return content, tuple(replace(each, line_ends_converted=converted) for each in results)
+    if converted:
+        results = tuple(replace(each, line_ends_converted=True) for each in results)
+    return content, results
 
 
 _Checked = tuple[SignerInfo, Certificate | None, Check]

@@ -24,6 +24,7 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
 from smimekit.cms.signed import Digests
+from smimekit.cms.signer import SignerForm
 from smimekit.cms.signing import (
     ContentSigner,
     digests_for,
@@ -136,9 +137,10 @@ class Signing:
         moment = at or datetime.now(UTC)
         if moment.tzinfo is None:
             raise UsageError("A signing time needs a time zone.")
-        found = _signers(signers)
-        ready = tuple(_ready(each, policy, moment) for each in found)
-        bag = (data for each in found for data in _bag(each))
+        time = attrs.attribute(attrs.SIGNING_TIME, der.time(moment))
+        pairs = [(each, _habit(each, policy)) for each in _signers(signers)]
+        ready = tuple([_ready(each, habit, time) for each, habit in pairs])
+        bag = [data for _, habit in pairs for data in habit.bag]
         return cls(ready, tuple(dict.fromkeys(bag)))
 
     @property
@@ -186,15 +188,50 @@ def _signers(signers: Signers) -> tuple[Signer, ...]:
     return tuple(found)
 
 
-def _ready(signer: Signer, policy: Policy, moment: datetime) -> ContentSigner:
+@final
+@dataclass(frozen=True, slots=True)
+class _Habit:
+    """What a signer does in every message, under one policy."""
+
+    policy: Policy
+    asked: SignatureScheme | None
+    credential: Credential
+    """The one that signs."""
+    form: SignerForm
+    attributes: tuple[bytes, ...]
+    """What it says about itself, but for the time."""
+    bag: tuple[bytes, ...]
+
+
+def _habit(signer: Signer, policy: Policy) -> _Habit:
+    """Worked out once, and kept with the credential: one for each kind of chain."""
+    memo = signer.credential.memo
+    found = memo.get(signer.chain)
+    if isinstance(found, _Habit) and found.policy is policy and found.asked is signer.scheme:
+        return found
     credential = signer.credential.signing
-    own = (attrs.attribute(oid, value) for oid, value in signer.signed)
+    made = _Habit(
+        policy=policy,
+        asked=signer.scheme,
+        credential=credential,
+        form=SignerForm.of(credential.certificate, _scheme(credential, signer.scheme, policy)),
+        attributes=tuple(_about_itself(signer.credential)),
+        bag=tuple(_bag(signer)),
+    )
+    memo[signer.chain] = made
+    return made
+
+
+def _ready(signer: Signer, habit: _Habit, time: bytes) -> ContentSigner:
+    own = [attrs.attribute(oid, value) for oid, value in signer.signed]
+    adds = signer.unsigned or signer.timestamp is not None
     return ContentSigner(
-        credential.certificate,
-        credential.key,
-        _scheme(credential, signer.scheme, policy),
-        (*_about_itself(signer.credential, moment), *own),
-        lambda signature: _unsigned(signer, signature),
+        habit.credential.certificate,
+        habit.credential.key,
+        habit.form.scheme,
+        (*habit.attributes, time, *own),
+        (lambda signature: _unsigned(signer, signature)) if adds else None,
+        habit.form,
     )
 
 
@@ -239,9 +276,8 @@ def _bag(signer: Signer) -> Iterator[bytes]:
                 yield above.der
 
 
-def _about_itself(signer: Credential, moment: datetime) -> Iterator[bytes]:
-    """What the signer says about itself (RFC 8551, 2.5)."""
-    yield attrs.attribute(attrs.SIGNING_TIME, der.time(moment))
+def _about_itself(signer: Credential) -> Iterator[bytes]:
+    """What the signer says about itself, at any time (RFC 8551, 2.5)."""
     yield attrs.attribute(attrs.SMIME_CAPABILITIES, _CAPABILITIES)
     preferred = signer.encryption_certificate
     if preferred is not None:

@@ -4,6 +4,7 @@ Knows mailboxes, groups and the obsolete forms; may not know certificates. Stric
 identity hangs on it: a field that is not an address list has no mailboxes, not some.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +43,14 @@ class _Word:
 
 
 _DOT: Final = _Word(".", quoted=False)
+# What nearly every field is: one mailbox, with a name or without, of plain words. There is one
+# way to read it. Encoded words have "=", and dots in a name are an obsolete form.
+_PLAIN: Final = rb"[!#$%&'*+\-/0-9?A-Z^_`a-z{|}~]+"
+_DOTTED: Final = rb"%b(?:\.%b)*" % (_PLAIN, _PLAIN)
+_USUAL: Final = re.compile(
+    rb'(?:(%b(?: %b)*) |"([ !#-<>-\[\]-~]+)" )?<(%b@%b)>|(%b@%b)'
+    % (_PLAIN, _PLAIN, _DOTTED, _DOTTED, _DOTTED, _DOTTED)
+)
 
 
 def parse_mailboxes(value: bytes, *, limits: Limits = _LIMITS) -> tuple[Mailbox, ...]:
@@ -52,6 +61,10 @@ def parse_mailboxes(value: bytes, *, limits: Limits = _LIMITS) -> tuple[Mailbox,
     tuple. Raises `MimeError` (`mime.address`) for anything else, and for no address at all;
     `LimitExceeded` for more than `Limits.mailboxes`.
     """
+    usual = _USUAL.fullmatch(value)
+    if usual is not None:
+        name, quoted, inside, bare = usual.groups(b"")
+        return (Mailbox((inside or bare).decode(), (name or quoted).decode()),)
     cursor = Cursor(decode_header(value), "address")
     found: list[Mailbox] = []
     empty = True

@@ -41,4 +41,4 @@ def to_lf(data: bytes) -> bytes:
 
 def is_canonical(data: bytes) -> bool:
     """Whether every CR and every LF in `data` is half of a CRLF."""
-    return data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r")
+    return data.replace(b"\r", b"").replace(b"\n", b"\r\n") == data

@@ -41,7 +41,7 @@ class Field:
         """What follows the colon, unfolded (RFC 5322, 2.2.3), without blanks around it."""
         text = self.raw[self.raw.find(b":") + 1 :]
         text = text.removesuffix(b"\n").removesuffix(b"\r")
-        return _FOLD.sub(b"", text).strip(b" \t")
+        return (_FOLD.sub(b"", text) if b"\n" in text else text).strip(b" \t")
 
     @property
     def text(self) -> str:
@@ -68,7 +68,8 @@ class HeaderBlock:
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
-        return tuple(field for field in self.fields if field.named(name))
+        wanted = name.lower()
+        return tuple([field for field in self.fields if field.name.lower() == wanted])
 
     def one(self, name: str) -> Field | None:
         """The only field `name`, or None.

@@ -144,6 +144,10 @@ class _Walk:
     def aside(self) -> "_Walk":
         return replace(self, displayed=())
 
+    def is_ready(self, body: Span) -> bool:
+        """Whether mail takes a part octet for octet as it is, so that nothing is to be done."""
+        return self.transfer is Transfer.MAIL and are_transport_safe(body.chunks())
+
     def may_stay(self, octets: _Octets) -> bool:
         """Whether a part may go out as it is."""
         return self.transfer is Transfer.BINARY or are_transport_safe(octets())
@@ -187,6 +191,8 @@ def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: 
 def _prepare_leaf(
     fields: tuple[Field, ...], content: ContentType, body: Span, walk: _Walk
 ) -> _Entity:
+    if walk.is_ready(body):
+        return _labelled(fields, "7bit"), body.chunks
     text = content.type == "text" and _has_lines(content, body)
     octets = _crlf(body) if text else body.chunks
     if walk.may_stay(octets):
@@ -207,6 +213,8 @@ def _prepare_encoded(
     fields: tuple[Field, ...], content: ContentType, encoding: str, body: Span, walk: _Walk
 ) -> _Entity:
     """A part that is encoded already: again only if its encoding is not safe."""
+    if walk.is_ready(body):
+        return _labelled(fields, encoding), body.chunks
     octets = _crlf(body)
     if walk.may_stay(octets):
         return _labelled(fields, encoding), octets

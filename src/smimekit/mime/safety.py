@@ -47,6 +47,8 @@ _SECTION = 54
 _ATTRIBUTE_CHAR = frozenset(
     b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+# One line that nobody on the way has a reason to change: what nearly every field is.
+_PLAIN = re.compile(rb"[!-9;-~]{1,76}:(?:[\t -~]{0,900}[!-~])?\r\n")
 _QUOTABLE = re.compile(r"[ -~]{0,200}")
 
 
@@ -54,17 +56,38 @@ def is_transport_safe(data: bytes) -> bool:
     """Whether mail transport hands `data` on as it is: canonical, 7bit, lines of at most 998
     octets without a blank at the end and without "From " at the start.
     """
+    # To look for one octet is thirty times as fast as for several.
     return (
         data.isascii()
         and b"\0" not in data
-        and is_canonical(data)
-        and b"\nFrom " not in data
-        and not data.startswith(b"From ")
-        and b" \r\n" not in data
-        and b"\t\r\n" not in data
+        and (_has_equal_lines(data) or (is_canonical(data) and _has_short_lines(data)))
+        and (b" " not in data or _has_harmless_blanks(data))
+        and (b"\t" not in data or b"\t\r\n" not in data)
         and not data.endswith((b" ", b"\t"))
-        and _has_short_lines(data)
     )
+
+
+def _has_harmless_blanks(data: bytes) -> bool:
+    return b"\nFrom " not in data and not data.startswith(b"From ") and b" \r\n" not in data
+
+
+def _has_equal_lines(data: bytes) -> bool:
+    """Whether the lines are short, canonical, and all but the last of one length: as in base64,
+    where one need not look at each of them.
+    """
+    size = data.find(b"\n") + 1
+    if not 2 <= size <= MAX_LINE + 2 or len(data) < 8 * size:
+        return False
+    whole = len(data) - len(data) % size
+    if data[size - 1 : whole : size].strip(b"\n") or data[size - 2 : whole : size].strip(b"\r"):
+        return False
+    text = bytearray(data)
+    del text[size - 1 : whole : size]
+    del text[size - 2 : whole - whole // size : size - 1]
+    last = data[whole:].removesuffix(b"\r\n")
+    ends = b"\r\n" if len(last) < len(data) - whole else b""
+    del text[len(text) - len(ends) :]
+    return b"\r" not in text and b"\n" not in text
 
 
 def are_transport_safe(chunks: Iterable[bytes]) -> bool:
@@ -114,6 +137,8 @@ def safe_field(field: Field) -> Field:
 
     Raises `MimeError` (`mime.unsafe-field`) where that cannot be done.
     """
+    if _PLAIN.fullmatch(field.raw):
+        return field
     raw = field_bytes(field)
     if is_transport_safe(raw):
         return field
@@ -148,7 +173,7 @@ def safe_message_field(field: Field) -> Field:
     the names only. A field that cannot be helped stays as it is: an address in UTF-8 needs a
     transport that takes it (RFC 6532). Raises `MimeError` as `field_bytes` does.
     """
-    if is_transport_safe(field_bytes(field)):
+    if _PLAIN.fullmatch(field.raw) or is_transport_safe(field_bytes(field)):
         return field
     if not field.value:
         return Field(field.name, field.name.encode() + b":\r\n")

@@ -72,7 +72,7 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
     held, padded = b"", False
     for chunk in chunks:
-        data = held + chunk.translate(None, _BLANKS)
+        data = held + (_without_equal_breaks(chunk) or chunk.translate(None, _BLANKS))
         if padded and data:
             raise _bad_base64()
         whole = len(data) & ~3
@@ -83,6 +83,24 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield decoded
     if held:
         raise _bad_base64()
+
+
+def _without_equal_breaks(chunk: bytes) -> bytes | None:
+    """The text of lines of one length, with CRLF; None for anything else.
+
+    Most base64 is like that, and to cut every 78th octet out is many times as fast as to look
+    at each.
+    """
+    first = chunk.find(b"\n")
+    size = chunk.find(b"\n", first + 1) - first
+    if first < 1 or size < 2:
+        return None
+    if chunk[first::size].strip(b"\n") or chunk[first - 1 :: size].strip(b"\r"):
+        return None
+    text = bytearray(chunk)
+    del text[first::size]
+    del text[first - 1 :: size - 1]
+    return None if any(blank in text for blank in _BLANKS) else bytes(text)
 
 
 def _decode_groups(data: bytes) -> bytes:

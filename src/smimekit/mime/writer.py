@@ -25,6 +25,7 @@ SMIME_TYPES: Final = {
 }
 """The smime-type parameter (RFC 8551, 3.2.2) and the file name extension (3.2.1)."""
 
+_SENT = re.compile(rb"[!-9;-~]+:(?:[^\x00\r\n]*[^\x00\r\n\t ])?\r\n")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:[^\x00\r\n]*(?:\r\n[ \t][^\x00\r\n]*)*\r\n")
 _BLANK_FOLD = re.compile(rb"\r\n[ \t]+(?=\r\n)")
 _MICALG = re.compile(r"[a-z0-9-]+(?:,[a-z0-9-]+)*")
@@ -50,6 +51,8 @@ def field_bytes(field: Field) -> bytes:
     Raises `MimeError` (`mime.unsafe-field`) for a field that would be read as something
     else: with a bare CR or NUL, or with a line that would begin another field or the body.
     """
+    if _SENT.fullmatch(field.raw):  # one line, as nearly all are
+        return field.raw
     raw = b"".join(to_crlf([field.raw])).removesuffix(b"\r\n")
     # Relays take blanks from line ends; such a line would then end the header.
     raw = _BLANK_FOLD.sub(b"", raw + b"\r\n")
@@ -136,19 +139,19 @@ def _encoding(domain: str) -> bytes:
 
 def _outer_header(outer: Iterable[Field]) -> bytes:
     """The fields that stay outside, and MIME-Version, which is written here alone."""
-    kept = [field_bytes(field) for field in outer if not field.named("MIME-Version")]
+    kept = [field_bytes(field) for field in outer if field.name.lower() != "mime-version"]
     return b"".join(kept) + b"MIME-Version: 1.0\r\n"
 
 
 def _without(delimiter: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """`chunks`, unless `delimiter` occurs in them: it would cut the part in two."""
     tail = b""
+    most = len(delimiter) - 1
     for chunk in chunks:
-        seen = tail + chunk
-        if delimiter in seen:
+        if delimiter in chunk or delimiter in tail + chunk[:most]:
             raise MimeError(
                 "The content holds the boundary of the message; choose another boundary.",
                 code="mime.boundary-in-content",
             )
-        tail = seen[-len(delimiter) + 1 :]
+        tail = (tail + chunk)[-most:] if len(chunk) < most else chunk[-most:]
         yield chunk

@@ -18,6 +18,7 @@ from smimekit.trust.chain import NOT_CHECKED, Case, Chained, Rules, find_chain
 from smimekit.trust.crowd import records_of_address
 from smimekit.trust.judgement import Flip, Judgement, Selection
 from smimekit.trust.knowledge import Knowledge, KnownRecords
+from smimekit.trust.parsed import ParsedCertificates
 from smimekit.trust.preview import Supposed, below
 from smimekit.trust.records import (
     Decision,
@@ -91,6 +92,8 @@ class Trust:
             raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
         self._rules = Rules(self.revocation, policy, evidence)
         self._cache = JudgementCache(policy.limits.judgement_bytes)
+        self.parsed: Final = ParsedCertificates(policy.limits.judgement_bytes)
+        """Certificates that came up lately, whatever is thought of them."""
 
     def judge(
         self,
