@@ -17,7 +17,7 @@ class Limits:
     """One MIME header block: real ones stay below 64 KiB, lists add some."""
     header_fields: int = 2_000
     """Fields of one header block."""
-    mailboxes: int = 2_000
+    mailboxes: int = 5_000
     """Mailboxes of one field of a mail that is read, such as From: reading one takes some 25 us. A
     draft may have as many as there may be `recipients`."""
     mime_parts: int = 2_000
