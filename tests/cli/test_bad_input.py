@@ -151,7 +151,7 @@ def test_bad_mail_is_refused_and_nothing_is_written(
 
 BAD_KEYS: list[tuple[str, bytes | str, int, str]] = [
     ("missing", "nowhere.p12", 2, "file"),
-    ("folder", ".", 2, "file"),
+    ("folder", ".", 3, "key.malformed"),  # a source of keys, but for truncated.p12 in it
     ("garbage", b"\x00\x01garbage", 3, "key.malformed"),
     ("empty", b"", 3, "key.malformed"),
     ("a-mail", DRAFT, 3, "key.malformed"),

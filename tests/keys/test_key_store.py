@@ -10,7 +10,7 @@ import pytest
 
 from smimekit import KeyRing
 from smimekit.errors import StoreError, UsageError
-from smimekit.keys import Credential, KeySource, MasterKeys, SoftwareKey
+from smimekit.keys import Credential, KeySource, MasterKeys, SoftwareKey, sql
 from smimekit.keys.master import Wrapped
 from smimekit.keys.sql import SqlKeyStore
 from smimekit.testing import FakeCA
@@ -163,6 +163,24 @@ def test_what_was_wrapped_under_the_old_master_key_is_overwritten(
     store.close()
     data = file.read_bytes()
     assert not any(each[12:44] in data for each in old)
+
+
+def test_what_is_removed_is_overwritten_whatever_sqlite_was_built_for(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    """Debian builds it so that this is on without being asked for; others do not."""
+    asked: list[tuple[int, ...]] = []
+    begin = sql._on_connect
+
+    def watched(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA secure_delete=OFF")
+        begin(connection, record)
+        asked.append(connection.execute("PRAGMA secure_delete").fetchone())
+
+    monkeypatch.setattr(sql, "_on_connect", watched)
+    with open_store(file, ONE):
+        pass
+    assert set(asked) == {(1,)}
 
 
 def test_a_wrong_master_key_of_the_same_name(store: SqlKeyStore, file: Path) -> None:

@@ -192,15 +192,24 @@ def test_a_ring_opens_mail(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- all that match are tried --------------------------------------------------------------
 
 
-def same_key_id(name: str) -> Credential:
+def same_key_id(name: str, serial: int = 0) -> Credential:
     """Somebody whose certificate claims the key identifier of others."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key, serial = ec.generate_private_key(ec.SECP256R1()), serial or x509.random_serial_number()
     builder = x509.CertificateBuilder(
-        subject_name(name), subject_name(name), key.public_key(), x509.random_serial_number(),
+        subject_name(name), subject_name(name), key.public_key(), serial,
         NOW - timedelta(days=1), NOW + timedelta(days=1),
     ).add_extension(x509.SubjectKeyIdentifier(b"the same"), critical=False)  # fmt: skip
     made = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
     return Credential(SoftwareKey(key), Certificate(made))
+
+
+def test_a_serial_number_is_of_its_issuer() -> None:
+    """RFC 5652, 10.2.4: two CAs give the same number to two people."""
+    one, another = same_key_id("one", 77), same_key_id("another", 77)
+    recipients = [wrapped(one, by_key_id=False)]
+    assert opens(KeyRing(another, one), recipients)
+    with pytest.raises(NoMatchingKey):
+        KeyRing(another).unwrap(recipients, size=32, attempts=64)
 
 
 def test_all_keys_with_one_identifier_are_tried() -> None:
