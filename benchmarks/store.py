@@ -34,6 +34,8 @@ from smimekit.trust import (
     ByAddress,
     ByFingerprint,
     ByIssuerSerial,
+    DirectoryTrustStore,
+    MemoryTrustStore,
     Sighting,
     Source,
     TrustStore,
@@ -177,29 +179,53 @@ def listings(url: str, template: Template, count: int, times: int = 20) -> list[
     ]
 
 
-def judgements(store: TrustStore, times: int = 5_000) -> list[Figure]:
-    ca = FakeCA("Judging CA", now=NOW)
-    people = [ca.intermediate().person(f"{number}@example.net") for number in range(20)]
-    ticks = count_up()
+class Judged:
+    """People to judge, by a clock that goes on: no two judgements are of the same time."""
 
-    def clock() -> datetime:  # as time goes: never the same twice
-        return NOW + timedelta(microseconds=next(ticks))
+    def __init__(self) -> None:
+        self.ca = FakeCA("Judging CA", now=NOW)
+        self.people = [self.ca.intermediate().person(f"{one}@example.net") for one in range(20)]
+        self._ticks = count_up()
 
-    keeping = Trust(store, anchors=[ca.certificate], clock=clock)
-    forgetful = replace(Policy.INTEROP, limits=Limits(judgement_bytes=0))
-    fresh = Trust(store, anchors=[ca.certificate], clock=clock, policy=forgetful)
+    def trust(self, store: TrustStore, policy: Policy = Policy.INTEROP) -> Trust:
+        return Trust(store, anchors=[self.ca.certificate], clock=self._now, policy=policy)
 
-    def judge(trust: Trust, number: int) -> None:
-        who = people[number % len(people)]
+    def _now(self) -> datetime:
+        return NOW + timedelta(microseconds=next(self._ticks))
+
+    def judge(self, trust: Trust, number: int) -> None:
+        who = self.people[number % len(self.people)]
         found = trust.judge(who.certificate, Purpose.VERIFY, extra_certificates=who.chain)
         assert found.status == "trusted"
 
-    for number in range(len(people)):
-        judge(keeping, number)
+
+def judgements(store: TrustStore, times: int = 5_000) -> list[Figure]:
+    judged = Judged()
+    fresh = judged.trust(
+        store, replace(Policy.INTEROP, limits=replace(Limits(), judgement_bytes=0))
+    )
+    few = range(max(1, times // 25))
     return [
-        measure("a judgement, made", lambda number: judge(fresh, number), range(times // 25)),
-        measure("a judgement, kept", lambda number: judge(keeping, number), range(times)),
+        measure("a judgement, made", lambda one: judged.judge(fresh, one), few),
+        kept("a judgement, kept", store, judged, times),
     ]
+
+
+def kept(name: str, store: TrustStore, judged: Judged, times: int = 5_000) -> Figure:
+    trust = judged.trust(store)
+    for number in range(len(judged.people)):
+        judged.judge(trust, number)
+    return measure(name, lambda number: judged.judge(trust, number), range(times))
+
+
+def small_stores(times: int = 5_000) -> list[Figure]:
+    """The other stores, which hold less: only what does not depend on how much."""
+    judged = Judged()
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            kept("kept, in memory", MemoryTrustStore(), judged, times),
+            kept("kept, in a folder", DirectoryTrustStore(f"{folder}/store"), judged, times),
+        ]
 
 
 def settle(url: str, times: int = 5_000) -> list[Figure]:
@@ -329,6 +355,7 @@ def run(url: str, count: int, mails: int, effort: float = 1.0) -> Report:
             *lookups(store, template, count, int(2_000 * effort)),
             *listings(url, template, count, max(1, int(20 * effort))),
             *judgements(store, int(5_000 * effort)),
+            *small_stores(int(5_000 * effort)),
         ]
         return Report(figures, harvests(store, url, mails))
 

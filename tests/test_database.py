@@ -1,8 +1,9 @@
 """What stores in databases have in common: how they are opened, share a file, and are closed."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,20 @@ def test_opening_what_is_there_waits_for_no_writer(opener: Opener, url: str) -> 
         busy._writing(open_meanwhile)
 
 
-def test_one_writer_at_a_time_and_each_sees_what_the_last_one_wrote(url: str) -> None:
+def test_a_writer_is_alone_before_it_has_read(url: str, tmp_path: Path) -> None:
     """SQLite would let two read the same, and then refuse one of them for good."""
+
+    def act(_: Connection) -> None:
+        with closing(sqlite3.connect(tmp_path / "secret.db", timeout=0)) as other:
+            other.execute("SELECT * FROM sqlite_master")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+
+    with plain(url) as made:
+        made._writing(act)
+
+
+def test_each_writer_sees_what_the_last_one_wrote(url: str) -> None:
     with plain(url) as made:
         made._writing(lambda one: one.exec_driver_sql("CREATE TABLE counter (n INTEGER)"))
         made._writing(lambda one: one.exec_driver_sql("INSERT INTO counter VALUES (0)"))

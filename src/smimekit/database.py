@@ -170,7 +170,6 @@ class OpenDatabase:
             lost = dialect.is_disconnect(error, pooled.driver_connection, None)
             if lost:
                 pooled.invalidate()
-                self._engine.dispose()
             raise DBAPIError(question.text, None, error, connection_invalidated=lost) from error
         finally:
             pooled.close()
@@ -184,8 +183,8 @@ def _again(error: SQLAlchemyError) -> bool:
     """Whether nothing has happened, and trying again will do.
 
     Class 23 is a constraint (two of them put a certificate), 40 a rollback such as a deadlock.
-    Or the connection was lost: then the pool gives up all that it has, and makes new ones. To ask
-    before each use whether one still holds would be a way to the server of its own.
+    Or the connection was lost. So may be those that the pool keeps, which are fewer than the
+    attempts; to ask each before its use would be a way to the server of its own.
     """
     if not isinstance(error, DBAPIError):
         return False

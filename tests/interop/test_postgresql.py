@@ -88,19 +88,25 @@ def test_a_kept_judgement_ends_when_another_process_decides(postgres: Postgres) 
     processes.check_followers(postgres.database(), certs.person("a@example.com").certificate)
 
 
-def test_a_connection_that_was_lost_is_made_anew(postgres: Postgres) -> None:
+def test_a_connection_that_was_lost_is_made_anew(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
     url = postgres.database()
     alice = certs.person("alice@example.com").certificate
     with SqlTrustStore(url) as store:
         before = store.version()
+        assert store.page() == ()  # now there are two: one to ask for the version, one for the rest
         cut(postgres, url)
         assert store.version() == before
+        assert store.page() == ()
+        cut(postgres, url)
         assert store.page() == ()
         cut(postgres, url)
         assert store.put(alice, HERE, at=NOW).certificate == alice
         cut(postgres, url)
         assert store.decide(alice.fingerprint, schemas.DECISION, expected=0).revision == 1
         assert len(store.audit()) == 1
+    assert caplog.records == [], "a pool complains about what it was not told"
 
 
 def cut(postgres: Postgres, url: str) -> None:

@@ -205,6 +205,24 @@ def test_a_crash_at_any_step_is_finished_or_never_was(
     assert len(DirectoryTrustStore(place).audit()) == record.revision + 1
 
 
+def test_what_stands_in_the_journal_has_happened(
+    store: DirectoryTrustStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who asks for the version only, too: else a kept judgement would outlive a decision."""
+    store.put(ALICE, HERE, at=NOW)
+    other = DirectoryTrustStore(place)
+    before = other.version()
+
+    def full(_: Folder, change: Change) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_apply", full)
+        store.decide(ALICE.fingerprint, decision(Verdict.REJECT), expected=0)
+    assert (place / "journal").exists()
+    assert other.version() == before + 1
+
+
 def test_a_journal_that_is_finished_twice_does_the_same(place: Path) -> None:
     folder = Folder(place)
     change = Change({"a/b": "text\n"}, "log", 0, "line\n")

@@ -40,6 +40,7 @@ class Watch:
                     return self._ask()
                 except self.errors:
                     self._drop()
+                    self._engine.dispose()  # what else it holds is not newer
             return self._connect()()
 
     def close(self) -> None:
