@@ -2,15 +2,16 @@
 
 import dataclasses
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from smimekit import KeyRing
+from smimekit import KeyRing, database
 from smimekit.errors import StoreError, UsageError
-from smimekit.keys import Credential, KeySource, MasterKeys, SoftwareKey, sql
+from smimekit.keys import Credential, KeySource, MasterKeys, SoftwareKey
 from smimekit.keys.master import Wrapped
 from smimekit.keys.sql import SqlKeyStore
 from smimekit.testing import FakeCA
@@ -169,18 +170,14 @@ def test_what_is_removed_is_overwritten_whatever_sqlite_was_built_for(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
     """Debian builds it so that this is on without being asked for; others do not."""
-    asked: list[tuple[int, ...]] = []
-    begin = sql._on_connect
+    always = database._always
 
-    def watched(connection: sqlite3.Connection, record: object) -> None:
-        connection.execute("PRAGMA secure_delete=OFF")
-        begin(connection, record)
-        asked.append(connection.execute("PRAGMA secure_delete").fetchone())
+    def unlike_debian(engine: Engine, pragmas: Sequence[str]) -> None:
+        always(engine, ("secure_delete=OFF", *pragmas))
 
-    monkeypatch.setattr(sql, "_on_connect", watched)
-    with open_store(file, ONE):
-        pass
-    assert set(asked) == {(1,)}
+    monkeypatch.setattr(database, "_always", unlike_debian)
+    with open_store(file, ONE) as store, store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
 
 
 def test_a_wrong_master_key_of_the_same_name(store: SqlKeyStore, file: Path) -> None:
