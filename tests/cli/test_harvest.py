@@ -218,6 +218,8 @@ def test_a_bag_of_certificates_teaches_nothing_and_is_imported(here: Path, run: 
     [told] = done.lines
     assert (done.status, told["found"]) == (0, [])
     assert "import" in told["reasons"][0]
+    (imported,) = run("trust", "import", *STORE, "staff.p7c", "--json").json["certificates"]
+    assert [each["kind"] for each in imported["sources"]] == ["upload"]
 
 
 # --- IMAP ----------------------------------------------------------------------------------
