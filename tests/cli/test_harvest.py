@@ -62,12 +62,15 @@ def words(store: str, *more: str) -> list[str]:
 
 
 def started(*arguments: str, **pipes: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-m", "smimekit", *arguments],
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
         stdin=subprocess.DEVNULL,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes,
+        stdout=pipes.pop("stdout", subprocess.PIPE),
+        stderr=pipes.pop("stderr", subprocess.PIPE),
+        **pipes,
     )
+    return process
 
 
 def lines_of(process: "subprocess.Popen[bytes]", count: int) -> Iterator[bytes]:
@@ -113,9 +116,11 @@ def test_killed_anywhere_it_goes_on_and_finds_the_same(
 def test_an_interrupt_ends_it_and_the_next_run_goes_on(
     here: Path, mail: Path, run: Run, jobs: str
 ) -> None:
-    process = started(*words("torn.db", "--journal", "journal", "--jobs", jobs))
+    """The terminal interrupts all of them: the workers leave it to the one who writes."""
+    arguments = words("torn.db", "--journal", "journal", "--jobs", jobs)
+    process = started(*arguments, start_new_session=True)
     assert len(list(lines_of(process, 300))) == 300
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     error = ended(process)
     assert process.returncode == 130
     assert "Traceback" not in error
