@@ -101,10 +101,11 @@ def everything(store: TrustStore) -> list[Record]:
 
 
 def maildir_of(path: Path, count: int) -> Path:
-    """A Maildir with messages of all kinds."""
+    """A Maildir with messages of all kinds, most of them not signed, as mail is."""
     for name in ("new", "cur", "tmp"):
         (path / name).mkdir(parents=True)
     mails = kinds()
     for number in range(count):
-        (path / "cur" / f"{number}.host:2,S").write_bytes(mails[number % len(mails)])
+        mail = mails[number % 48] if number % 48 < len(mails) else b"From: bob@example.org\n\nHi\n"
+        (path / "cur" / f"{number}.host:2,S").write_bytes(mail)
     return path

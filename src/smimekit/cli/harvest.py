@@ -100,23 +100,21 @@ def harvest(
     message could be read, even where there was nothing to learn.
     """
     as_lines = as_json or sys.stdout is None or not sys.stdout.isatty()
-    tally = _Tally()
+    telling = _Telling(as_lines)
     try:
-        _harvest(store, placed, _Means.of(store, keys.load(), run), run, (as_lines, tally))
-    except (SmimeError, OSError) as error:
+        _harvest(placed, _Means.of(store, keys.load(), run), run, telling)
+    except (SmimeError, OSError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and run.journal is not None:
+            note("What is done is in the journal: the same command goes on.")
         if not as_json:
             raise
         show_json_line({"error": error_facts(error)})
         note(f"smimekit: {sentence_of(error)}")
         return exit_of(error)
-    except KeyboardInterrupt:
-        if run.journal is not None:
-            note("What is done is in the journal: the same command goes on.")
-        raise
     finally:
-        if tally.messages:
-            note(tally.sentence())
-    return tally.status
+        if telling.messages:
+            note(telling.sentence())
+    return telling.status
 
 
 # --- by what -------------------------------------------------------------------------------
@@ -187,23 +185,14 @@ def _carried(
 # --- the run -------------------------------------------------------------------------------
 
 
-def _harvest(
-    store: str,
-    placed: PlaceOptions,
-    means: _Means,
-    run: _RunOptions,
-    told: tuple[bool, "_Tally"],
-) -> None:
-    as_lines, tally = told
+def _harvest(placed: PlaceOptions, means: _Means, run: _RunOptions, telling: "_Telling") -> None:
     _check(placed, run)
-    with opened_store(store, create=True) as opened:
+    with opened_store(means.store, create=True) as opened:
         if run.content is not None:
-            report = _with_content(opened, placed.places[0], run.content, means)
-            tally.add(report)
-            _tell(report, as_lines=as_lines, fully=True)
+            telling.tell(_with_content(opened, placed.places[0], run.content, means))
             return
         with placed.open() as mailbox, _journal(run, mailbox, means) as journal:
-            total = _total(mailbox, journal, as_lines=as_lines)
+            total = telling.total(mailbox, journal)
             with _bar(total) as advance:
                 reports = harvest_mailbox(
                     opened,
@@ -214,8 +203,7 @@ def _harvest(
                     watch=advance,
                 )
                 for report in reports:
-                    tally.add(report)
-                    _tell(report, as_lines=as_lines, fully=total is not None and total <= _FEW)
+                    telling.tell(report)
 
 
 def _check(placed: PlaceOptions, run: _RunOptions) -> None:
@@ -256,13 +244,6 @@ def _journal(run: _RunOptions, mailbox: Mailbox, means: _Means) -> Iterator[Jour
         yield journal
 
 
-def _total(mailbox: Mailbox, journal: Journal | None, *, as_lines: bool) -> int | None:
-    """Only where somebody sees it: to count may take a while."""
-    if as_lines and not _is_watched():
-        return None
-    return mailbox.total({} if journal is None else dict(journal.marks))
-
-
 def _is_watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
@@ -283,16 +264,41 @@ def _bar(total: int | None) -> Iterator[Callable[[Message], None]]:
 
 @final
 @dataclass(slots=True)
-class _Tally:
-    """What has become of the messages of a run."""
+class _Telling:
+    """What is told of a run, while it goes on and at its end."""
 
+    as_lines: bool
+    fully: bool = True
+    """Whether people read of every message, or of what is new."""
     messages: int = 0
     new: int = 0
     teaching: int = 0
     bad: int = 0
     status: Exit = Exit.DONE
 
-    def add(self, report: HarvestReport) -> None:
+    def total(self, mailbox: Mailbox, journal: Journal | None) -> int | None:
+        """What lies ahead, only where somebody sees it: to count may take a while."""
+        if self.as_lines and not _is_watched():
+            return None
+        found = mailbox.total({} if journal is None else dict(journal.marks))
+        self.fully = found is not None and found <= _FEW
+        return found
+
+    def tell(self, report: HarvestReport) -> None:
+        """What became of one message."""
+        self._count(report)
+        if self.as_lines:
+            show_json_line(_facts(report))
+            return
+        for each in _rows(report, fully=self.fully):
+            say(*each)
+        for reason in report.reasons if self.fully else ():
+            note(f"{report.message}: {reason}")
+        if report.error is not None:
+            facts = error_facts(report.error)
+            note(f"{report.message}: {facts['message']} [{facts['code']}]")
+
+    def _count(self, report: HarvestReport) -> None:
         self.messages += 1
         self.new += len(report.new)
         self.teaching += bool(report.new or report.known)
@@ -306,19 +312,6 @@ class _Tally:
             f"Messages: {self.messages}; with certificates to learn: {self.teaching}; "
             f"new certificates: {self.new}; not readable: {self.bad}."
         )
-
-
-def _tell(report: HarvestReport, *, as_lines: bool, fully: bool) -> None:
-    if as_lines:
-        show_json_line(_facts(report))
-        return
-    for each in _rows(report, fully=fully):
-        say(*each)
-    for reason in report.reasons if fully else ():
-        note(f"{report.message}: {reason}")
-    if report.error is not None:
-        facts = error_facts(report.error)
-        note(f"{report.message}: {facts['message']} [{facts['code']}]")
 
 
 def _rows(report: HarvestReport, *, fully: bool) -> Iterator[tuple[str, str]]:

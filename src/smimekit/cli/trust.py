@@ -6,7 +6,7 @@ from itertools import islice
 
 import click
 
-from smimekit import Status, Trust, load_certificates
+from smimekit import Status, Trust
 from smimekit.cli.decide import anchor, put_certificates, reject, reset, trust_
 from smimekit.cli.export import export
 from smimekit.cli.facts import decision_facts
@@ -23,6 +23,7 @@ from smimekit.cli.output import (
 from smimekit.cli.records import all_records, find_records, record_facts
 from smimekit.cli.reports import certificate_title, status_cell, trust_rows
 from smimekit.cli.text import Row
+from smimekit.message.bundle import read_bundle
 from smimekit.trust import ByAddress
 
 __all__ = ["trust"]
@@ -157,11 +158,11 @@ def _rows(facts: Json) -> Iterator[Row]:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @JSON
 def import_(*, store: str, files: tuple[str, ...], as_json: bool) -> None:
-    """Remember the certificates of files (PEM or DER). Nobody is trusted by this."""
+    """Remember the certificates of files (PEM, DER, or .p7c). Nobody is trusted by this."""
     found = []
     for name in files:
         with reading(name) as file:
-            found.append((name, load_certificates(file.read())))
+            found.append((name, read_bundle(file.read())))
     with opened_store(store, create=True) as opened:
         records = [
             each

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Final, final
 
@@ -116,7 +117,8 @@ class _Worker:
         self._process = context.Process(target=_work, args=(theirs, make), daemon=True)
         self._messages: list[Message] = []
         try:
-            self._process.start()
+            with _undisturbed():
+                self._process.start()
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise UsageError(
                 "Several processes cannot share these keys or this trust; use one.",
@@ -145,6 +147,20 @@ class _Worker:
         if self._process.pid is not None:
             self._process.terminate()
             self._process.join()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What is started in the block is not interrupted from the keyboard: that is for us."""
+    resource_tracker.ensure_running()  # which would unblock the signal again
+    if not hasattr(signal, "pthread_sigmask"):  # pragma: no cover - not on POSIX
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -186,7 +202,7 @@ def _all_results(workers: Iterable[_Worker]) -> Iterator[_Done]:
 
 def _work(pipe: Connection, make: MakeReader) -> None:
     """A worker's life: it ends when the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the one who writes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked
     with suppress(EOFError, OSError):
         try:
             reader = make()
