@@ -21,6 +21,7 @@ PACKAGES = {
     **dict.fromkeys(("certutil", "cmsutil", "pk12util"), "libnss3-tools"),
     **dict.fromkeys(("java", "javac"), "default-jdk-headless"),
     **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
+    **dict.fromkeys(("doveadm", "dovecot"), "dovecot-imapd"),
     **dict.fromkeys(("keymgr", "knotd"), "knot"),
     "slapadd": "slapd",
     "softhsm2-util": "softhsm2",

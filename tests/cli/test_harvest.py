@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import pty
 import re
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import smimekit
+from smimekit.cli.harvest import _Means
 from smimekit.trust import Record, open_store
 from tests.cli.conftest import SOURCE
 from tests.cli.support import DRAFT, Run
@@ -343,3 +345,55 @@ def test_what_ends_a_run_is_a_line_too(here: Path, run: Run) -> None:
     done = run("harvest", "--store", "sqlite:///missing/trust.db", "signed.eml", "--json")
     assert [each["error"]["code"] for each in done.lines] == ["store.unavailable"]
     assert smimekit.StoreError.default_code == "store"
+
+
+# --- keys in other processes ---------------------------------------------------------------
+
+
+class Elsewhere:
+    """A key that does not leave its place."""
+
+    public_key: Any = alice().certificate.public_key
+
+    def sign(self, data: bytes, scheme: object) -> bytes:
+        raise NotImplementedError
+
+    def decrypt(self, ciphertext: bytes, padding: object) -> bytes:
+        raise NotImplementedError
+
+    def exchange(self, peer: object) -> bytes:
+        raise NotImplementedError
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        raise NotImplementedError
+
+
+class Opener:
+    """A decryptor of which nobody knows what keys it has."""
+
+    def unwrap(self, recipients: object, *, size: int | None, attempts: int) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        (smimekit.Credential(Elsewhere(), alice().certificate), "usage.key-export"),
+        (Opener(), "usage.jobs-keys"),
+    ],
+    ids=["token", "opener"],
+)
+def test_keys_that_cannot_be_shared_are_told(key: Any, code: str) -> None:
+    means = _Means("memory:", (key,), (), smimekit.Policy.INTEROP, None)
+    with pytest.raises(smimekit.UsageError) as caught:
+        pickle.dumps(means)
+    assert caught.value.code == code
+
+
+def test_a_ring_of_keys_is_carried_whole() -> None:
+    ring = smimekit.KeyRing(alice())
+    means = _Means("memory:", (ring,), (), smimekit.Policy.LEGACY_READ, None)
+    carried = pickle.loads(pickle.dumps(means))  # noqa: S301 - our own
+    assert [each.certificate for each in carried.credentials()] == [alice().certificate]
+    assert carried.policy is smimekit.Policy.LEGACY_READ
+    assert carried.rules() == means.rules()
