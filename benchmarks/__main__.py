@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.curves import Reach
 from benchmarks.material import make, make_large
 from benchmarks.measure import Measured, abilities, large_row, small_row
 from benchmarks.obstacles import OBSTACLES
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=_REFERENCE, help="where the pages are written")
     parser.add_argument("--scale", action="store_true", help="how cost grows, with plots")
     parser.add_argument("--huge", action="store_true", help="with --scale: messages of 4 GB, too")
+    parser.add_argument("--stored", type=int, default=1_000_000, help="with --scale: at most")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that it runs")
     parser.add_argument("--rounds", type=int, help="of the small operations")
     parser.add_argument("--large-rounds", type=int, help="of the large ones")
@@ -47,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], default=None)
     options = parser.parse_args(arguments)
     if options.scale:
-        scale(options.out, tiny=options.tiny, huge=options.huge)
+        reach = Reach.tiny() if options.tiny else Reach(huge=options.huge)
+        kept = tuple(size for size in reach.stored if size <= options.stored)
+        scale(options.out, replace(reach, stored=kept))
         return 0
     figures = options.out / "performance.json"
     if not options.render:

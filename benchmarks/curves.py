@@ -69,8 +69,6 @@ def _seconds(action: Callable[[], object], least: float = 0.05) -> float:
             return best
 
 
-
-
 # --- messages, in a process of their own for each point ------------------------------------
 
 
@@ -169,7 +167,8 @@ def _growing(template: Template, stored: Sequence[int]) -> Iterable[list[Sightin
             if full in stored:
                 yield waiting
                 waiting = []
-        yield waiting
+        if waiting:
+            yield waiting
         waiting = []
 
 

@@ -116,9 +116,7 @@ def _large(runs: list[dict[str, float]], limit: list[float]) -> Figure:
     return Figure(statistics.median(seconds), median_ratio(limit, seconds), int(over), int(peak))
 
 
-def _one(
-    contender: Contender, folder: Path, *options: str
-) -> subprocess.CompletedProcess[str]:
+def _one(contender: Contender, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.one", contender.name, str(folder), *options]
     paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603

@@ -1,13 +1,12 @@
 """One contender in a process of its own: `python -m benchmarks.one`.
 
-Without an operation it tries all the small ones and prints, as JSON, what the contender said where it
-could not do one: whatever ails it stays in this process. With one, it prints the processor time and
-the memory that the operation takes.
+Without an operation it tries all the small ones and prints, as JSON, what the contender said where
+it could not do one: whatever ails it stays in this process. With one, it prints the processor time
+and the memory that the operation takes.
 """
 
 import argparse
 import json
-import os
 import resource
 import sys
 import threading
@@ -62,7 +61,7 @@ class Peak:
         return self._children
 
     def _sample(self) -> None:
-        own = os.readlink("/proc/self/exe")
+        own = str(Path("/proc/self/exe").readlink())
         tasks = Path("/proc/self/task")
         while not self._stop.wait(_SAMPLED):
             for task in tasks.iterdir():
@@ -72,7 +71,7 @@ class Peak:
 
 def _unless_ours(process: str, own: str) -> int:
     try:
-        return 0 if os.readlink(f"/proc/{process}/exe") == own else _high_water(process)
+        return 0 if str(Path(f"/proc/{process}/exe").readlink()) == own else _high_water(process)
     except OSError:
         return 0  # it ended meanwhile
 
@@ -84,7 +83,7 @@ def _high_water(process: str) -> int:
     return 0
 
 
-def _processor_time(program: bool) -> float:  # noqa: FBT001
+def _processor_time(program: bool) -> float:
     if not program:
         return time.process_time()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

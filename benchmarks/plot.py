@@ -1,4 +1,4 @@
-"""A plot with two logarithmic axes, as SVG. Knows points and names, and nothing of what they mean."""
+"""A plot with two logarithmic axes, as SVG. Knows points and names, not what they mean."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +23,9 @@ def plot(title: str, across: str, up: str, series: Series) -> str:
     body = [
         _text(_LEFT, 22, title, size=15),
         _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 14, across, anchor="middle"),
-        f'<g transform="rotate(-90 18 {_HEIGHT / 2})">'
-        f"{_text(18, _HEIGHT / 2, up, anchor='middle')}</g>",
+        f'<g transform="rotate(-90 18 {_HEIGHT / 2})">',
+        _text(18, _HEIGHT / 2, up, anchor="middle"),
+        "</g>",
         *_grid(x_axis, y_axis),
         *_lines(series, x_axis, y_axis),
     ]
@@ -73,7 +74,7 @@ def _lines(series: Series, x_axis: _Axis, y_axis: _Axis) -> Iterator[str]:
         yield _text(_WIDTH - _RIGHT + 38, at, name)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#dddddd") -> str:  # noqa: PLR0913
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#dddddd") -> str:
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} stroke="{colour}"/>'
 

@@ -28,8 +28,8 @@ _SECONDS: Final = {"verify-cold": 0.003, "import": 0.120}
 _WHAT: Final = """\
 # Performance
 
-Made by `nox -s bench` (`python -m benchmarks`), in one run, on one machine; the same figures are in
-[performance.json](performance.json). How the cost grows with size is on [a page of its own](scaling.md).
+Made by `nox -s bench` (`python -m benchmarks`), in one run, on one machine; the same figures are
+in [performance.json](performance.json). How cost grows is on [a page of its own](scaling.md).
 
 """
 _HOW: Final = """\
@@ -37,30 +37,39 @@ _HOW: Final = """\
 ## How it was measured
 
 * **The limit** is the raw key operation, plus the raw digest or cipher, plus base64, of the same
-  primitives library, on the same octets, in the same run: what is left when everything is taken away
-  that makes a message of it. 100 % is as fast as this machine can be.
-* **Processor time**, not time on the wall: the machine is shared with other jobs, which lengthen the
-  one and not the other. Each round runs every contender for a short while, one after the other; a share
-  is the median, over the rounds, of two times of the same round, so what other jobs do to the
-  processor's speed and caches cancels out as far as it can. It cannot wholly: jobs that take turns on a
-  processor empty its caches, which costs an interpreter more than it costs a loop of arithmetic.
-* **smimekit** does all that its defaults say: the header is protected (RFC 9788) and checked, the draft
-  is made safe for transport, and `verify` includes the chain, the identity of the sender and the
-  judgement. *Warm* means another mail each time, by a sender who is known from the mails before, as a
-  gateway sees it; *cold* means that certificate and authority are new.
-* **The peers** do as much of that as they can: none checks identities or protects headers, `rsmime`
-  checks no chain, `cmsutil` knows no MIME and does no base64. Mails to read are written by smimekit; all
-  who are listed have read them. A command line is a process for each message, whose start is most of a
-  small one.
+  primitives library, on the same octets, in the same run: what is left when everything is taken
+  away that makes a message of it. 100 % is as fast as this machine can be.
+* **Processor time**, not time on the wall: the machine is shared with other jobs, which lengthen
+  the one and not the other. Each round runs every contender for a short while, one after the
+  other; a share is the median, over the rounds, of two times of the same round, so what other
+  jobs do to the processor's speed and caches cancels out as far as it can. It cannot wholly: jobs
+  that take turns on a processor empty its caches, which costs an interpreter more than it costs a
+  loop of arithmetic.
+* **smimekit** does all that its defaults say: the header is protected (RFC 9788) and checked, the
+  draft is made safe for transport, and `verify` includes the chain, the identity of the sender
+  and the judgement. *Warm* means another mail each time, by a sender who is known from the mails
+  before, as a gateway sees it; *cold* means that certificate and authority are new.
+* **The peers** do as much of that as they can: none checks identities or protects headers,
+  `rsmime` checks no chain, `cmsutil` knows no MIME and does no base64. Mails to read are written
+  by smimekit; all who are listed have read them. A command line is a process for each message,
+  whose start is most of a small one.
 * **Large messages** go from a file to nowhere, in a new process each time. *Over* is the largest
-  resident memory while it runs, less what the same operation on 1 KB needs. The large draft is a mail with one
-  attachment, in base64, as mail programs make it.
+  resident memory while it runs, less what the same operation on 1 KB needs. The large draft is a
+  mail with one attachment, in base64, as mail programs make it.
+"""
+
+_CELLS: Final = """\
+Each cell: operations per second of processor time (MB/s for large ones), share of the limit and,
+for large ones, memory over the baseline.
+
 """
 
 
 def named(row: Row, sizes: Sizes) -> Row:
     """The row with the sizes in its name."""
-    name = row.name.format(many=sizes.many, large=_octets(sizes.large), scanned=_octets(sizes.scanned))
+    name = row.name.format(
+        many=sizes.many, large=_octets(sizes.large), scanned=_octets(sizes.scanned)
+    )
     return replace(row, name=name)
 
 
@@ -150,8 +159,7 @@ def as_markdown(
             _obstacles(measured, obstacles),
             _HOW,
             "\n## Everybody\n\n",
-            "Each cell: operations per second of processor time (MB/s for large ones), share of the "
-            "limit and, for large ones, memory over the baseline.\n\n",
+            _CELLS,
             _everybody(measured),
             "\n## Who was skipped, and what they said\n\n",
             _skipped(measured),
@@ -172,7 +180,9 @@ def _summary(measured: Sequence[Measured]) -> str:
     for each in measured:
         ours, best = each.figures[OURS.name], _best(each)
         peer = "-" if best is None else f"{best[0]}: {_share(best[1])}"
-        aim = " and ".join(filter(None, (f">= {each.row.aim:g} %" * bool(each.row.aim), each.row.note)))
+        aim = " and ".join(
+            filter(None, (f">= {each.row.aim:g} %" * bool(each.row.aim), each.row.note))
+        )
         reached = "yes" if reaches(each) else "**no**"
         now = f"{_rate(each, ours)}{_with_share(ours)}{_memory(ours)}"
         rows.append((each.row.name, each.row.best_peer_before, aim, now, peer, reached))

@@ -24,8 +24,8 @@ _INTRO: Final = """\
 
 Made by `nox -s bench -- --scale` (`python -m benchmarks --scale`); the figures are in
 [scaling.json](scaling.json). Processor time where nothing else is said, as on [the page of the
-table](performance.md); both axes are logarithmic. The slope of the upper half of a curve says how cost
-grows: 1 is linear, 0 does not grow at all.
+table](performance.md); both axes are logarithmic. The slope of the upper half of a curve says how
+cost grows: 1 is linear, 0 does not grow at all.
 """
 
 
@@ -54,9 +54,8 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return above / below if below else 0.0
 
 
-def scale(out: Path, *, tiny: bool, huge: bool) -> None:
+def scale(out: Path, sizes: curves.Reach) -> None:
     """Measure every curve and write the page, the plots and the figures."""
-    sizes = curves.Reach.tiny() if tiny else curves.Reach(huge=huge)
     with tempfile.TemporaryDirectory() as folder:
         found = [make(Path(folder), sizes) for make in (_messages, _memory, _recipients, _signers)]
         found += [_stores(Path(folder), sizes), _workers(Path(folder), sizes)]
@@ -137,8 +136,8 @@ def _stores(folder: Path, reach: curves.Reach) -> Curves:
 def _workers(folder: Path, reach: curves.Reach) -> Curves:
     del folder
     return Curves(
-        "workers", "Threads and processes", "Threads, or processes", "messages per second on the wall",
+        "workers", "Threads and processes", "Threads or processes", "messages per second",
         curves.workers(reach),
-        "Mails of 1 KB, RSA-2048, one `Credential` and one `Trust` for all threads. With the "
+        "On the wall. Mails of 1 KB, RSA-2048, one `Credential` and one `Trust` for all threads. With the "
         "interpreter's lock, threads share one processor but for the key operations.", most=None,
     )  # fmt: skip
