@@ -138,6 +138,6 @@ def _workers(folder: Path, reach: curves.Reach) -> Curves:
     return Curves(
         "workers", "Threads and processes", "Threads or processes", "messages per second",
         curves.workers(reach),
-        "On the wall. Mails of 1 KB, RSA-2048, one `Credential` and one `Trust` for all threads. With the "
+        "On the wall. Mails of 1 KB, RSA-2048, one `Credential` and one `Trust` for all. With the "
         "interpreter's lock, threads share one processor but for the key operations.", most=None,
     )  # fmt: skip
