@@ -1,14 +1,22 @@
 """The recipients of a message, most of whom are strangers: read late, and read all the same."""
 
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from smimekit import der
-from smimekit.algorithms import RSA_ENCRYPTION, AlgorithmIdentifier
+from smimekit.algorithms import RSA_ENCRYPTION, SHA256, AlgorithmIdentifier, RsaPadding, rsa_padding
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.recipient_set import Transported, read_recipient_set
-from smimekit.cms.recipients import KeyTransRecipient, UnknownRecipient, read_recipients
+from smimekit.cms.recipients import (
+    ContentKey,
+    KeyTransRecipient,
+    UnknownRecipient,
+    read_recipients,
+)
+from smimekit.cms.transport import open_transport, transport
 from smimekit.cms.wrapping import unwrap
 from smimekit.errors import CmsError, LimitExceeded, NoMatchingKey
 from smimekit.limits import Limits
@@ -26,10 +34,14 @@ def stranger(serial: int) -> KeyTransRecipient:
     return KeyTransRecipient(IssuerAndSerialNumber(ISSUER, serial), V15, b"k" * 256)
 
 
-def bobs(rid: CertificateId | None = None) -> KeyTransRecipient:
+def bobs_key() -> RSAPublicKey:
     public = BOB.certificate.public_key
     assert isinstance(public, RSAPublicKey)
-    wrapped = public.encrypt(KEY, PKCS1v15())
+    return public
+
+
+def bobs(rid: CertificateId | None = None) -> KeyTransRecipient:
+    wrapped = bobs_key().encrypt(KEY, PKCS1v15())
     return KeyTransRecipient(rid or IssuerAndSerialNumber.of(BOB.certificate), V15, wrapped)
 
 
@@ -111,3 +123,23 @@ def test_other_forms_are_read_at_once() -> None:
     )
     assert not isinstance(late, Transported)
     assert isinstance(late[-1], UnknownRecipient)
+
+
+def test_what_was_encoded_once_is_not_what_was_changed_since() -> None:
+    """A record and its octets always say the same, also where one was made out of another."""
+    certificate = BOB.certificate
+    made = transport(certificate, bobs_key(), ContentKey(KEY), RsaPadding())
+    assert made.encode() == KeyTransRecipient(made.rid, made.algorithm, made.encrypted_key).encode()
+    other = replace(made, algorithm=RsaPadding(SHA256, SHA256).identifier)
+    assert other.encode() != made.encode()
+    assert read_recipients(der.Reader(other.encode()), limits=Limits()) == (other,)
+    rid = IssuerAndSerialNumber.of(certificate)
+    assert replace(rid, serial=7).encode() == IssuerAndSerialNumber(rid.issuer, 7).encode()
+
+
+def test_another_padding_is_another_form() -> None:
+    """What a certificate keeps for one padding does not serve for the next."""
+    for padding in (RsaPadding(), RsaPadding(SHA256, SHA256), RsaPadding()):
+        made = transport(BOB.certificate, bobs_key(), ContentKey(KEY), padding)
+        assert rsa_padding(made.algorithm) == padding
+        assert open_transport(made, BOB.key) == KEY
