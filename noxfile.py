@@ -41,6 +41,26 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
 
 
+@nox.session(python=("3.13t", "3.14t"))
+def threads(session: nox.Session) -> None:
+    """The tests of threads on a Python without its lock; skipped where there is none."""
+    session.install("-q", ".", "pytest")
+    session.run("python", "-X", "gil=0", "-m", "pytest", "tests/test_threads.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure smimekit beside its peers, and write docs/reference/performance.md.
+
+    `nox -s bench -- --scale` draws how cost grows. A peer that cannot be installed is shown with
+    what it said.
+    """
+    session.install("-q", ".[sql]")
+    for peer in group("peers"):
+        session.run("python", "-m", "pip", "install", "-q", peer, success_codes=[0, 1])
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff: the rules and the format."""

@@ -113,12 +113,14 @@ def make_large(folder: Path, sizes: Sizes) -> None:
     _write(draft, chain([_ATTACHMENT], _lines(sizes.large)))
     who = Credential.from_pem(folder / "rsa.pem", folder / "rsa.key")
     to = [Certificate.from_pem((folder / f"{crowd(folder)[-1]}.pem").read_bytes())]
-    _write(folder / "large-signed.eml", smimekit.stream.sign(draft.open("rb"), who))
+    with draft.open("rb") as file:
+        _write(folder / "large-signed.eml", smimekit.stream.sign(file, who))
     _write_detached(folder, "large-signed", folder / "large-signed.eml")
-    encrypted = smimekit.stream.encrypt(draft.open("rb"), to=to)
-    _write(folder / "large-encrypted.eml", encrypted)
-    binary = smimekit.stream.encrypt(draft.open("rb"), to=to, transfer=Transfer.BINARY)
-    _write(folder / "large-encrypted.der", _without_header(binary))
+    with draft.open("rb") as file:
+        _write(folder / "large-encrypted.eml", smimekit.stream.encrypt(file, to=to))
+    with draft.open("rb") as file:
+        binary = smimekit.stream.encrypt(file, to=to, transfer=Transfer.BINARY)
+        _write(folder / "large-encrypted.der", _without_header(binary))
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> None:

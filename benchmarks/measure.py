@@ -8,14 +8,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from benchmarks.contenders import CONTENDERS, LIMIT, OURS, Contender
-from benchmarks.operations import Action, Row, Sizes
+from benchmarks.one import BASELINES
+from benchmarks.operations import SMALL, Action, Row, Sizes
 from benchmarks.special import import_times, scanning
 from benchmarks.timing import by_turns, median_ratio
 
-__all__ = ["Figure", "Measured", "large_row", "small_row"]
+__all__ = ["Abilities", "Figure", "Measured", "abilities", "large_row", "small_row"]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _MUST: Final = (LIMIT, OURS)
@@ -42,17 +43,43 @@ class Measured:
     """By contender; the limit is one."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """By contender, what it said."""
+    size: int = 0
+    """Octets that the operation is about, where it is a large one."""
 
 
-def small_row(row: Row, folder: Path, sizes: Sizes) -> Measured:
+Abilities: TypeAlias = Mapping[str, Mapping[str, str]]
+"""By contender and operation, what it said that it cannot do."""
+
+
+def abilities(folder: Path) -> Abilities:
+    """Everybody tries everything small, in a process of their own."""
+    found = {}
+    for each in CONTENDERS.values():
+        done = _one(each, folder)
+        if done.returncode:
+            if each in _MUST:
+                raise RuntimeError(done.stderr)
+            found[each.name] = dict.fromkeys((row.key for row in SMALL), _last_words(done))
+        else:
+            found[each.name] = json.loads(done.stdout)
+    return found
+
+
+def small_row(row: Row, folder: Path, sizes: Sizes, can: Abilities) -> Measured:
     """Everybody by turns, in this process."""
     if row.key == "import":
         return Measured(row, {name: Figure(each, None) for name, each in import_times().items()})
     if row.key == "scan":
-        return Measured(row, _figures(scanning(sizes), sizes))
-    able, skipped = _able(row.key, folder)
+        return Measured(row, _figures(scanning(sizes), sizes), size=sizes.scanned)
+    able, skipped = _able(row.key, can)
     actions = {each.name: each.action(row.key, folder) for each in able}
     return Measured(row, _figures(actions, sizes), skipped)
+
+
+def _able(operation: str, can: Abilities) -> tuple[list[Contender], dict[str, str]]:
+    """Those who can; and what the others said."""
+    skipped = {name: said[operation] for name, said in can.items() if operation in said}
+    return [each for each in CONTENDERS.values() if each.name not in skipped], skipped
 
 
 def _figures(actions: Mapping[str, Action], sizes: Sizes) -> dict[str, Figure]:
@@ -64,15 +91,22 @@ def _figures(actions: Mapping[str, Action], sizes: Sizes) -> dict[str, Figure]:
     }
 
 
-def large_row(row: Row, folder: Path, sizes: Sizes) -> Measured:
+def large_row(row: Row, folder: Path, sizes: Sizes, can: Abilities) -> Measured:
     """Everybody by turns, each time in a new process."""
-    able, skipped = _able(row.key, folder)
-    runs: dict[str, list[dict[str, float]]] = {each.name: [] for each in able}
-    for _ in range(sizes.large_rounds):
-        for each in able:
-            runs[each.name].append(json.loads(_one(each, row.key, folder, "--measure").stdout))
+    able, skipped = _able(BASELINES[row.key], can)
+    runs: dict[str, list[dict[str, float]]] = {}
+    for each in able * sizes.large_rounds:
+        if each.name in skipped:
+            continue
+        done = _one(each, folder, "--operation", row.key)
+        if done.returncode:
+            skipped[each.name] = _last_words(done)
+        else:
+            runs.setdefault(each.name, []).append(json.loads(done.stdout))
+    runs = {name: found for name, found in runs.items() if name not in skipped}
     limit = [run["seconds"] for run in runs[LIMIT.name]]
-    return Measured(row, {name: _large(found, limit) for name, found in runs.items()}, skipped)
+    figures = {name: _large(found, limit) for name, found in runs.items()}
+    return Measured(row, figures, skipped, sizes.large)
 
 
 def _large(runs: list[dict[str, float]], limit: list[float]) -> Figure:
@@ -82,30 +116,11 @@ def _large(runs: list[dict[str, float]], limit: list[float]) -> Figure:
     return Figure(statistics.median(seconds), median_ratio(limit, seconds), int(over), int(peak))
 
 
-# --- who can? ------------------------------------------------------------------------------
-
-
-def _able(operation: str, folder: Path) -> tuple[list[Contender], dict[str, str]]:
-    """Those who did it once, in a process of their own; and what the others said."""
-    able, skipped = [], {}
-    for each in CONTENDERS.values():
-        done = _one(each, operation, folder)
-        if not done.returncode:
-            able.append(each)
-        elif each in _MUST:
-            raise RuntimeError(done.stderr)
-        else:
-            skipped[each.name] = _last_words(done)
-    return able, skipped
-
-
-def _one(
-    contender: Contender, operation: str, folder: Path, *options: str
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.one", contender.name, operation, str(folder)]
+def _one(contender: Contender, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.one", contender.name, str(folder), *options]
     paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
-        [*command, *options],
+        command,
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
@@ -117,4 +132,6 @@ def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode < 0:
         return f"it was ended by signal {-done.returncode}"
-    return lines[-1] if lines else f"it ended with status {done.returncode}"
+    if not lines:
+        return f"it ended with status {done.returncode}"
+    return lines[-1].removeprefix("LookupError: ").removeprefix("RuntimeError: ")

@@ -1,12 +1,12 @@
-"""One operation of one contender, in a process of its own: `python -m benchmarks.one`.
+"""One contender in a process of its own: `python -m benchmarks.one`.
 
-As a trial it shows whether the contender can do it at all, and what it says where it cannot. With
-`--measure` it prints, as JSON, the processor time and the memory that the operation takes.
+Without an operation it tries all the small ones and prints, as JSON, what the contender said where
+it could not do one: whatever ails it stays in this process. With one, it prints the processor time
+and the memory that the operation takes.
 """
 
 import argparse
 import json
-import os
 import resource
 import sys
 import threading
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.contenders import CONTENDERS, Contender
-from benchmarks.operations import Action
+from benchmarks.operations import SMALL, Action
 
-__all__ = ["main"]
+__all__ = ["BASELINES", "main"]
 
-_SMALL: Final = {
+BASELINES: Final = {
     "sign-large": "sign-rsa",
     "verify-large": "verify-rsa",
     "encrypt-large": "encrypt-1",
@@ -61,7 +61,7 @@ class Peak:
         return self._children
 
     def _sample(self) -> None:
-        own = os.readlink("/proc/self/exe")
+        own = str(Path("/proc/self/exe").readlink())
         tasks = Path("/proc/self/task")
         while not self._stop.wait(_SAMPLED):
             for task in tasks.iterdir():
@@ -71,7 +71,7 @@ class Peak:
 
 def _unless_ours(process: str, own: str) -> int:
     try:
-        return 0 if os.readlink(f"/proc/{process}/exe") == own else _high_water(process)
+        return 0 if str(Path(f"/proc/{process}/exe").readlink()) == own else _high_water(process)
     except OSError:
         return 0  # it ended meanwhile
 
@@ -102,20 +102,32 @@ def _measured(contender: Contender, action: Action) -> tuple[float, int]:
     return _processor_time(program=False) - begun, peak.own()
 
 
+def _tried(contender: Contender, folder: Path) -> dict[str, str]:
+    """By operation, what was said; nothing where it could be done."""
+    found = {}
+    for row in SMALL:
+        try:
+            contender.action(row.key, folder)()
+        except Exception as error:  # noqa: BLE001 - anything that anybody raises is an answer
+            kind = type(error).__name__
+            own = isinstance(error, LookupError | RuntimeError)
+            found[row.key] = str(error) if own else f"{kind}: {error}"
+    return found
+
+
 def main() -> None:
-    """Once small, for the baseline, then once large; or, as a trial, once."""
+    """Try everything; or do one thing once small, for the baseline, then once large."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=CONTENDERS)
-    parser.add_argument("operation")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--operation")
     options = parser.parse_args()
     contender = CONTENDERS[options.contender]
-    action = contender.action(options.operation, options.folder)
-    if not options.measure:
-        action()
+    if options.operation is None:
+        json.dump(_tried(contender, options.folder), sys.stdout)
         return
-    small = contender.action(_SMALL[options.operation], options.folder)
+    action = contender.action(options.operation, options.folder)
+    small = contender.action(BASELINES[options.operation], options.folder)
     baseline = _measured(contender, small)[1]
     seconds, peak = _measured(contender, action)
     json.dump({"seconds": seconds, "baseline": baseline, "peak": peak}, sys.stdout)

@@ -14,13 +14,13 @@ from smimekit.mime.content_type import content_type
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.span import Span
 
-__all__ = ["import_times", "scanning"]
+__all__ = ["RUNS", "STDLIB", "import_times", "scanning"]
 
 STDLIB: Final = "email (stdlib)"
-_RUNS: Final = 7
+RUNS = 7
 _STATEMENTS: Final = {
     OURS.name: "import smimekit",
-    "smimekit, every public name": "import smimekit\nfor n in smimekit.__all__: getattr(smimekit, n)",
+    "all its public names": "import smimekit\nfor n in smimekit.__all__: getattr(smimekit, n)",
     "cryptography.x509": "import cryptography.x509",
 }
 
@@ -49,7 +49,7 @@ def scanning(sizes: Sizes) -> dict[str, Action]:
 def import_times() -> dict[str, float]:
     """Processor time in seconds, of a new Python each time."""
     times: dict[str, list[float]] = {name: [] for name in _STATEMENTS}
-    for _ in range(_RUNS):
+    for _ in range(RUNS):
         for name, statement in _STATEMENTS.items():
             times[name].append(_import_time(statement))
     return {name: statistics.median(each) for name, each in times.items()}

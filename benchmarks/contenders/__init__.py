@@ -16,6 +16,10 @@ from benchmarks.operations import Action, Makers
 __all__ = ["CONTENDERS", "LIMIT", "OURS", "Contender"]
 
 
+_NO_DIFFERENCE: Final = "it keeps nothing between messages: as above"
+"""Of the one operation that only those have who do: to verify what was never seen before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """One of them, which is imported when it is asked for: it may not be installed."""
@@ -31,7 +35,7 @@ class Contender:
         lacks: dict[str, str] = found.LACKS
         makers: Makers = found.operations(folder)
         if operation not in makers:
-            raise LookupError(lacks.get(operation, f"{self.name} has no such operation"))
+            raise LookupError(lacks.get(operation, _NO_DIFFERENCE))
         return makers[operation]()
 
 

@@ -10,7 +10,8 @@ from benchmarks.operations import Action, Makers
 __all__ = ["LACKS", "operations"]
 
 LACKS: Final[dict[str, str]] = {}
-_NICKNAMES: Final = {"rsa": "Alice rsa", "p256": "Alice p256"}
+_NICKNAMES: Final = {"rsa": "alice@example.org", "p256": "Alice p256"}
+"""NSS names the first certificate by its address, and the next by its subject."""
 
 
 def operations(folder: Path) -> Makers:
@@ -38,7 +39,7 @@ def _run(folder: Path, *options: str | Path) -> None:
 
 
 def _sign(folder: Path, name: str, draft: str) -> Action:
-    who = ("-N", _nickname(name), "-H", "SHA256")
+    who = ("-N", _NICKNAMES[name], "-H", "SHA256")
     return lambda: _run(folder, "-S", "-T", *who, "-i", folder / draft)
 
 
@@ -54,7 +55,3 @@ def _encrypt(folder: Path, names: list[str], draft: str) -> Action:
 
 def _decrypt(folder: Path, name: str) -> Action:
     return lambda: _run(folder, "-D", "-i", folder / name)
-
-
-def _nickname(name: str) -> str:
-    return _NICKNAMES[name]

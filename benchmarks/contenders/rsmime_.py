@@ -10,7 +10,10 @@ from benchmarks.operations import Action, Makers
 
 __all__ = ["LACKS", "operations"]
 
-LACKS: Final = dict.fromkeys((*("encrypt-1", "encrypt-many", "encrypt-large"), *("decrypt-1", "decrypt-many", "decrypt-large")), "rsmime signs and verifies; it has no function that encrypts or decrypts")
+LACKS: Final = dict.fromkeys(
+    ("encrypt-1", "encrypt-many", "encrypt-large", "decrypt-1", "decrypt-many", "decrypt-large"),
+    "rsmime signs and verifies; it has no function that encrypts or decrypts",
+)
 
 
 def operations(folder: Path) -> Makers:

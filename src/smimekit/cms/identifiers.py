@@ -19,8 +19,8 @@ class IssuerAndSerialNumber:
     issuer: bytes
     """The DER of the Name, as received."""
     serial: int
-    encoded: bytes | None = field(default=None, repr=False, compare=False)
-    """Its DER, where that is at hand."""
+    encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """Its DER, where that is at hand; not in what `replace` makes of this."""
 
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "IssuerAndSerialNumber":
@@ -37,8 +37,8 @@ class IssuerAndSerialNumber:
         known = certificate.memo.get("issuer-and-serial")
         if isinstance(known, cls):
             return known
-        plain = cls(certificate.issuer, certificate.serial)
-        made = cls(plain.issuer, plain.serial, plain.encode())
+        made = cls(certificate.issuer, certificate.serial)
+        object.__setattr__(made, "encoded", made.encode())
         certificate.memo["issuer-and-serial"] = made
         return made
 

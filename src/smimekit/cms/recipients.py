@@ -66,8 +66,13 @@ class KeyTransRecipient:
     rid: CertificateId
     algorithm: AlgorithmIdentifier
     encrypted_key: bytes
-    encoded_head: bytes | None = field(default=None, repr=False, compare=False)
-    """`head()`, where it is at hand."""
+    known_head: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """`head()`, where it is at hand; not in what `replace` makes of this."""
+
+    def with_head(self, head: bytes) -> "KeyTransRecipient":
+        """The same, when its `head()` is known to be this."""
+        object.__setattr__(self, "known_head", head)
+        return self
 
     def head(self) -> bytes:
         """The DER of what stands before the encrypted key."""
@@ -77,7 +82,7 @@ class KeyTransRecipient:
     def encode(self) -> bytes:
         """The DER of the RecipientInfo."""
         key = der.octet_string(self.encrypted_key)
-        return der.sequence((self.encoded_head or self.head()) + key)
+        return der.sequence((self.known_head or self.head()) + key)
 
 
 @final

@@ -46,7 +46,7 @@ def transport(
             "OAEP takes SHA-1 and the SHA-2 digests, for itself and for its mask.",
             code="usage.recipient-key",
         ) from None
-    return KeyTransRecipient(form.rid, form.algorithm, encrypted, form.before)
+    return KeyTransRecipient(form.rid, form.algorithm, encrypted).with_head(form.before)
 
 
 @final

@@ -131,11 +131,13 @@ def header_set(
     cannot be decrypted is one without header protection (4.7), and so is one whose payload
     nobody can read.
     """
-    found: ProtectedHeader | None = None
-    if payload is not None and any(map(_is_cryptographic, envelope)):
+    if payload is None or not any(map(_is_cryptographic, envelope)):
+        return lambda: _header_set(outer, None, envelope, limits)
+    if b"message" in payload.header.raw.lower():
         # Now, not later: a message inside is gone when this one is closed.
         found = _protected(outer, payload, limits)
-    return lambda: _header_set(outer, found, envelope, limits)
+        return lambda: _header_set(outer, found, envelope, limits)
+    return lambda: _header_set(outer, _protected(outer, payload, limits), envelope, limits)
 
 
 def _header_set(

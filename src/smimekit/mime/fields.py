@@ -5,7 +5,7 @@ came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
@@ -65,11 +65,20 @@ class HeaderBlock:
     raw: bytes
     length: int
     envelope_line: bytes | None = None
+    index: dict[str, list[Field]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    """The fields by their lower-case names, once somebody has asked for one."""
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
-        wanted = name.lower()
-        return tuple([field for field in self.fields if field.name.lower() == wanted])
+        index = self.index
+        if index is None:
+            index = {}
+            for each in self.fields:
+                index.setdefault(each.name.lower(), []).append(each)
+            object.__setattr__(self, "index", index)  # whole, for whoever else is reading it
+        return tuple(index.get(name.lower(), ()))
 
     def one(self, name: str) -> Field | None:
         """The only field `name`, or None.

@@ -27,6 +27,9 @@ class ParsedCertificates:
         self._found: Final[OrderedDict[bytes, Certificate]] = OrderedDict()
         self._used = 0
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def certificate(self, data: bytes) -> Certificate:
         """The certificate of this encoding; CertificateError where it is none."""
         with self._lock:
