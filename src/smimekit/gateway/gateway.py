@@ -122,18 +122,6 @@ class Gateway:
             policy=self._policy,
         )
 
-    def _tell(self, core: Core, envelope: Envelope, done: "_Done", at: datetime) -> None:
-        core.events.outcome(
-            Entry(
-                at=at,
-                message_id=done.message_id,
-                envelope=envelope,
-                plan=done.plan.as_json(),
-                certificates=done.certificates,
-                outcomes=done.outcomes,
-            )
-        )
-
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +188,23 @@ class _Attempts:
             notices=results.notices,
             certificates=results.certificates,
         )
+
+
+def _told(core: Core, envelope: Envelope, done: _Done, at: datetime) -> bool:
+    """Was it written down? What leaves no trace does not leave."""
+    entry = Entry(
+        at=at,
+        message_id=done.message_id,
+        envelope=envelope,
+        plan=done.plan.as_json(),
+        certificates=done.certificates,
+        outcomes=done.outcomes,
+    )
+    try:
+        core.events.outcome(entry)
+    except Exception:  # noqa: BLE001 - any failure of another's program is one: not now
+        return False
+    return True
 
 
 def _later(recipients: tuple[EnvelopeRecipient, ...]) -> Defer:
