@@ -108,7 +108,8 @@ class Gateway:
         core = self._core()
         with ExitStack() as closing:
             done = _Attempts(core, self._portal, closing).done(envelope, message, at)
-            self._tell(core, envelope, done, at)
+            if not _told(core, envelope, done, at):
+                return Outcomes(outcomes=(_later(envelope.recipients),), closing=ExitStack())
             return Outcomes(outcomes=done.outcomes, notices=done.notices, closing=closing.pop_all())
 
     def _core(self) -> Core:
