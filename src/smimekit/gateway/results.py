@@ -112,7 +112,7 @@ def _integrity(signature: SignatureResult) -> tuple[Verdict, str] | None:
             return Verdict.PERMERROR, "the certificate of the signer is missing"
         case _:
             return Verdict.NEUTRAL, "the signature cannot be read"
-    if signature.assessment.grade is Grade.REFUSED:
+    if signature.assessment.grade is not Grade.GOOD:
         return Verdict.POLICY, "the signature is too weak"
     if not signature.of_message:
         return Verdict.POLICY, "what was signed is no message"
