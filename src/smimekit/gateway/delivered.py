@@ -53,6 +53,8 @@ class Readable:
     layers: tuple[Layer, ...]
     """Those that remain around it, outermost first."""
     decrypted: bool
+    cleared: bool = False
+    """Whether the outermost of them was opaque, and is a multipart/signed now."""
     eight_bit: bool = False
     """Whether it needs a transport for octets above 127 (RFC 6152)."""
 
@@ -74,9 +76,10 @@ def readable(
     try:
         if content is not None:
             content = _displayed(opened, content, remaining, limits, closing)
+        clear = None
         if rules.opaque_to_clear and remaining and isinstance(remaining[0], Signed):
-            source = message if content is None else content
-            content = _cleared(source, remaining[0], limits, closing) or content
+            clear = _cleared(message if content is None else content, remaining[0], limits, closing)
+            content = content if clear is None else clear
         if content is None or is_bare_cms(content):
             return unchanged
         mailable = _mailable(content, limits, closing)
@@ -89,6 +92,7 @@ def readable(
         entity=entity,
         layers=remaining,
         decrypted=any(isinstance(each, Encrypted) for each in layers[:start]),
+        cleared=clear is not None,
         eight_bit=mailable[1],
     )
 

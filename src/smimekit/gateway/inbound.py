@@ -188,7 +188,7 @@ class _Case:
             notes = ("an invitation, left as it is",)
             return self.job.deliver(self.opening.recipients, self.clean, notes)
         found = readable(self.clean, opened, rules, limits=limits, closing=self.job.closing)
-        results = signature_results(opened, delivered=found.layers)
+        results = signature_results(opened, delivered=found.layers, cleared=found.cleared)
         fields = (*self._results(results), *self._details(opened))
         tags = _tags(rules, results, decrypted=found.decrypted)
         return self.job.deliver(

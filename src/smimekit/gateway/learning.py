@@ -30,7 +30,7 @@ def learn(
     if core.store is None or not core.rules.inbound.harvest:
         return (), None
     found = harvest(opened)
-    new = [each.certificate for each in found.found if not _is_known(core.store, each)]
+    new = [each for each in found.found if not _is_known(core.store, each)]
     found.put_into(core.store, at=at, reference=reference)
     seen = [
         CertificateSeen(
@@ -40,10 +40,14 @@ def learn(
             reference=reference,
             at=at,
         )
-        for each in new
+        for each in (one.certificate for one in new if not one.is_authority)
     ]
     objections = (consult(core.events.certificate_seen, each) for each in seen)
-    return tuple(map(_use, seen)), next((each for each in objections if each is not None), None)
+    uses = (
+        *map(_use, seen),
+        *(_authority(each.certificate) for each in new if each.is_authority),
+    )
+    return uses, next((each for each in objections if each is not None), None)
 
 
 def _is_known(store: TrustStore, found: Harvested) -> bool:
@@ -53,6 +57,10 @@ def _is_known(store: TrustStore, found: Harvested) -> bool:
 def _purpose(certificate: Certificate) -> Purpose:
     """What it would be used for here: encryption, where it is for that."""
     return Purpose.ENCRYPT if may_encrypt(certificate) else Purpose.VERIFY
+
+
+def _authority(certificate: Certificate) -> CertificateUse:
+    return CertificateUse(fingerprint=certificate.fingerprint, role=CertificateRole.HARVESTED)
 
 
 def _use(seen: CertificateSeen) -> CertificateUse:
