@@ -280,13 +280,14 @@ def test_a_mail_of_any_size_is_protected_in_bounded_memory(tmp_path: Any) -> Non
     with path.open("rb") as file:
         limits = replace(Policy.INTEROP.limits, spool_memory=1 << 18)
         found = gateway(ALWAYS, policy=replace(Policy.INTEROP, limits=limits))
+        send(found, mail(to=(BOB,)), BOB).close()  # what is imported and made once does not count
         tracemalloc.start()
         with found.process(envelope(BOB), Span.of_file(file), at=world().at) as outcomes:
             size = len(only(outcomes).mail.message)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert size > 8 << 20
-    assert peak < 4 << 20
+    assert peak < 3 << 20
 
 
 # --- groups -----------------------------------------------------------------------------------------------
