@@ -189,9 +189,11 @@ def _default(value: ast.expr, words: Mapping[str, Mapping[str, tuple[str, str]]]
             return f'`"{found}"`'
         case ast.Constant(int(found)):
             return f"`{found}`"
-        case ast.Tuple(elts=elements):
-            texts = ", ".join(
-                f'"{each.value}"' for each in elements if isinstance(each, ast.Constant)
-            )
-            return f"`[{texts}]`"
+        case ast.Tuple():
+            found = [each.value for each in ast.walk(value) if isinstance(each, ast.Constant)]
+            return f"`[{', '.join(_quoted(each) for each in found)}]`"
     raise ValueError(f"not a plain default: {ast.unparse(value)}")
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"'

@@ -665,6 +665,7 @@ def test_without_a_key_mail_is_sent_with_a_notice_where_the_rules_say_so() -> No
     assert [each.address for each in notice.recipients] == [ALICE]
     assert b"Auto-Submitted: auto-replied\r\n" in told
     assert b"In-Reply-To: <1@example.org>\r\n" in told
+    assert b"Message-ID: <" in told
     assert DAVE.encode() in told
     assert CAROL.encode() in told
     assert TEXT not in told
@@ -888,6 +889,15 @@ def test_mail_that_goes_round_in_circles_ends() -> None:
             assert isinstance(ended, Reject)
             assert (ended.code, ended.enhanced) == (554, "5.4.6")
             assert len(ended.recipients) == len(to)
+
+
+def test_mail_that_comes_in_again_and_again_ends_too() -> None:
+    found, message = gateway(with_secret()), mail("From: x@elsewhere.example", to=(INSIDER,))
+    for _ in range(4):
+        with send(found, message, INSIDER, user=None, mail_from="x@elsewhere.example") as outcomes:
+            message = message_of(only(outcomes))
+    with send(found, message, INSIDER, user=None, mail_from="x@elsewhere.example") as outcomes:
+        assert only(outcomes).enhanced == "5.4.6"
 
 
 def test_encrypted_mail_that_goes_round_is_not_wrapped_again() -> None:
