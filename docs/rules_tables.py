@@ -190,8 +190,8 @@ def _default(value: ast.expr, words: Mapping[str, Mapping[str, tuple[str, str]]]
         case ast.Constant(int(found)):
             return f"`{found}`"
         case ast.Tuple():
-            found = [each.value for each in ast.walk(value) if isinstance(each, ast.Constant)]
-            return f"`[{', '.join(_quoted(each) for each in found)}]`"
+            texts = [each.value for each in ast.walk(value) if isinstance(each, ast.Constant)]
+            return f"`[{', '.join(map(_quoted, texts))}]`"
     raise ValueError(f"not a plain default: {ast.unparse(value)}")
 
 
