@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -698,7 +699,7 @@ def test_who_may_not_sign_as_from_does_not() -> None:
 
 def test_clients_without_login_are_never_signed_for() -> None:
     rules = rules_of(ALWAYS)
-    rules = replace(rules, inside_networks=(__import__("ipaddress").ip_network("192.0.2.0/24"),))
+    rules = replace(rules, inside_networks=(ip_network("192.0.2.0/24"),))
     message = mail(to=(DAVE,))
     sent = envelope(DAVE, user=None, client="192.0.2.7")
     with gateway(rules).process(sent, Span.of(message), at=world().at) as outcomes:
@@ -809,6 +810,33 @@ def test_the_null_reverse_path_is_a_report() -> None:
         assert message_of(only(outcomes)) == message
 
 
+# --- directions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("author", "user", "client", "to", "actions"),
+    [
+        ("x@elsewhere.example", None, "", INSIDER, [Action.INBOUND]),
+        (ALICE, None, "", INSIDER, [Action.INBOUND]),
+        (ALICE, None, "198.51.100.7", INSIDER, [Action.INBOUND]),
+        ("x@elsewhere.example", None, "192.0.2.7", INSIDER, [Action.INBOUND]),
+        ("x@elsewhere.example", ALICE, "", INSIDER, [Action.INBOUND]),
+        (ALICE, ALICE, "", INSIDER, [Action.DELIVER]),
+        (ALICE, None, "192.0.2.7", INSIDER, [Action.DELIVER]),
+        (ALICE, None, "192.0.2.7", BOB, [Action.PROTECT]),
+    ],
+)
+def test_only_ours_submit_and_all_else_for_inside_comes_in(
+    author: str, user: str | None, client: str, to: str, actions: list[Action]
+) -> None:
+    rules = replace(rules_of(""), inside_networks=(ip_network("192.0.2.0/24"),))
+    sent = envelope(to, mail_from=author, user=user, client=client)
+    message = mail(f"From: {author}", to=(to,))
+    made = gateway(rules).plan(sent, Span.of(message), at=world().at)
+    assert [part.action for part in made.parts] == actions
+    assert made.submission is (actions != [Action.INBOUND])
+
+
 # --- inside -----------------------------------------------------------------------------------------------------
 
 
@@ -855,10 +883,19 @@ def test_a_rule_for_a_pair_counts_for_internal_mail(sender: str) -> None:
     ],
 )
 def test_a_header_that_programs_read_differently_is_refused(message: bytes) -> None:
-    with send(gateway(), message, BOB) as outcomes:
-        found = only(outcomes)
-        assert isinstance(found, Reject)
-        assert found.enhanced == "5.6.0"
+    """What its author asks for cannot be known: perhaps that it does not leave in clear text."""
+    for to in (BOB, DAVE):
+        with send(gateway(), message, to) as outcomes:
+            found = only(outcomes)
+            assert isinstance(found, Reject)
+            assert found.enhanced == "5.6.0"
+
+
+def test_such_mail_stays_inside_and_passes_through_as_it_is() -> None:
+    message = b"no field\r\n\r\n" + TEXT
+    for to, sender, user in ((INSIDER, ALICE, ALICE), (DAVE, "x@elsewhere.example", None)):
+        with send(gateway(), message, to, mail_from=sender, user=user) as outcomes:
+            assert message_of(only(outcomes)) == message
 
 
 def test_what_cannot_be_signed_is_refused_and_said_why() -> None:
