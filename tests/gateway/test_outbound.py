@@ -28,7 +28,8 @@ from smimekit.gateway import (
     Rules,
 )
 from smimekit.gateway.audit import CertificateRole, Entry
-from smimekit.gateway.events import Events, Scan
+from smimekit.gateway.events import Action as Wanted
+from smimekit.gateway.events import Events, Objection, Scan
 from smimekit.gateway.outcomes import Mail, Outcome
 from smimekit.gateway.plan import Action
 from smimekit.message.layers import Encrypted, Signed
@@ -1024,6 +1025,32 @@ def test_a_scanner_sees_the_text_before_it_is_encrypted() -> None:
     with send(gateway(events=Scanner()), message, BOB) as outcomes:
         assert encrypted_to(message_of(only(outcomes))) == {BOB}
     assert seen == [mail(to=(BOB,), subject="x")]
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [(Wanted.REJECT, Reject), (Wanted.HOLD, Hold), (Wanted.DEFER, Defer), (None, Defer)],
+)
+def test_a_scanner_that_objects_is_obeyed(says: Wanted | None, kind: type[Outcome]) -> None:
+    """One that fails delays the mail: nothing passes unseen."""
+
+    class Scanner(Events):
+        def before_encrypt(self, scan: Scan, /) -> Objection:
+            if says is None:
+                raise RuntimeError("a fault")
+            return Objection(action=says, reason="It holds a virus.", enhanced="5.7.99")
+
+    message = mail(to=(BOB,))
+    with send(gateway(events=Scanner()), message, BOB, DAVE) as outcomes:
+        found = by_address(outcomes)
+        assert isinstance(found[BOB], kind)
+        assert message_of(found[DAVE]) == message
+        match found[BOB]:
+            case Reject(enhanced=enhanced, text=text):
+                assert (enhanced, text) == ("5.7.99", "It holds a virus.")
+            case Hold(mail=held, reason=reason):
+                assert held.message.bytes() == message
+                assert reason == "It holds a virus."
 
 
 def test_mail_that_nobody_could_write_down_waits() -> None:
