@@ -28,6 +28,7 @@ from smimekit.gateway import (
     Rules,
 )
 from smimekit.gateway.audit import CertificateRole, Entry
+from smimekit.gateway.core import Results
 from smimekit.gateway.events import Action as Wanted
 from smimekit.gateway.events import Events, Objection, Scan
 from smimekit.gateway.outcomes import Mail, Outcome
@@ -974,6 +975,22 @@ def test_tags_of_mail_that_came_through_before_do_not_count() -> None:
     tagged = marked.replace(b"Subject: ", b"Subject: [plain] ")
     with send(found, tagged, BOB) as outcomes:
         assert encrypted_to(message_of(only(outcomes))) == {BOB}
+
+
+@pytest.mark.parametrize("told", [0, 2])
+def test_a_direction_that_forgets_somebody_delays_the_mail(
+    monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    def forgetful(*args: Any, **_: object) -> Results:
+        recipients = args[3][:1] * told
+        text = Reject(recipients=recipients, code=550, enhanced="5.0.0", text="")
+        return Results(outcomes=(text,))
+
+    monkeypatch.setattr("smimekit.gateway.gateway.inbound", forgetful)
+    with send(gateway(), mail(to=(INSIDER,)), INSIDER, user=None, mail_from=DAVE) as outcomes:
+        found = only(outcomes)
+        assert isinstance(found, Defer)
+        assert [each.address for each in found.recipients] == [INSIDER]
 
 
 # --- what fails -----------------------------------------------------------------------------------------------------
