@@ -977,6 +977,19 @@ def test_tags_of_mail_that_came_through_before_do_not_count() -> None:
         assert encrypted_to(message_of(only(outcomes))) == {BOB}
 
 
+def test_a_direction_that_fails_delays_its_part_of_the_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(*_: object, **__: object) -> Results:
+        raise smimekit.KeyAccessError("The token is out.")
+
+    monkeypatch.setattr("smimekit.gateway.gateway.inbound", failing)
+    with send(gateway(), mail(to=(INSIDER, DAVE)), INSIDER, DAVE, user=None) as outcomes:
+        found = by_address(outcomes)
+        assert isinstance(found[INSIDER], Defer)
+        assert isinstance(found[DAVE], Deliver)
+
+
 @pytest.mark.parametrize("told", [0, 2])
 def test_a_direction_that_forgets_somebody_delays_the_mail(
     monkeypatch: pytest.MonkeyPatch, told: int
