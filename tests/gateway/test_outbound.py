@@ -613,6 +613,17 @@ def test_tags_of_others_do_not_count_and_stay(user: str | None, author: str) -> 
         assert message_of(only(outcomes)) == message
 
 
+@pytest.mark.parametrize("user", [None, MALLORY])
+def test_twins_of_others_do_not_count_and_go_nowhere(user: str | None) -> None:
+    message = mail("X-Smimekit-Sign: yes", "X-Smimekit-Plain: yes", to=(DAVE,))
+    with send(gateway(), message, DAVE, user=user) as outcomes:
+        assert message_of(only(outcomes)) == mail(to=(DAVE,))
+    stranger = "From: x@elsewhere.example"
+    foreign = mail("X-Smimekit-Plain: yes", stranger, to=(DAVE,))
+    with send(gateway(), foreign, DAVE, user=None, mail_from="x@elsewhere.example") as outcomes:
+        assert message_of(only(outcomes)) == foreign
+
+
 def test_plain_of_others_does_not_count() -> None:
     message = mail(to=(BOB,), subject="[plain] Hello")
     with send(gateway(), message, BOB, user=MALLORY) as outcomes:
