@@ -42,6 +42,7 @@ from tests.message.people import (
     mallory,
     mime,
     multipart,
+    person,
     trust,
 )
 
@@ -377,14 +378,15 @@ def test_broken_signatures_are_delivered_as_they_are() -> None:
 def test_old_algorithms_by_rule(tmp_path: Path, require_program: Callable[[str], str]) -> None:
     """OpenSSL writes 3DES still, on request."""
     certificate = tmp_path / "carol.pem"
-    certificate.write_bytes(carol().certificate.pem())
+    reader = person(CAROL, key="rsa-2048")
+    certificate.write_bytes(reader.certificate.pem())
     command = (require_program("openssl"), "cms", "-encrypt", "-des3", "-from", ALICE)
     made = subprocess.run(
         (*command, str(certificate)), input=entity(), capture_output=True, check=True
     )
     mail = made.stdout.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    assert original(delivered(core(carol()), mail)) == mail
-    assert body(delivered(core(carol(), accept=Accept.LEGACY_READ), mail)) == body(entity())
+    assert original(delivered(core(reader), mail)) == mail
+    assert body(delivered(core(reader, accept=Accept.LEGACY_READ), mail)) == body(entity())
 
 
 # --- special mail ---------------------------------------------------------------------------------
