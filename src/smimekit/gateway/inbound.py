@@ -34,7 +34,7 @@ from smimekit.gateway.results import (
     unreadable,
 )
 from smimekit.limits import Limits
-from smimekit.message.layers import Encrypted, Signed
+from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import PKCS7_MIME
 from smimekit.mime.content_type import content_type
@@ -316,19 +316,25 @@ def _is_invitation(opened: Opened, limits: Limits) -> bool:
 def _uses(opened: Opened) -> Iterator[CertificateUse]:
     for layer in opened.envelope:
         if isinstance(layer, Encrypted) and layer.opened_with is not None:
-            yield _use(layer.opened_with, CertificateRole.DECRYPTED_WITH)
-        if isinstance(layer, Signed):
-            for each in layer.signatures:
-                if each.certificate is not None:
-                    status = each.judgement.status.value if each.judgement is not None else ""
-                    yield _use(each.certificate, CertificateRole.SIGNER, status)
+            yield CertificateUse(
+                fingerprint=layer.opened_with.fingerprint,
+                role=CertificateRole.DECRYPTED_WITH,
+                address=_address(layer.opened_with),
+            )
+    for result in signature_results(opened):
+        signature = result.signature
+        if signature is not None and signature.certificate is not None:
+            yield CertificateUse(
+                fingerprint=signature.certificate.fingerprint,
+                role=CertificateRole.SIGNER,
+                address=_address(signature.certificate),
+                status="" if signature.judgement is None else signature.judgement.status.value,
+                result=result.verdict.value,
+            )
 
 
-def _use(certificate: Certificate, role: CertificateRole, status: str = "") -> CertificateUse:
-    address = next(iter(addresses_of(certificate)), "")
-    return CertificateUse(
-        fingerprint=certificate.fingerprint, role=role, address=address, status=status
-    )
+def _address(certificate: Certificate) -> str:
+    return next(iter(addresses_of(certificate)), "")
 
 
 def _tags(rules: Inbound, results: Sequence[Result], *, decrypted: bool) -> tuple[str, ...]:
