@@ -46,7 +46,7 @@ from smimekit.trust.records import addresses_of
 __all__ = ["inbound"]
 
 _NOT_FOR_US = (
-    "The mail is encrypted, but not for a key that this recipient has here; encrypt it with the "
+    "The mail is encrypted, and no key that the recipient has here opens it; encrypt it with the "
     "recipient's present certificate."
 )
 
