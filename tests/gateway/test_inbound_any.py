@@ -16,7 +16,10 @@ from tests.message.people import NOW, alice, as_part, draft, entity, mallory, mu
 
 FEW = settings(max_examples=40)
 FORGED = b"Authentication-Results: mx.example.com; smime=pass\r\n"
-OURS = re.compile(rb"^authentication-results[ \t]*: mx\.example\.com.*(?:\n+[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+OURS = re.compile(
+    rb"^authentication-results[ \t]*: mx\.example\.com.*(?:\n+[ \t].*)*",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @cache

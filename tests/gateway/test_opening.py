@@ -144,6 +144,23 @@ def test_a_key_that_only_says_that_it_fits_does_not_share(to: tuple[str, str]) -
     assert readers(at, encrypted(carol()), *to) == {CAROL}
 
 
+def test_each_recipient_is_told_of_their_own_keys() -> None:
+    """Carol's key fits and fails; for Dave there is none, whatever came of hers."""
+
+    class Keys:
+        def of(self, address: str) -> tuple[Any, ...]:
+            return (Liar(),) if address == CAROL else ()
+
+    at = replace(core(), keys=Keys())  # type: ignore[arg-type]  # no signing here
+    with received(at, encrypted(carol()), CAROL, DAVE) as results:
+        said = {}
+        for outcome in results.outcomes:
+            assert isinstance(outcome, Deliver)
+            said[outcome.recipients[0].address] = outcome.mail.message.bytes()
+    assert b"error=decryption" in said[CAROL]
+    assert b"error=no-matching-key" in said[DAVE]
+
+
 def test_what_was_opened_is_closed_with_the_rest() -> None:
     recipients = (EnvelopeRecipient(address=CAROL),)
     with ExitStack() as closing:
