@@ -36,6 +36,7 @@ from tests.message.people import (
     alice,
     as_part,
     bare_enveloped,
+    bare_signed,
     ca,
     draft,
     entity,
@@ -176,8 +177,6 @@ def test_a_clear_one_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", [b"caf\xc3\xa9\r\n", b"bare\nlf\r\n", b"blank at the end \r\n"])
 def test_what_relays_would_change_stays_opaque(text: bytes) -> None:
-    from tests.message.people import bare_signed  # noqa: PLC0415 - only here
-
     signed_part = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text
     mail = mime(bare_signed(signed_part, alice()), "signed-data")
     found = delivered(core(opaque_to_clear=True), mail)
@@ -259,6 +258,12 @@ def test_what_has_no_header_is_text(content: bytes) -> None:
     found = delivered(core(carol()), mail)
     assert body(found) == content.removeprefix(b"\r\n")
     assert header(found).all("Content-Type") == ()
+
+
+def test_what_is_no_mail_inside_stays_encrypted() -> None:
+    """CMS in CMS, with no MIME between: no mail program shows that."""
+    mail = mime(bare_enveloped(bare_signed(entity(), alice()), carol()), "enveloped-data")
+    assert original(delivered(core(carol()), mail)) == mail
 
 
 def test_a_key_that_was_replaced_still_opens_old_mail() -> None:
