@@ -38,6 +38,7 @@ from tests.message.people import (
     bare_enveloped,
     bare_signed,
     ca,
+    clear_signed,
     draft,
     entity,
     mallory,
@@ -275,6 +276,7 @@ def test_a_key_that_was_replaced_still_opens_old_mail() -> None:
     ("content", "expected"),
     [
         (b"Content-Type: text/plain\n\nbare\nlf\n.\nQUIT\n", b"bare\r\nlf\r\n.\r\nQUIT\r\n"),
+        (b"Content-Type: text/plain\n\nblanks stay \n", b"blanks stay \r\n"),
         (b"Content-Type: text/plain\r\n\r\n" + b"x" * 2_000 + b"\r\n", None),
         (b"Content-Type: text/plain\r\n\r\na\rb\r\n", None),
         (b"Content-Type: text/plain\r\n\r\na\0b\r\n", None),
@@ -370,6 +372,30 @@ def test_what_is_encrypted_within_is_undecryptable_too() -> None:
     mail = mime(bare_enveloped(encrypted(dave()), carol()), "enveloped-data")
     assert original(delivered(core(carol(), dave()), mail)) == mail
     with received(core(carol(), undecryptable=Undecryptable.REJECT), mail) as found:
+        assert isinstance(found.outcomes[0], Hold)
+
+
+def damaged_at(cms: bytes, *, end: int) -> bytes:
+    return mime(cms[:-end] + bytes([cms[-end] ^ 1]) + cms[len(cms) - end + 1 :], "enveloped-data")
+
+
+@pytest.mark.parametrize("rule", [Undecryptable.REJECT, Undecryptable.HOLD])
+@pytest.mark.parametrize("end", [1, 17, 33, 60])
+def test_no_answer_tells_what_a_private_key_made_of_it(rule: Undecryptable, end: int) -> None:
+    """RFC 3218, 2: who changes octets of another's mail and sends it on gets the answer that any
+    mail gets which is taken, whether the padding, or what is inside, came out well or not.
+    """
+    within = clear_signed(entity(), bare_signed(entity(), alice(), detached=True))
+    for content in (entity(), within):
+        mail = damaged_at(bare_enveloped(content, carol()), end=end)
+        with received(core(carol(), undecryptable=rule), mail) as found:
+            assert isinstance(found.outcomes[0], Hold | Deliver)
+
+
+def test_who_has_no_key_is_refused_as_ever() -> None:
+    """Anybody can see that in the RecipientInfos."""
+    mail = damaged_at(bare_enveloped(entity(), carol()), end=1)
+    with received(core(dave(), undecryptable=Undecryptable.REJECT), mail, DAVE) as found:
         assert isinstance(found.outcomes[0], Reject)
 
 

@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import final
 
 from smimekit.certificate import Certificate
-from smimekit.errors import FetchError, InputError, KeyAccessError, LimitExceeded, StoreError
+from smimekit.errors import (
+    FetchError,
+    InputError,
+    KeyAccessError,
+    LimitExceeded,
+    NoMatchingKey,
+    PolicyError,
+    StoreError,
+)
 from smimekit.gateway.audit import CertificateRole, CertificateUse
 from smimekit.gateway.core import Core, Results
 from smimekit.gateway.delivered import Readable, header_of, plaintext, readable, tagged
@@ -23,7 +31,7 @@ from smimekit.gateway.forged import forgeries, strip
 from smimekit.gateway.inbound_rules import Inbound, Open, Undecryptable
 from smimekit.gateway.learning import learn
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
-from smimekit.gateway.opening import Opening, openings
+from smimekit.gateway.opening import Opening, openings, reading_policy
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.results import (
     Result,
@@ -36,6 +44,7 @@ from smimekit.gateway.results import (
 from smimekit.limits import Limits
 from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
+from smimekit.message.receive import open_message
 from smimekit.message.recognise import PKCS7_MIME
 from smimekit.mime.content_type import content_type
 from smimekit.mime.fields import Field, read_header
@@ -167,7 +176,9 @@ class _Case:
             text = "A key that may open the mail cannot be used now; try again later."
             return _later(self.opening.recipients, text, "4.7.5")
         if opened is None:
-            return self._closed(unreadable(), (), encrypted=self._claims_encryption())
+            openly = self._is_broken_for_everybody()
+            encrypted = self._claims_encryption()
+            return self._closed(unreadable(), (), encrypted=encrypted, openly=openly)
         uses += _uses(opened)
         learned, objection = learn(
             self.job.core, opened, reference=_message_id(self.letter), at=self.job.at
@@ -175,8 +186,11 @@ class _Case:
         uses += learned
         if objection is not None:
             return self._refused(objection)
-        if any(isinstance(each, Encrypted) and each.failure for each in opened.envelope):
-            return self._closed(signature_results(opened), self._details(opened), encrypted=True)
+        encryptions = [each for each in opened.envelope if isinstance(each, Encrypted)]
+        if any(each.failure is not None for each in encryptions):
+            openly = isinstance(encryptions[0].failure, NoMatchingKey | PolicyError)
+            details = self._details(opened)
+            return self._closed(signature_results(opened), details, encrypted=True, openly=openly)
         return self._opened(opened)
 
     def _opened(self, opened: Opened) -> Outcome:
@@ -201,15 +215,25 @@ class _Case:
     # --- what stays closed ------------------------------------------------------------------
 
     def _closed(
-        self, results: Sequence[Result], details: tuple[Field, ...], *, encrypted: bool
+        self,
+        results: Sequence[Result],
+        details: tuple[Field, ...],
+        *,
+        encrypted: bool,
+        openly: bool,
     ) -> Outcome:
-        """As it came, unless the rules have another way with what is encrypted."""
+        """As it came, unless the rules have another way with what is encrypted.
+
+        It is refused only where anybody can see why (`openly`). What a private key was used on
+        and did not open is held instead: whoever sends a mail again and again, with the octets of
+        another one changed, would learn from each answer what is in it (RFC 3218, 2).
+        """
         rule = self.job.core.rules.inbound.undecryptable
-        if encrypted and rule is Undecryptable.REJECT:
+        if encrypted and rule is Undecryptable.REJECT and openly:
             return Reject(
                 recipients=self.opening.recipients, code=550, enhanced="5.7.5", text=_NOT_FOR_US
             )
-        if encrypted and rule is Undecryptable.HOLD:
+        if encrypted and rule is not Undecryptable.AS_IS:
             return self._held("It is encrypted, and no key of the recipient opens it.")
         fields = (*self._results(results), *details)
         message = self._written(fields, None, None, ())
@@ -224,6 +248,17 @@ class _Case:
         label = content_type(self.letter.header)
         kind = (label.get("smime-type") or "enveloped-data").lower()
         return label.media in PKCS7_MIME and kind in {"enveloped-data", "authenveloped-data"}
+
+    def _is_broken_for_everybody(self) -> bool:
+        """Is it unreadable without any key, too?"""
+        core = self.job.core
+        try:
+            open_message(
+                self.clean, trust=core.trust, at=self.job.at, policy=reading_policy(core)
+            ).close()
+        except InputError:
+            return True
+        return False
 
     def _held(self, reason: str) -> Hold:
         deliver = self.job.deliver(self.opening.recipients, self.clean, ())
