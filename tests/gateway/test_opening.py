@@ -16,6 +16,7 @@ from smimekit.gateway import Deliver, EnvelopeRecipient
 from smimekit.gateway.core import Core
 from smimekit.gateway.opening import openings
 from smimekit.message.layers import Protection
+from smimekit.message.receive import open_message
 from smimekit.span import Span
 from tests.gateway.arrivals import CAROL, DAVE, carol, core, dave, received
 from tests.message.people import NOW, alice, bare_enveloped, ca, draft, entity, mime, person
@@ -106,6 +107,34 @@ def test_who_reads_the_same_shares_one_opening() -> None:
         assert len(results.outcomes) == 1
     with received(at, encrypted(carol()), DAVE, ERIN, CAROL) as results:
         assert sorted(len(one.recipients) for one in results.outcomes) == [1, 2]
+
+
+def opened_times(monkeypatch: pytest.MonkeyPatch, at: Core, mail: bytes, *to: str) -> int:
+    """How often a mail was opened for them."""
+    count = 0
+
+    def counting(*args: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        return open_message(*args, **options)
+
+    monkeypatch.setattr("smimekit.gateway.opening.open_message", counting)
+    with received(at, mail, *to) as results:
+        told = [each.address for one in results.outcomes for each in one.recipients]
+    assert sorted(told) == sorted(to)
+    return count
+
+
+def test_what_nobody_can_read_is_not_tried_again_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is broken outside, or inside an encryption that all of them open."""
+    at = core(carol(), dave(), person(ERIN))
+    outside = mime(b"\x30\x03\x02\x01\x00", "enveloped-data")
+    assert opened_times(monkeypatch, at, outside, CAROL, DAVE, ERIN) == 1
+    broken = b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"\r\n\r\n'
+    inside = mime(bare_enveloped(broken, carol(), dave()), "enveloped-data")
+    assert opened_times(monkeypatch, at, inside, CAROL, DAVE) == 1
+    assert opened_times(monkeypatch, at, inside, CAROL, DAVE, ERIN) == 2
+    assert opened_times(monkeypatch, at, inside, ERIN, DAVE, CAROL) == 2
 
 
 def test_all_keys_of_a_recipient_are_tried() -> None:

@@ -31,7 +31,7 @@ from smimekit.gateway.forged import forgeries, strip
 from smimekit.gateway.inbound_rules import Inbound, Open, Undecryptable
 from smimekit.gateway.learning import learn
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
-from smimekit.gateway.opening import Opening, openings, reading_policy
+from smimekit.gateway.opening import Opening, openings
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.results import (
     Result,
@@ -44,7 +44,6 @@ from smimekit.gateway.results import (
 from smimekit.limits import Limits
 from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
-from smimekit.message.receive import open_message
 from smimekit.message.recognise import PKCS7_MIME
 from smimekit.mime.content_type import content_type
 from smimekit.mime.fields import Field, read_header
@@ -176,9 +175,8 @@ class _Case:
             text = "A key that may open the mail cannot be used now; try again later."
             return _later(self.opening.recipients, text, "4.7.5")
         if opened is None:
-            openly = self._is_broken_for_everybody()
             encrypted = self._claims_encryption()
-            return self._closed(unreadable(), (), encrypted=encrypted, openly=openly)
+            return self._closed(unreadable(), (), encrypted=encrypted, openly=self.opening.openly)
         uses += _uses(opened)
         learned, objection = learn(
             self.job.core, opened, reference=_message_id(self.letter), at=self.job.at
@@ -248,17 +246,6 @@ class _Case:
         label = content_type(self.letter.header)
         kind = (label.get("smime-type") or "enveloped-data").lower()
         return label.media in PKCS7_MIME and kind in {"enveloped-data", "authenveloped-data"}
-
-    def _is_broken_for_everybody(self) -> bool:
-        """Is it unreadable without any key, too?"""
-        core = self.job.core
-        try:
-            open_message(
-                self.clean, trust=core.trust, at=self.job.at, policy=reading_policy(core)
-            ).close()
-        except InputError:
-            return True
-        return False
 
     def _held(self, reason: str) -> Hold:
         deliver = self.job.deliver(self.opening.recipients, self.clean, ())
