@@ -33,6 +33,7 @@ CODES = {
     "InsufficientProtection": "insufficient-protection",
     "StoreError": "store",
     "FetchError": "fetch",
+    "GatewayError": "gateway",
     "UsageError": "usage",
 }
 """Written down a second time: who changes a code breaks the programs that compare it."""

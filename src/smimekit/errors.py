@@ -19,6 +19,7 @@
     ├── InsufficientProtection      the message lacks a protection that was required
     ├── StoreError                  a trust store could not do what was asked
     ├── FetchError                  the network did not give what was asked for
+    ├── GatewayError                a gateway's rules or configuration cannot be used
     └── UsageError (ValueError)     the caller's mistake
 
 Each error has a `code`: a stable, dotted, lower-case word, the same in logs, JSON and
@@ -34,6 +35,7 @@ __all__ = [
     "ContentChanged",
     "DecryptionError",
     "FetchError",
+    "GatewayError",
     "InputError",
     "InsufficientProtection",
     "KeyAccessError",
@@ -171,6 +173,12 @@ class FetchError(SmimeError):
     """The network did not give what was asked for, or was not to be asked."""
 
     default_code = "fetch"
+
+
+class GatewayError(SmimeError):
+    """A gateway's rules or configuration are wrong; file and line are named."""
+
+    default_code = "gateway"
 
 
 class UsageError(SmimeError, ValueError):

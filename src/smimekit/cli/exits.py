@@ -7,6 +7,7 @@ from typing import Any, Final, final
 from smimekit.errors import (
     DecryptionError,
     FetchError,
+    GatewayError,
     InputError,
     InsufficientProtection,
     KeyAccessError,
@@ -58,6 +59,7 @@ _EXITS: Final[Mapping[type[BaseException], Exit]] = {
     DecryptionError: Exit.NOT_AS_REQUIRED,
     StoreError: Exit.USAGE,
     FetchError: Exit.USAGE,
+    GatewayError: Exit.USAGE,
     UsageError: Exit.USAGE,
     BrokenPipeError: Exit.BROKEN_PIPE,
     OSError: Exit.USAGE,
