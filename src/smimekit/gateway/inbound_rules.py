@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
 
-__all__ = ["Inbound", "Open", "Undecryptable"]
+__all__ = ["Accept", "Inbound", "Open", "Undecryptable"]
 
 
 class Undecryptable(StrEnum):
@@ -14,6 +14,14 @@ class Undecryptable(StrEnum):
     """Delivered as it came: the recipient may have the key."""
     HOLD = "hold"
     REJECT = "reject"
+
+
+class Accept(StrEnum):
+    """Which algorithms are accepted on reading."""
+
+    INTEROP = "interop"
+    LEGACY_READ = "legacy_read"
+    """SHA-1, 3DES and the like, too; what they protect never counts as good."""
 
 
 class Open(StrEnum):
@@ -56,8 +64,8 @@ class Inbound:
     """Whether certificates of good signatures are remembered."""
     digest: bool = True
     """Whether the administrator is told of certificates that wait for a decision."""
-    suite: str = "interop"
-    """What is accepted on reading: `interop`, `modern` or `legacy-read`."""
+    accept: Accept = Accept.INTEROP
+    """Which algorithms are accepted on reading."""
     calendar: Open = Open.OPEN
     """Protected invitations."""
     dsn: Open = Open.LEAVE

@@ -44,6 +44,7 @@ __all__ = [
     "Treatment",
     "Words",
     "domain_of",
+    "folded",
 ]
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -170,12 +171,10 @@ class Rules:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "_patterns", {_folded(key): (key, one) for key, one in self.domains.items()})
-        put(self, "_people", {_folded(key): (key, one) for key, one in self.addresses.items()})
-        put(self, "_inside", frozenset(map(_folded, self.inside_domains)))
-        logins = {
-            key.casefold(): tuple(map(_folded, one)) for key, one in self.sender_login.items()
-        }
+        put(self, "_patterns", {folded(key): (key, one) for key, one in self.domains.items()})
+        put(self, "_people", {folded(key): (key, one) for key, one in self.addresses.items()})
+        put(self, "_inside", frozenset(map(folded, self.inside_domains)))
+        logins = {key.casefold(): tuple(map(folded, one)) for key, one in self.sender_login.items()}
         put(self, "_logins", logins)
 
     # --- who is inside --------------------------------------------------------------------
@@ -198,12 +197,12 @@ class Rules:
         """May this login sign as this address (`sender_login`)? Nobody's login may not."""
         if user is None:
             return False
-        whom = _folded(address)
+        whom = folded(address)
         if not domain_of(address):
             return False
         allowed = self._logins.get(user.casefold())
         if allowed is None:
-            return _folded(user) == whom
+            return folded(user) == whom
         return any(one in allowed for one in (whom, *_above(domain_of(address))))
 
     # --- how mail is treated ----------------------------------------------------------------
@@ -248,8 +247,8 @@ class Rules:
                 nearness = (2, 2 * pattern.count(".") + (not pattern.startswith("*")))
                 where = f'[domain."{written}"]'
                 yield Level(where=where, side=side, nearness=nearness, settings=settings)
-        if _folded(address) in self._people:
-            written, settings = self._people[_folded(address)]
+        if folded(address) in self._people:
+            written, settings = self._people[folded(address)]
             where = f'[address."{written}"]'
             yield Level(where=where, side=side, nearness=(3, 0), settings=settings)
 
@@ -268,7 +267,7 @@ def domain_of(address: str) -> str:
     return key[1].rstrip(".") if key else ""
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """An address, a domain or a pattern as it is compared."""
     if "@" in text:
         key = address_key(text)
@@ -287,5 +286,5 @@ def _above(domain: str) -> Iterator[str]:
 
 
 def _matches(pattern: str, address: str) -> bool:
-    folded = _folded(pattern)
-    return folded == _folded(address) or folded in _above(domain_of(address))
+    wanted = folded(pattern)
+    return wanted == folded(address) or wanted in _above(domain_of(address))
