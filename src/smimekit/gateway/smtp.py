@@ -71,11 +71,11 @@ class Reception(Protocol):
 
     def now(self) -> datetime: ...
 
-    def arrive(self, listener: Listener) -> Reply | None:
+    def arrive(self, session: "SmtpSession") -> Reply | None:
         """A client has come: None, or why it has to go."""
         ...
 
-    def depart(self, listener: Listener) -> None:
+    def depart(self, session: "SmtpSession") -> None:
         """It has gone."""
         ...
 
@@ -107,9 +107,10 @@ class SmtpSession(SMTP):
             ident=f"{self.protocol_name} smimekit",
             auth_exclude_mechanism=["LOGIN", "PLAIN"],
         )
-        self._listener: Final = listener
+        self.listener: Final = listener
         self._reception: Final = reception
         self._arrived = False
+        self._busy = False
         self._client = Client()
         self._login: str | None = None
         self._unheard: tuple[str, Sequence[str]] | None = None
@@ -121,27 +122,34 @@ class SmtpSession(SMTP):
         refusal = self._refusal()
         if refusal is not None:
             await self.push(refusal.line())
-            self._hang_up()
+            self.hang_up()
             return
         await super()._handle_client()
 
     def _refusal(self) -> Reply | None:
         peer = self.session.peer if self.session is not None else ""
-        if not self._listener.admits(peer[0] if isinstance(peer, tuple) else ""):
+        if not self.listener.admits(peer[0] if isinstance(peer, tuple) else ""):
             return Reply(554, "5.7.1", "You may not use this service")
-        refusal = self._reception.arrive(self._listener)
+        refusal = self._reception.arrive(self)
         self._arrived = refusal is None
         return refusal
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._arrived:
             self._arrived = False
-            self._reception.depart(self._listener)
+            self._reception.depart(self)
         super().connection_lost(error)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Close the connection, without a word."""
         if self.transport is not None:
             self.transport.close()
+
+    def dismiss(self) -> None:
+        """Close the connection unless a message is under way (RFC 5321, 3.8)."""
+        if not self._busy and self.transport is not None:
+            self._writer.write(Reply(421, "4.3.2", "Shutting down").line().encode() + b"\r\n")
+            self.hang_up()
 
     async def handle_exception(self, error: Exception) -> str:
         _LOG.error("A session failed", exc_info=error)
@@ -176,12 +184,12 @@ class SmtpSession(SMTP):
         self._heard()
         session.host_name = hostname
         keywords = [
-            f"SIZE {self._listener.size}",
+            f"SIZE {self.listener.size}",
             *("8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES"),
             f"XFORWARD {' '.join(FORWARDED)}",
             *self._further_keywords(),
         ]
-        if self._listener.submitter is Submitter.LOGIN:
+        if self.listener.submitter is Submitter.LOGIN:
             keywords.append("XCLIENT NAME ADDR PORT PROTO HELO LOGIN")
         lines = [responses[0], *(f"250-{each}" for each in keywords)]
         return [*lines[:-1], lines[-1].replace("-", " ", 1)]
@@ -214,7 +222,7 @@ class SmtpSession(SMTP):
         if unknown is not None:
             return Reply(555, "5.5.4", f"Unknown parameter, or value of it: {unknown}")
         size = int(dict(parameters).get("SIZE") or 0)
-        if size > self._listener.size:
+        if size > self.listener.size:
             return Reply(552, "5.3.4", "The message is too large")
         self._mail_from = path[0]
         self._parameters = tuple(each for each in parameters if each[0] != "SIZE")
@@ -253,7 +261,7 @@ class SmtpSession(SMTP):
     async def smtp_XCLIENT(self, arg: str | None) -> None:  # noqa: N802 - as aiosmtpd's
         """The same, and who authenticated (Postfix' XCLIENT_README); the session begins anew."""
         attributes = parse_attributes(arg or "")
-        if self._listener.submitter is not Submitter.LOGIN:
+        if self.listener.submitter is not Submitter.LOGIN:
             await self.push(Reply(550, "5.7.0", "Not on this listener").line())
         elif self._mail_from is not None:
             await self.push(Reply(503, "5.5.1", "Not within a transaction").line())
@@ -282,16 +290,18 @@ class SmtpSession(SMTP):
             self._reset_timeout()
             await self.push(BUSY.line())
             return
+        self._busy = True
         try:
             await self._take(place)
         finally:
+            self._busy = False
             place.leave()
 
     async def _take(self, place: Place) -> None:
         envelope = self._envelope()
         seed = repr((envelope.client.ident, envelope.mail_from)).encode("utf-8", "replace")
         trace = self._trace(place.path.name).encode()
-        incoming = Incoming(place.path, trace=trace, seed=seed, limit=self._listener.size)
+        incoming = Incoming(place.path, trace=trace, seed=seed, limit=self.listener.size)
         try:
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             await receive(self._reader, incoming, self._reset_timeout)
@@ -323,7 +333,7 @@ class SmtpSession(SMTP):
             mail_from=self._mail_from or "",
             recipients=tuple(self._recipients),
             parameters=self._parameters,
-            user=users.get(self._listener.submitter) or None,
+            user=users.get(self.listener.submitter) or None,
             client=self._client,
         )
 
