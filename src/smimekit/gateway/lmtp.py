@@ -20,14 +20,14 @@ class LmtpSession(SmtpSession):
     def _further_keywords(self) -> Sequence[str]:
         return ("PIPELINING",)  # RFC 2033, 5 asks for it
 
-    async def smtp_LHLO(self, arg: str) -> None:  # noqa: N802 - as aiosmtpd's
+    async def smtp_LHLO(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         """LMTP's greeting (RFC 2033, 4.1)."""
         await super().smtp_EHLO(arg)
 
-    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: ARG002 - RFC 2033, 4.1
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: ARG002, N802 - as above
         await self.push(Reply(500, "5.5.1", "This is LMTP: say LHLO").line())
 
-    async def smtp_HELO(self, hostname: str) -> None:
+    async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802 - as above
         await self.smtp_EHLO(hostname)
 
     async def _answer(self, replies: Sequence[Reply]) -> None:

@@ -105,14 +105,14 @@ class Connection:
         for at in range(0, len(commands), size):
             group = commands[at : at + size]
             lines = "".join(f"{each}\r\n" for each in group)
-            self._smtp.send(lines.encode("utf-8", "surrogateescape"))  # type: ignore[arg-type]  # bytes, too
+            self._smtp.send(lines.encode("utf-8", "surrogateescape"))
             replies += [self._reply() for _ in group]
         return replies
 
     def send(self, content: Iterable[bytes], answers: int) -> Iterable[Reply]:
         """Send the content of a message, and read its answers, one after the other."""
         for chunk in content:
-            self._smtp.send(chunk)  # type: ignore[arg-type]  # bytes, too
+            self._smtp.send(chunk)
         self._socket.settimeout(self._hop.data_timeout)
         for _ in range(answers):
             yield self._reply()

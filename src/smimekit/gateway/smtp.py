@@ -93,7 +93,7 @@ class SmtpSession(SMTP):
 
     line_length_limit = _CHUNK
     command_size_limit = _LINE
-    command_size_limits = defaultdict(lambda: _LINE)  # noqa: RUF012 - aiosmtpd's
+    command_size_limits = defaultdict(lambda: _LINE)
     protocol_name = "ESMTP"
     single = True
     """One answer for all recipients."""
@@ -156,7 +156,7 @@ class SmtpSession(SMTP):
         return BROKEN.line()
 
     def _set_rset_state(self) -> None:
-        super()._set_rset_state()
+        super()._set_rset_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
         self._forget_mail()
 
     def _forget_mail(self) -> None:
@@ -197,15 +197,15 @@ class SmtpSession(SMTP):
     def _further_keywords(self) -> Sequence[str]:
         return ()
 
-    async def smtp_RSET(self, arg: str) -> None:
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         self._heard()
         await super().smtp_RSET(arg)
 
-    async def smtp_QUIT(self, arg: str) -> None:
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         self._heard()
         await super().smtp_QUIT(arg)
 
-    async def smtp_MAIL(self, arg: str | None) -> None:
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         self._heard()
         if await self.check_helo_needed():
             return
@@ -228,7 +228,7 @@ class SmtpSession(SMTP):
         self._parameters = tuple(each for each in parameters if each[0] != "SIZE")
         return Reply(250, "2.1.0", "OK")
 
-    async def smtp_RCPT(self, arg: str | None) -> None:
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         await self.push(self._rcpt(arg or "").line())
 
     def _rcpt(self, arg: str) -> Reply:
@@ -246,7 +246,7 @@ class SmtpSession(SMTP):
         self._recipients.append(EnvelopeRecipient(address=path[0], parameters=parameters))
         return Reply(250, "2.1.5", "OK")
 
-    async def smtp_XFORWARD(self, arg: str | None) -> None:  # noqa: N802 - as aiosmtpd's
+    async def smtp_XFORWARD(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """Who the client of the server in front is (Postfix' XFORWARD_README)."""
         attributes = parse_attributes(arg or "")
         if self._mail_from is not None:
@@ -258,7 +258,7 @@ class SmtpSession(SMTP):
             reply = Reply(250, "2.0.0", "OK")
         await self.push(reply.line())
 
-    async def smtp_XCLIENT(self, arg: str | None) -> None:  # noqa: N802 - as aiosmtpd's
+    async def smtp_XCLIENT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """The same, and who authenticated (Postfix' XCLIENT_README); the session begins anew."""
         attributes = parse_attributes(arg or "")
         if self.listener.submitter is not Submitter.LOGIN:
@@ -277,7 +277,7 @@ class SmtpSession(SMTP):
 
     # --- the message ----------------------------------------------------------------------
 
-    async def smtp_DATA(self, arg: str | None) -> None:
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         if not self._recipients:
             await self.push(Reply(503, "5.5.1", "RCPT comes first").line())
             return

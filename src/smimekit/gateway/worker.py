@@ -60,8 +60,7 @@ class _Worker:
                 return self._assembly.desk.handle(
                     task.envelope, message, key=task.key, single=task.single
                 )
-        # The outermost door of a message: whatever went wrong, it stays with its sender.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
             code = error.code if isinstance(error, SmimeError) else type(error).__name__
             _LOG.error("A message failed: %s", code, exc_info=error)
             return (BROKEN,) * len(task.envelope.recipients)

@@ -197,7 +197,7 @@ class Pool:
             try:
                 return await _Worker.start(self._path, self._metrics)
             except (GatewayError, OSError) as error:
-                _LOG.error("A worker does not start: %s", error)  # noqa: TRY400 - a sentence says it
+                _LOG.error("A worker does not start: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
