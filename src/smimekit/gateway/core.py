@@ -1,0 +1,61 @@
+"""What both directions work with, and what each gives back. Knows the parts of a gateway, and may
+not know what is done with them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, final, runtime_checkable
+
+from smimekit.cms.recipients import ContentKey, RecipientInfo
+from smimekit.gateway.audit import CertificateUse
+from smimekit.gateway.events import NO_EVENTS, Events
+from smimekit.gateway.outcomes import Mail, Outcome
+from smimekit.gateway.rules import Rules
+from smimekit.keys import Credential
+from smimekit.policy import Policy
+from smimekit.trust import Trust
+from smimekit.trust.store import TrustStore
+
+__all__ = ["Core", "Keys", "Results"]
+
+
+@runtime_checkable
+class Keys(Protocol):
+    """The users' keys: a `KeyRing` is one."""
+
+    def signing(self, address: str, *, at: datetime) -> Credential:
+        """The credential to sign with; UsageError (`usage.no-signing-key`) where there is none."""
+        ...
+
+    def unwrap(
+        self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
+    ) -> ContentKey:
+        """As `Decryptor` has it."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What one transaction is worked on with: the rules do not change while it lasts."""
+
+    rules: Rules
+    trust: Trust
+    """Judges certificates; with a store, which it is asked to find them in."""
+    keys: Keys
+    store: TrustStore | None = None
+    """Remembers what comes in; mostly that of `trust`."""
+    events: Events = NO_EVENTS
+    policy: Policy = Policy.INTEROP
+    """Its limits bound the work; its algorithms are for what the rules leave open."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What a direction did: one outcome for each of the recipients that it was given."""
+
+    outcomes: tuple[Outcome, ...]
+    notices: tuple[Mail, ...] = ()
+    certificates: tuple[CertificateUse, ...] = ()
