@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 from smimekit.errors import GatewayError
 from smimekit.gateway.config import Config
+from smimekit.gateway.dsn import bounce
 from smimekit.gateway.hold import HoldQueue
 from smimekit.gateway.journal import Journal
 from smimekit.gateway.metrics import Metrics
@@ -67,9 +69,31 @@ def assembled(config: Config) -> Iterator[Assembly]:
         desk = Desk(
             processor=processor,
             courier=_Couriers(config.next_hop),
-            bounce=bouncer(config.name),
+            bounce=partial(bounce, reporting_mta=config.name),
             journal=journal_of(config),
             hold=HoldQueue(config.hold),
             now=now,
         )
         yield Assembly(desk, metrics)
+
+
+@contextmanager
+def _processor(config: Config, metrics: Metrics) -> Iterator[Processor]:
+    if config.workers.processor:
+        yield _own(config)
+        return
+    raise NotImplementedError
+
+
+def _own(config: Config) -> Processor:
+    """What `processor` in [workers] names, called with the file's path."""
+    module, _, name = config.workers.processor.partition(":")
+    try:
+        make: Callable[[Path], Processor] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise GatewayError(
+            f"{config.path}: processor in [workers] names {config.workers.processor!r}, which "
+            f"cannot be imported: {error}.",
+            code="gateway.processor",
+        ) from error
+    return make(config.path)

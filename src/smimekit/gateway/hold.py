@@ -145,7 +145,7 @@ def _pairs(parameters: list[list[str | None]]) -> Parameters:
 
 def _write(path: Path, content: Span) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.writelines(content.chunks())
         file.flush()
         os.fsync(file.fileno())

@@ -33,7 +33,7 @@ class Entry:
         self.known: Final = dict(_read(descriptor))
 
     def record(self, who: str, reply: Reply) -> None:
-        """This recipient is done: whatever happens now, do it no second time."""
+        """A recipient is done: whatever happens now, do it no second time."""
         self.known[who] = reply
         self._write([who, reply.code, reply.enhanced, reply.text])
 
@@ -141,7 +141,7 @@ class Journal:
 
 def _is_still(path: Path, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 

@@ -93,7 +93,7 @@ class SmtpSession(SMTP):
 
     line_length_limit = _CHUNK
     command_size_limit = _LINE
-    command_size_limits = defaultdict(lambda: _LINE)
+    command_size_limits: dict[str, int] = defaultdict(lambda: _LINE)  # noqa: RUF012 - aiosmtpd's
     protocol_name = "ESMTP"
     single = True
     """One answer for all recipients."""
