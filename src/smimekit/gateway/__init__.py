@@ -5,7 +5,12 @@ of its own. The adapters (`smtp`, `lmtp`, `milter`, `pipe`) know nothing of S/MI
 """
 
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient
+from smimekit.gateway.gateway import Gateway, Processor
+from smimekit.gateway.inbound_rules import Inbound
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcomes, Reject
+from smimekit.gateway.plan import Plan
+from smimekit.gateway.rules import Partner, Rules, Settings, Site, Special, Treatment, Words
+from smimekit.gateway.rules_file import RulesFile, read_rules
 
 __all__ = [
     "Client",
@@ -13,8 +18,21 @@ __all__ = [
     "Deliver",
     "Envelope",
     "EnvelopeRecipient",
+    "Gateway",
     "Hold",
+    "Inbound",
     "Mail",
     "Outcomes",
+    "Partner",
+    "Plan",
+    "Processor",
     "Reject",
+    "Rules",
+    "RulesFile",
+    "Settings",
+    "Site",
+    "Special",
+    "Treatment",
+    "Words",
+    "read_rules",
 ]

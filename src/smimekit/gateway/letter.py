@@ -19,7 +19,7 @@ from smimekit.mime.fields import HeaderBlock, read_header
 from smimekit.mime.scanner import Entity, boundary_of, split
 from smimekit.span import Span
 
-__all__ = ["Letter", "Protected", "is_calendar", "read_letter"]
+__all__ = ["UNREADABLE", "Letter", "Protected", "is_calendar", "read_letter"]
 
 _ADDRESSED: Final = ("To", "Cc", "Resent-To", "Resent-Cc")
 _CALENDAR_DEPTH: Final = 3
@@ -53,6 +53,17 @@ class Letter:
     """RFC 3834, 5."""
     report: bool
     """Is it a delivery report or the like (multipart/report, RFC 6522)?"""
+
+
+UNREADABLE: Final = Letter(
+    header=HeaderBlock((), b"", 0),
+    author=None,
+    shown=frozenset(),
+    protected=Protected.NOTHING,
+    auto_submitted=False,
+    report=False,
+)
+"""What a mail says whose header cannot be read."""
 
 
 def read_letter(message: Span, *, limits: Limits) -> Letter:

@@ -217,7 +217,11 @@ class Rules:
             self.inside(sender) and self.inside(recipient)
         ):
             return False
-        return not any(self._matching(sender, recipient))
+        return not self.has_partner(sender, recipient)
+
+    def has_partner(self, sender: str, recipient: str) -> bool:
+        """Is there a rule for this pair?"""
+        return any(True for _ in self._matching(sender, recipient))
 
     def _levels(self, sender: str, recipient: str) -> Iterator[Level]:
         yield Level(
