@@ -14,17 +14,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, final
 
+from smimekit.certificate import load_certificates
 from smimekit.errors import GatewayError
-from smimekit.gateway.config import Config
+from smimekit.gateway.bookkeeping import bookkeeping
+from smimekit.gateway.config import Config, Keys
 from smimekit.gateway.dsn import bounce
+from smimekit.gateway.events import NO_EVENTS, Events
+from smimekit.gateway.gateway import Gateway
 from smimekit.gateway.hold import HoldQueue
 from smimekit.gateway.journal import Journal
 from smimekit.gateway.metrics import Metrics
 from smimekit.gateway.next_hop import NextHop
 from smimekit.gateway.relay import Courier, Relay
+from smimekit.gateway.rules_file import RulesFile
 from smimekit.gateway.transaction import Desk, Processor
+from smimekit.keys import KeyRing
+from smimekit.keys.folder import KeyFolder, password_from_environment, password_from_file
+from smimekit.keys.master import MasterKeys
+from smimekit.keys.ring import KeySource
+from smimekit.trust import Trust
+from smimekit.trust.stores.opening import open_store
 
-__all__ = ["Assembly", "assembled", "journal_of", "now"]
+__all__ = ["Assembly", "assembled", "now", "opened_gateway"]
 
 
 @final
@@ -39,11 +50,6 @@ class Assembly:
 def now() -> datetime:
     """The clock of the adapters: the core has none."""
     return datetime.now(UTC)
-
-
-def journal_of(config: Config) -> Journal:
-    """Where it is remembered what was done."""
-    return Journal(config.workers.spool / "journal")
 
 
 @final
@@ -70,7 +76,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
             processor=processor,
             courier=_Couriers(config.next_hop),
             bounce=partial(bounce, reporting_mta=config.name),
-            journal=journal_of(config),
+            journal=Journal(config.journal),
             hold=HoldQueue(config.hold),
             now=now,
         )
@@ -82,7 +88,47 @@ def _processor(config: Config, metrics: Metrics) -> Iterator[Processor]:
     if config.workers.processor:
         yield _own(config)
         return
-    raise NotImplementedError
+    with bookkeeping(config.audit, metrics) as events, opened_gateway(config, events) as found:
+        yield found
+
+
+@contextmanager
+def opened_gateway(config: Config, events: Events = NO_EVENTS) -> Iterator[Gateway]:
+    """The core, with the rules, the store and the keys that the file names.
+
+    The rules are read again when the file has changed. Raises SmimeError and OSError.
+    """
+    rules = RulesFile(config.path)
+    ring = _keys(config.keys)
+    anchors = [
+        each for name in config.store.anchors for each in load_certificates(Path(name).read_bytes())
+    ]
+    store = open_store(config.store.url)
+    try:
+        trust = Trust(store, anchors=anchors)
+        yield Gateway(rules=rules, trust=trust, keys=ring, events=events)
+    finally:
+        close = getattr(store, "close", None)
+        if close is not None:
+            close()
+
+
+def _keys(keys: Keys) -> KeyRing:
+    sources: list[KeySource] = []
+    if keys.folder is not None:
+        if keys.password_file is not None:
+            password = password_from_file(keys.password_file)
+        else:
+            password = password_from_environment(keys.password_env or "")
+        sources.append(KeyFolder(keys.folder, password))
+    if keys.database is None or keys.master_key_file is None:
+        return KeyRing(*sources)
+    from smimekit.keys.sql import SqlKeyStore  # noqa: PLC0415 - needs the extra `sql`
+
+    master = Path(keys.master_key_file)
+    masters = MasterKeys(master.name, {master.name: master.read_bytes()})
+    with SqlKeyStore(keys.database, masters) as database:
+        return KeyRing(*sources, database)
 
 
 def _own(config: Config) -> Processor:

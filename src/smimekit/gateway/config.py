@@ -157,6 +157,11 @@ class Config:
     metrics: Address | None = None
     """Where Prometheus may ask, by HTTP."""
 
+    @property
+    def journal(self) -> Path:
+        """Where it is remembered what was done."""
+        return self.workers.spool / "journal"
+
 
 def read_config(path: str | os.PathLike[str]) -> Config:
     """The adapters' part of a gateway's file. Raises GatewayError, with the line; OSError."""

@@ -10,15 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
 
 from smimekit.errors import SmimeError
 from smimekit.gateway.answers import Reply
-from smimekit.gateway.assembly import journal_of, now
 from smimekit.gateway.config import Address, Config, Listener, read_config
 from smimekit.gateway.incoming_folder import IncomingFolder
+from smimekit.gateway.journal import Journal
 from smimekit.gateway.lmtp import LmtpSession
 from smimekit.gateway.metrics import Metrics
 from smimekit.gateway.metrics_http import serve_metrics
@@ -75,7 +75,7 @@ class Service:
         self.name: Final = config.name
         self._metrics: Final = Metrics()
         self._pool: Final = Pool(config.path, config.workers, self._metrics)
-        self._journal: Final = journal_of(config)
+        self._journal: Final = Journal(config.journal)
         self._incoming: Final = IncomingFolder(config.workers.spool / "incoming")
         self._room: Final = asyncio.Semaphore(config.workers.in_flight)
         self._under_way = 0
@@ -97,7 +97,7 @@ class Service:
     # --- what sessions want ---------------------------------------------------------------
 
     def now(self) -> datetime:
-        return now()
+        return datetime.now(UTC)
 
     def arrive(self, session: SmtpSession) -> Reply | None:
         listener = session.listener
