@@ -219,7 +219,7 @@ def test_held_once(tmp_path: Path) -> None:
     for _ in range(2):
         handle(fake, tmp_path, envelope("h", "l"))
     (held,) = HoldQueue(tmp_path / "hold")
-    assert held.recipients == to("h")
+    assert held.envelope.recipients == to("h")
     assert held.path.read_bytes() == MESSAGE
 
 
@@ -294,7 +294,7 @@ def test_however_often_it_is_tried_nobody_gets_it_twice(
     for says in tries:
         fake.says = {name: says[n] for n, name in enumerate(names) if n in says}
         replies = handle(fake, folder, envelope(*names), single=single)
-        held = [each.recipients[0].address for each in HoldQueue(folder / "hold")]
+        held = [each.envelope.recipients[0].address for each in HoldQueue(folder / "hold")]
         safe = {*fake.delivered, *held, *fake.bounced}
         assert {name for name, code in zip(names, replies, strict=True) if code == 250} <= safe
         mine = [each for each in (*fake.delivered, *held) if each in names]

@@ -10,15 +10,15 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, final
 
 from smimekit.errors import UsageError
-from smimekit.gateway.envelope import EnvelopeRecipient, Parameters
-from smimekit.gateway.outcomes import Hold, Mail
+from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.outcomes import Hold
+from smimekit.gateway.tasks import envelope_facts, envelope_from
 from smimekit.span import Span
 
 __all__ = ["Held", "HoldQueue"]
@@ -36,9 +36,7 @@ class Held:
     name: str
     reason: str
     since: datetime
-    mail_from: str
-    recipients: tuple[EnvelopeRecipient, ...]
-    parameters: Parameters
+    envelope: Envelope
     path: Path
 
 
@@ -49,15 +47,25 @@ class HoldQueue:
     def __init__(self, folder: Path) -> None:
         self._folder: Final = folder
 
-    def keep(self, held: Hold, *, at: datetime) -> str:
-        """Store a message safely; its name. Raises OSError, and then nothing was stored."""
+    def keep(self, held: Hold, envelope: Envelope, *, at: datetime) -> str:
+        """Store a message safely; its name. Raises OSError, and then nothing was stored.
+
+        Of the `envelope` that it came in, user and client are kept.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         unfinished = self._folder / f".{name}"
         unfinished.mkdir(mode=0o700)
         try:
             _write(unfinished / _MESSAGE, held.mail.message)
-            _write(unfinished / _ENVELOPE, Span.of(_envelope(held, at)))
+            kept = replace(
+                envelope,
+                mail_from=held.mail.mail_from,
+                recipients=held.recipients,
+                parameters=held.mail.parameters,
+            )
+            facts = _facts(kept, held.reason, at)
+            _write(unfinished / _ENVELOPE, Span.of(facts))
             _sync(unfinished)
             unfinished.rename(self._folder / name)
         except BaseException:
@@ -83,43 +91,20 @@ class HoldQueue:
             )
         return _read(path)
 
-    @contextmanager
-    def mail(self, held: Held) -> Iterator[Mail]:
-        """The message, to hand it on."""
-        with held.path.open("rb") as file:
-            yield Mail(
-                mail_from=held.mail_from,
-                recipients=held.recipients,
-                message=Span.of_file(file),
-                parameters=held.parameters,
-            )
-
     def leave(self, held: Held, recipients: tuple[EnvelopeRecipient, ...]) -> None:
-        """Keep it for these recipients only; for none, forget it."""
+        """Keep it for these recipients only; for none, forget it. Raises OSError."""
         folder = held.path.parent
         if not recipients:
             shutil.rmtree(folder)
             return
-        mail = Mail(
-            mail_from=held.mail_from,
-            recipients=recipients,
-            message=Span.of(b""),
-            parameters=held.parameters,
-        )
-        left = Hold(mail=mail, reason=held.reason)
-        _write(folder / f".{_ENVELOPE}", Span.of(_envelope(left, held.since)))
+        kept = replace(held.envelope, recipients=recipients)
+        _write(folder / f".{_ENVELOPE}", Span.of(_facts(kept, held.reason, held.since)))
         (folder / f".{_ENVELOPE}").replace(folder / _ENVELOPE)
         _sync(folder)
 
 
-def _envelope(held: Hold, at: datetime) -> bytes:
-    facts = {
-        "reason": held.reason,
-        "since": at.isoformat(),
-        "mail_from": held.mail.mail_from,
-        "parameters": held.mail.parameters,
-        "recipients": [[each.address, each.parameters] for each in held.recipients],
-    }
+def _facts(envelope: Envelope, reason: str, since: datetime) -> bytes:
+    facts = {"reason": reason, "since": since.isoformat(), "envelope": envelope_facts(envelope)}
     return json.dumps(facts, indent=1).encode()
 
 
@@ -129,18 +114,9 @@ def _read(path: Path) -> Held:
         name=path.name,
         reason=facts["reason"],
         since=datetime.fromisoformat(facts["since"]),
-        mail_from=facts["mail_from"],
-        recipients=tuple(
-            EnvelopeRecipient(address=address, parameters=_pairs(parameters))
-            for address, parameters in facts["recipients"]
-        ),
-        parameters=_pairs(facts["parameters"]),
+        envelope=envelope_from(facts["envelope"]),
         path=path / _MESSAGE,
     )
-
-
-def _pairs(parameters: list[list[str | None]]) -> Parameters:
-    return tuple((str(name), value) for name, value in parameters)
 
 
 def _write(path: Path, content: Span) -> None:

@@ -18,8 +18,8 @@ _LOG: Final = logging.getLogger("smimekit.gateway")
 _HOUR: Final = 3600.0
 
 
-async def run(config: Config, ready: Callable[[Service], None]) -> None:
-    """Serve; `ready` is called once everybody listens. Raises SmimeError and OSError."""
+async def run(config: Config, say: Callable[[str], None]) -> None:
+    """Serve; `say` is told where, once everybody listens. Raises SmimeError and OSError."""
     loop = asyncio.get_running_loop()
     end, again = asyncio.Event(), asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -27,7 +27,8 @@ async def run(config: Config, ready: Callable[[Service], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, again.set)
     service = Service(config)
     await service.start()
-    ready(service)
+    for name, address in service.addresses.items():
+        say(f"{name or 'metrics'}: {address}")
     tasks = [
         asyncio.create_task(_reloading(service, again)),
         asyncio.create_task(_expiring(service)),

@@ -15,6 +15,8 @@ from smimekit.gateway.metrics import Samples
 
 __all__ = [
     "Task",
+    "envelope_facts",
+    "envelope_from",
     "read_replies",
     "read_samples",
     "read_task",
@@ -43,7 +45,7 @@ def write_task(number: int, task: Task) -> bytes:
         "path": str(task.path),
         "key": task.key,
         "single": task.single,
-        "envelope": asdict(task.envelope),
+        "envelope": envelope_facts(task.envelope),
     }
     return f"{json.dumps(facts)}\n".encode()
 
@@ -51,19 +53,28 @@ def write_task(number: int, task: Task) -> bytes:
 def read_task(line: bytes) -> tuple[int, Task]:
     """The number and the task of a line."""
     facts = json.loads(line)
-    envelope = facts["envelope"]
+    envelope = envelope_from(facts["envelope"])
+    return facts["number"], Task(Path(facts["path"]), facts["key"], envelope, facts["single"])
+
+
+def envelope_facts(envelope: Envelope) -> dict[str, Any]:
+    """An envelope as JSON has it."""
+    return asdict(envelope)
+
+
+def envelope_from(facts: Any) -> Envelope:
+    """And back."""
     recipients = tuple(
         EnvelopeRecipient(address=each["address"], parameters=_pairs(each["parameters"]))
-        for each in envelope["recipients"]
+        for each in facts["recipients"]
     )
-    found = Envelope(
-        mail_from=envelope["mail_from"],
+    return Envelope(
+        mail_from=facts["mail_from"],
         recipients=recipients,
-        parameters=_pairs(envelope["parameters"]),
-        user=envelope["user"],
-        client=Client(**envelope["client"]),
+        parameters=_pairs(facts["parameters"]),
+        user=facts["user"],
+        client=Client(**facts["client"]),
     )
-    return facts["number"], Task(Path(facts["path"]), facts["key"], found, facts["single"])
 
 
 def _pairs(parameters: Any) -> Parameters:

@@ -97,17 +97,17 @@ class Desk:
                 _LOG.error("The processor left out a recipient, or named one twice: not delivered")
                 return found | {each.address: BROKEN for each in waiting}
             for outcome in outcomes.outcomes:
-                found |= self._carry_out(entry, outcome, envelope.client)
+                found |= self._carry_out(entry, outcome, envelope)
             if outcomes.notices and _NOTICES not in entry.known:
                 self._send_notices(entry, outcomes.notices)
         return found
 
-    def _carry_out(self, entry: Entry, outcome: Outcome, client: Client) -> dict[str, Reply]:
+    def _carry_out(self, entry: Entry, outcome: Outcome, envelope: Envelope) -> dict[str, Reply]:
         match outcome:
             case Deliver(mail=mail):
-                replies = self.courier().deliver(mail, client)
+                replies = self.courier().deliver(mail, envelope.client)
             case Hold():
-                name = self.hold.keep(outcome, at=self.now())
+                name = self.hold.keep(outcome, envelope, at=self.now())
                 reply = Reply(250, "2.0.0", f"Held for a decision, as {name}")
                 replies = [reply] * len(outcome.recipients)
             case Reject() | Defer():
