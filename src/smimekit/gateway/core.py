@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, final, runtime_checkable
 
-from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.gateway.audit import CertificateUse
 from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.outcomes import Mail, Outcome
 from smimekit.gateway.rules import Rules
-from smimekit.keys import Credential
+from smimekit.keys import Credential, Decryptor
 from smimekit.policy import Policy
 from smimekit.trust import Trust
 from smimekit.trust.store import TrustStore
@@ -28,10 +27,8 @@ class Keys(Protocol):
         """The credential to sign with; UsageError (`usage.no-signing-key`) where there is none."""
         ...
 
-    def unwrap(
-        self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
-    ) -> ContentKey:
-        """As `Decryptor` has it."""
+    def of(self, address: str) -> Sequence[Decryptor]:
+        """Every key of an address, old ones too: mail is opened with its recipients' keys only."""
         ...
 
 

@@ -112,7 +112,7 @@ def _integrity(signature: SignatureResult) -> tuple[Verdict, str] | None:
             return Verdict.PERMERROR, "the certificate of the signer is missing"
         case _:
             return Verdict.NEUTRAL, "the signature cannot be read"
-    if signature.assessment.grade is Grade.REFUSED:
+    if signature.assessment.grade is not Grade.GOOD:
         return Verdict.POLICY, "the signature is too weak"
     if not signature.of_message:
         return Verdict.POLICY, "what was signed is no message"
@@ -146,15 +146,15 @@ def _identity(signature: SignatureResult) -> tuple[Verdict, str] | None:
 
 
 def signature_results(
-    opened: Opened, *, delivered: Sequence[Layer] | None = None
+    opened: Opened, *, delivered: Sequence[Layer] | None = None, cleared: bool = False
 ) -> tuple[Result, ...]:
     """The results of a mail: one for each signature, or one that says why there is none.
 
     `delivered` are the layers that remain around what is delivered, outermost first; without
-    it, all.
+    it, all. `cleared`: the outermost of them became a multipart/signed.
     """
     layers = opened.envelope
-    places = _places(layers if delivered is None else delivered)
+    places = _places(layers if delivered is None else delivered, cleared=cleared)
     found = [
         Result(verdict=verdict, reason=reason, signature=each, part=places.get(id(layer), ""))
         for layer in layers
@@ -176,12 +176,13 @@ def unreadable() -> tuple[Result, ...]:
     return (Result(verdict=Verdict.NEUTRAL, reason="the mail cannot be read"),)
 
 
-def _places(layers: Iterable[Layer]) -> dict[int, str]:
+def _places(layers: Iterable[Layer], *, cleared: bool) -> dict[int, str]:
     """In which part each signature is (RFC 7281, 3.2.1; RFC 3501, 6.4.5), by its layer's id."""
     found: dict[int, str] = {}
     around, here = "", ""
-    for layer in layers:
-        if isinstance(layer, Signed) and layer.form is SignatureForm.MULTIPART:
+    for number, layer in enumerate(layers):
+        beside = cleared and not number
+        if isinstance(layer, Signed) and (layer.form is SignatureForm.MULTIPART or beside):
             found[id(layer)] = f"{around}{here}{'.' if here else ''}2"
             here = f"{here}.1" if here else "1"
             continue
@@ -321,7 +322,7 @@ def _signature_fields(
     yield _field(
         f"{prefix}Signature-{number}",
         f"{verdict}; integrity={signature.integrity}; identity={signature.identity}; "
-        f"status={judgement.status if judgement else 'unknown'}; "
+        f"status={'unknown' if judgement is None else judgement.status}; "
         f"algorithm={signature.algorithm}; reason={reason}",
     )
     if signature.certificate is not None:

@@ -88,6 +88,10 @@ class KeyRing:
                 found = self._by_key_id.get(rid.value, ())
         return (each for each in found if rid.matches(each[0]))
 
+    def of(self, address: str) -> tuple[Credential, ...]:
+        """Every credential of an address, old ones too: what its owner can open."""
+        return tuple(self._by_address.get(normal_address(address), ()))
+
     def signing(self, address: str, *, at: datetime) -> Credential:
         """The credential to sign with for an address at a time: the newest that is valid.
 
