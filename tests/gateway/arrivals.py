@@ -9,7 +9,7 @@ from smimekit import Credential, MemoryTrustStore, Trust
 from smimekit.gateway import Deliver, Envelope, EnvelopeRecipient
 from smimekit.gateway.audit import Entry
 from smimekit.gateway.core import Core, Results
-from smimekit.gateway.events import CertificateSeen, Events, Objection, Scan
+from smimekit.gateway.events import NO_EVENTS, CertificateSeen, Events, Objection, Scan
 from smimekit.gateway.inbound import inbound
 from smimekit.gateway.inbound_rules import Inbound
 from smimekit.gateway.rules import Rules, Site
@@ -68,7 +68,7 @@ def core(
         trust=Trust(known, anchors=[root().certificate], clock=lambda: NOW),
         keys=KeyRing(*keys),
         store=known,
-        **({} if events is None else {"events": events}),
+        events=NO_EVENTS if events is None else events,
     )
 
 

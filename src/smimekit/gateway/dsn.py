@@ -229,7 +229,8 @@ def _original(orcpt: str | None, report: _Report) -> bytes | None:
         address = _unescaped(escaped)
         return None if address is None else f"{kind}; {address}".encode()
     address = _UNICODE.sub(_character, escaped)
-    return _typed(address, report) if address and address.isprintable() else None
+    clean = address and address.isprintable() and "\\" not in address
+    return _typed(address, report) if clean else None
 
 
 def _character(found: re.Match[str]) -> str:

@@ -108,7 +108,8 @@ class Gateway:
         core = self._core()
         with ExitStack() as closing:
             done = _Attempts(core, self._portal, closing).done(envelope, message, at)
-            self._tell(core, envelope, done, at)
+            if not _told(core, envelope, done, at):
+                return Outcomes(outcomes=(_later(envelope.recipients),), closing=ExitStack())
             return Outcomes(outcomes=done.outcomes, notices=done.notices, closing=closing.pop_all())
 
     def _core(self) -> Core:
@@ -120,18 +121,6 @@ class Gateway:
             store=self._store,
             events=self._events,
             policy=self._policy,
-        )
-
-    def _tell(self, core: Core, envelope: Envelope, done: "_Done", at: datetime) -> None:
-        core.events.outcome(
-            Entry(
-                at=at,
-                message_id=done.message_id,
-                envelope=envelope,
-                plan=done.plan.as_json(),
-                certificates=done.certificates,
-                outcomes=done.outcomes,
-            )
         )
 
 
@@ -200,6 +189,23 @@ class _Attempts:
             notices=results.notices,
             certificates=results.certificates,
         )
+
+
+def _told(core: Core, envelope: Envelope, done: _Done, at: datetime) -> bool:
+    """Was it written down? What leaves no trace does not leave."""
+    entry = Entry(
+        at=at,
+        message_id=done.message_id,
+        envelope=envelope,
+        plan=done.plan.as_json(),
+        certificates=done.certificates,
+        outcomes=done.outcomes,
+    )
+    try:
+        core.events.outcome(entry)
+    except Exception:  # noqa: BLE001 - any failure of another's program is one: not now
+        return False
+    return True
 
 
 def _later(recipients: tuple[EnvelopeRecipient, ...]) -> Defer:

@@ -194,7 +194,7 @@ class _Case:
         return self.job.deliver(
             self.opening.recipients,
             self._written(fields, found, opened, tags),
-            _notes(results, decrypted=found.decrypted),
+            (*_notes(results, decrypted=found.decrypted), *_left(opened, found, rules)),
             eight_bit=found.eight_bit,
         )
 
@@ -340,6 +340,12 @@ def _tags(rules: Inbound, results: Sequence[Result], *, decrypted: bool) -> tupl
         passed = any(each.verdict is Verdict.PASS for each in results)
         tags.insert(0, rules.signed_tag if passed else rules.untrusted_tag)
     return tuple(tag for tag in tags if tag)
+
+
+def _left(opened: Opened, found: Readable, rules: Inbound) -> tuple[str, ...]:
+    if not (rules.decrypt and opened.is_encrypted) or found.decrypted:
+        return ()
+    return ("left encrypted: mail transport would change what is inside",)
 
 
 def _notes(results: Sequence[Result], *, decrypted: bool) -> tuple[str, ...]:

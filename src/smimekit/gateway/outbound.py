@@ -152,7 +152,11 @@ def _called_back(
     if portal is None:
         return _later(part.recipients, "4.3.5", "No portal is set up for mail like this.")
     mail = _original(case, part.recipients)
-    answer = portal(mail, why, closing)
+    try:
+        answer = portal(mail, why, closing)
+    except Exception as error:  # noqa: BLE001 - any failure of another's program is one: not now
+        failed = f"The portal failed ({type(error).__name__}); try again later."
+        return _later(part.recipients, "4.3.0", failed)
     if answer.recipients != part.recipients:
         return _later(part.recipients, "4.3.5", "The portal answers for other recipients.")
     if isinstance(answer, Deliver) and _is_same(answer.mail.message, case.message):

@@ -47,6 +47,9 @@ __all__ = [
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,200}@[A-Za-z0-9.-]{1,253}")
 """An addr-spec that a pvalue holds without quotes (RFC 8601, 2.2)."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,255}")
+_METHOD = re.compile(rb"(smime)=", re.IGNORECASE)
+"""What begins a result. Rules that look for it anywhere in the field, as many do, must not find
+one that a certificate says."""
 _LONGEST_NAME: Final = 300
 """Octets of an issuer's name: certificates hold longer ones, header lines should not."""
 _MOST: Final = 20
@@ -232,7 +235,9 @@ def _named(signature: SignatureResult) -> str | None:
     mine = {address_key(each): each for each in known}
     senders = (mine[key] for each in signature.senders if (key := address_key(each)) in mine)
     found = next(senders, known[0] if known else "")
-    return found if _ADDRESS.fullmatch(found) else None
+    if not _ADDRESS.fullmatch(found) or _METHOD.search(found.encode()):
+        return None
+    return found
 
 
 def _serial(certificate: Certificate) -> str:
@@ -245,7 +250,7 @@ def _issuer(certificate: Certificate) -> str | None:
         name = certificate.x509.issuer.rfc4514_string()
     except (CertificateError, ValueError):
         return None
-    octets = name.encode("utf-8", "replace")
+    octets = _METHOD.sub(rb"\1\\3D", name.encode("utf-8", "replace"))
     found = "".join(chr(one) if 0x20 <= one < 0x7F else f"\\{one:02X}" for one in octets)
     return found if found and len(found) <= _LONGEST_NAME else None
 
