@@ -234,8 +234,10 @@ class Keys:
             return Credential(Broken(found), found.certificate)  # type: ignore[arg-type]  # signs only
         return found
 
-    def unwrap(self, *_: object, **__: object) -> Any:
-        raise NoMatchingKey("None is here.")
+    def of(self, address: str) -> tuple[Credential, ...]:
+        if self.how == "away":
+            raise KeyAccessError("The token is out.")
+        return world().keys.of(address)
 
 
 class Hooks(Events):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, final, runtime_checkable
 
-from smimekit.errors import InputError
+from smimekit.errors import InputError, SmimeError
 from smimekit.gateway.audit import CertificateUse, Entry
 from smimekit.gateway.case import Case, case_of
 from smimekit.gateway.core import Core, Keys, Results
@@ -38,6 +38,7 @@ __all__ = ["Gateway", "HasRules", "Processor"]
 _TRIES: Final = 8
 """Plans for one message: each leaves out a certificate that proved useless, at least."""
 _LATER: Final = "The mail could not be protected; it is tried again later."
+_NOT_NOW: Final = "Certificates or keys are out of reach; try again later."
 
 
 class Processor(Protocol):
@@ -109,7 +110,9 @@ class Gateway:
         with ExitStack() as closing:
             done = _Attempts(core, self._portal, closing).done(envelope, message, at)
             if not _told(core, envelope, done, at):
-                return Outcomes(outcomes=(_later(envelope.recipients),), closing=ExitStack())
+                return Outcomes(
+                    outcomes=(_later(envelope.recipients, _NOT_NOW),), closing=ExitStack()
+                )
             return Outcomes(outcomes=done.outcomes, notices=done.notices, closing=closing.pop_all())
 
     def _core(self) -> Core:
@@ -208,15 +211,19 @@ def _told(core: Core, envelope: Envelope, done: _Done, at: datetime) -> bool:
     return True
 
 
-def _later(recipients: tuple[EnvelopeRecipient, ...]) -> Defer:
-    return Defer(recipients=recipients, code=451, enhanced="4.3.0", text=_LATER)
+def _later(recipients: tuple[EnvelopeRecipient, ...], text: str = _LATER) -> Defer:
+    return Defer(recipients=recipients, code=451, enhanced="4.3.0", text=text)
 
 
 def _received(
     core: Core, case: Case, recipients: tuple[EnvelopeRecipient, ...], closing: ExitStack
 ) -> Results:
     """What the other direction says, if it says just one thing about each recipient."""
-    results = inbound(core, case.envelope, case.message, recipients, at=case.at, closing=closing)
+    message, at = case.message, case.at
+    try:
+        results = inbound(core, case.envelope, message, recipients, at=at, closing=closing)
+    except SmimeError:
+        return Results(outcomes=(_later(recipients, _NOT_NOW),))
     told = Counter(one for outcome in results.outcomes for one in outcome.recipients)
     if told != Counter(recipients):
         return replace(results, outcomes=(_later(recipients),))
