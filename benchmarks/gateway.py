@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from smimekit import Credential
@@ -41,9 +40,9 @@ async def main():
 
 asyncio.run(main())
 """
-RELAY = SINK.replace("class Handler:", "from aiosmtpd.handlers import Proxy\nclass Nothing:").replace(
-    "Handler()", 'Proxy("127.0.0.1", int(sys.argv[1]))'
-)
+RELAY = SINK.replace(
+    "class Handler:", "from aiosmtpd.handlers import Proxy\nclass Nothing:"
+).replace("Handler()", 'Proxy("127.0.0.1", int(sys.argv[1]))')
 CONFIG = """
 [gateway]
 name = "gw.example.org"
@@ -73,7 +72,7 @@ ALICE, BOB = "alice@inside.example", "bob@partner.example"
 @contextmanager
 def program(*words: str, said: str = "") -> Iterator[int]:
     """A server in a process of its own: the port that it names in a line."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
@@ -99,7 +98,7 @@ def configured(home: Path, port: int, workers: int) -> Path:
     (home / "bob.pem").write_bytes(bob.certificate.pem())
     command = [sys.executable, "-m", "smimekit", "trust", "import", "--store"]
     command += [f"sqlite:///{home}/trust.db", str(home / "bob.pem")]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
     file = home / "gateway.toml"
     file.write_text(CONFIG.format(port=port, home=home, workers=workers))
     return file
@@ -112,7 +111,7 @@ def _pkcs12(who: Credential) -> bytes:
 def message(size: int) -> bytes:
     """A text that does not compress."""
     words = random.Random(1)  # noqa: S311 - the same each time
-    line = b"".join(b"%04x " % words.randrange(1 << 16) for _ in range(14))
+    line = b" ".join(b"%04x" % words.randrange(1 << 16) for _ in range(14))
     header = f"From: {ALICE}\r\nTo: {BOB}\r\nSubject: A benchmark\r\n\r\n".encode()
     return header + (line + b"\r\n") * ((size - len(header)) // (len(line) + 2))
 
@@ -156,13 +155,15 @@ def main() -> None:
         words = ("-m", "smimekit", "gateway", "run", str(file))
         gateway = closing.enter_context(program(*words, said="smtp:"))
         found: dict[str, list[float]] = {"aiosmtpd relay": [], "gateway": []}
-        for name, port in (("aiosmtpd relay", relay), ("gateway", gateway)):
+        for port in (relay, gateway):
             rate(port, wanted.clients, wanted.clients * 4, content)  # everything is loaded
         for _ in range(wanted.runs):  # in turn: whatever else the machine does hits both
             for name, port in (("aiosmtpd relay", relay), ("gateway", gateway)):
                 found[name].append(rate(port, wanted.clients, wanted.messages, content))
     medians = {name: statistics.median(rates) for name, rates in found.items()}
-    print(f"{os.cpu_count()} processors, {wanted.workers} workers, {wanted.clients} clients, ", end="")
+    print(
+        f"{os.cpu_count()} processors, {wanted.workers} workers, {wanted.clients} clients, ", end=""
+    )
     print(f"{wanted.messages} messages of {wanted.size} bytes, median of {wanted.runs} runs")
     for name, median in medians.items():
         print(f"{name:15} {median:7.0f} messages/s")

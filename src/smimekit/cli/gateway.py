@@ -28,6 +28,7 @@ from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
 from smimekit.gateway.hold import Held, HoldQueue
 from smimekit.gateway.release import release
 from smimekit.gateway.rules_file import RulesFile
+from smimekit.gateway.rules_lint import lint
 from smimekit.span import Span
 
 __all__ = ["gateway"]
@@ -62,16 +63,18 @@ def run(*, file: Path) -> None:
 @_FILE
 @JSON
 def check(*, file: Path, as_json: bool) -> None:
-    """Read FILE, and say what is wrong in it; nothing that it names is opened."""
+    """Read FILE, and say what is wrong in it, or odd; no store and no key is opened."""
     config = read_config(file)
-    RulesFile(file)
+    warnings = lint(file.read_text(encoding="utf-8"), str(file), folder=file.parent)
     listeners = {each.name: str(each.address) for each in config.listeners}
     if as_json:
-        show_json({"file": str(file), "listeners": listeners})
+        show_json({"file": str(file), "listeners": listeners, "warnings": warnings})
         return
-    say(f"{file} can be used.")
+    for warning in warnings:
+        note(warning)
     for name, address in listeners.items():
-        say(f"  {name} listens at {address}")
+        say(f"{name}: {address}")
+    say(f"{file} can be used.")
 
 
 @gateway.command()

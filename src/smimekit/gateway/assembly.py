@@ -20,14 +20,14 @@ from smimekit.gateway.bookkeeping import bookkeeping
 from smimekit.gateway.config import Config, Keys
 from smimekit.gateway.dsn import bounce
 from smimekit.gateway.events import NO_EVENTS, Events
-from smimekit.gateway.gateway import Gateway
+from smimekit.gateway.gateway import Gateway, Processor
 from smimekit.gateway.hold import HoldQueue
 from smimekit.gateway.journal import Journal
 from smimekit.gateway.metrics import Metrics
 from smimekit.gateway.next_hop import NextHop
 from smimekit.gateway.relay import Courier, Relay
 from smimekit.gateway.rules_file import RulesFile
-from smimekit.gateway.transaction import Desk, Processor
+from smimekit.gateway.transaction import Desk
 from smimekit.keys import KeyRing
 from smimekit.keys.folder import KeyFolder, password_from_environment, password_from_file
 from smimekit.keys.master import MasterKeys

@@ -7,7 +7,6 @@ comes twice. May not know what decides (a `Processor` does), nor sockets. The or
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, final
@@ -15,27 +14,18 @@ from typing import Final, Protocol, final
 from smimekit.errors import StoreError
 from smimekit.gateway.answers import BROKEN, BUSY, Reply, one_answer
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient
+from smimekit.gateway.gateway import Processor
 from smimekit.gateway.hold import HoldQueue
 from smimekit.gateway.journal import Entry, Journal
-from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Outcomes, Reject
+from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.relay import Courier
 from smimekit.span import Span
 
-__all__ = ["Bounce", "Desk", "Processor", "answered"]
+__all__ = ["Bounce", "Desk", "answered"]
 
 _LOG: Final = logging.getLogger("smimekit.gateway")
 _NOTICES: Final = ""
 """Stands in the journal for the notices of a message: no recipient has this name."""
-
-
-class Processor(Protocol):
-    """Decides what becomes of a message: the gateway's core, or one of your own."""
-
-    def process(
-        self, envelope: Envelope, message: Span, *, at: datetime
-    ) -> AbstractContextManager[Outcomes]:
-        """Every recipient of the envelope in just one outcome."""
-        ...
 
 
 class Bounce(Protocol):

@@ -47,7 +47,9 @@ def bob(partner_ca: FakeCA) -> Credential:
 
 
 @pytest.fixture(scope="session")
-def partner_nss(require_program: Callable[[str], str], inside_ca: FakeCA, bob: Credential) -> Iterator[Nss]:
+def partner_nss(
+    require_program: Callable[[str], str], inside_ca: FakeCA, bob: Credential
+) -> Iterator[Nss]:
     """Bob's NSS, which trusts those who issue to the inside."""
     programs = {name: require_program(name) for name in ("certutil", "cmsutil", "pk12util")}
     with folder() as home:

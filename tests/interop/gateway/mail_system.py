@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.gateway.peers import Arrived, Hop, hop
-from tests.interop.daemons import NotStarted, free_port, running, takes_connections
+from tests.interop.daemons import NotStarted, free_port, takes_connections
 from tests.interop.peers import PASSWORD, Refused, folder
 
 __all__ = ["Gateway", "MailSystem", "Ports", "Setup", "mail_system", "started", "write_config"]
@@ -314,9 +314,7 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
 
 
 @contextmanager
-def _postfix(
-    program: str, home: Path, ports: Ports, sink: int, setup: Setup
-) -> Iterator[None]:
+def _postfix(program: str, home: Path, ports: Ports, sink: int, setup: Setup) -> Iterator[None]:
     home.chmod(0o755)  # its programs run as users of their own
     for name in ("queue", "data"):
         (home / name).mkdir()

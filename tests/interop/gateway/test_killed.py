@@ -5,10 +5,8 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 
-from smimekit import Credential
 from tests.interop.gateway.mail_system import MailSystem, Setup, mail_system
 
 MESSAGES = int(os.environ.get("SMIMEKIT_KILLED") or 200)
@@ -41,7 +39,9 @@ def test_nothing_is_lost_and_nothing_comes_twice(
             assert mail.sink.changed.wait_for(everything, 600), mail.log()
         assert mail.emptied()
         found = mail.sink.recipients()
-        assert sorted(found) == sorted(f"{number}bob@partner.example" for number in range(1, MESSAGES + 1))
+        assert sorted(found) == sorted(
+            f"{number}bob@partner.example" for number in range(1, MESSAGES + 1)
+        )
         assert kills >= 4
         assert all(b"pkcs7-signature" in each.content for each in mail.sink.arrived)
 

@@ -63,7 +63,13 @@ def test_down(mail: MailSystem, verb: str, reply: str | None) -> None:
 def test_slow(mail: MailSystem) -> None:
     """Nobody is answered before the next hop has answered, and nothing is sent twice."""
     gate = threading.Event()
-    mail.sink.answer = lambda command: "" if command != "." or gate.wait(60) else ""
+
+    def answer(command: str) -> str:
+        if command == ".":
+            gate.wait(60)
+        return ""
+
+    mail.sink.answer = answer
     mail.submit(ALICE, [BOB], letter("Hello"))
     with mail.sink.changed:
         assert mail.sink.changed.wait_for(lambda: "." in mail.sink.commands, 60)

@@ -4,12 +4,10 @@ import re
 import subprocess
 from collections.abc import Callable
 
-import pytest
-
 from smimekit import Credential
 from smimekit.testing import FakeCA
 from tests.interop.gateway.mail_system import MailSystem, Setup, mail_system
-from tests.interop.messages import body_of, split_signed
+from tests.interop.messages import split_signed
 from tests.interop.peers import Nss, OpenSsl
 
 
@@ -32,7 +30,14 @@ def test_sign_by_a_tag(
 ) -> None:
     """Scenario 3: `[sign]` out. The tag is gone, the chain is attached, the partner verifies."""
     swaks = [require_program("swaks"), "--server", f"127.0.0.1:{mail.ports.submission}"]
-    words = ["--from", "alice@inside.example", "--to", "bob@partner.example", "--h-Subject", "[sign] Hello"]
+    words = [
+        "--from",
+        "alice@inside.example",
+        "--to",
+        "bob@partner.example",
+        "--h-Subject",
+        "[sign] Hello",
+    ]
     subprocess.run([*swaks, *words, "--body", "Hello Bob"], check=True, capture_output=True)
     (arrived,) = mail.arrived(1)
     assert b"\r\nSubject: Hello\r\n" in header_of(arrived.content)
@@ -78,7 +83,9 @@ def test_one_message_to_all_kinds_of_recipients(
         mail.submit("alice@inside.example", list(TO.values()), letter("Plans", to=shown))
         arrived = mail.arrived(4)
     by_address = {address: each for each in arrived for address in each.addresses}
-    assert sorted(by_address) == sorted(["alice@inside.example", *TO.values()])[1:] or set(by_address) == {
+    assert sorted(by_address) == sorted(["alice@inside.example", *TO.values()])[1:] or set(
+        by_address
+    ) == {
         *TO.values(),
         "alice@inside.example",
     } - {TO["must"]}

@@ -29,16 +29,26 @@ def store_of(mail: MailSystem) -> str:
 
 def status(mail: MailSystem, address: str) -> str:
     """Whether mail to an address would be encrypted, as `trust list` has it."""
-    said = mail.gateway.run("trust", "list", "--store", store_of(mail), "--address", address, "--json")
+    said = mail.gateway.run(
+        "trust", "list", "--store", store_of(mail), "--address", address, "--json"
+    )
     (found,) = json.loads(said)["certificates"]
     return str(found["status"]["encrypt"])
 
 
 def field(mail: Arrived, name: str) -> list[bytes]:
     """The values of a header field, unfolded."""
-    header = mail.content[: mail.content.index(b"\r\n\r\n")].replace(b"\r\n\t", b" ").replace(b"\r\n ", b" ")
+    header = (
+        mail.content[: mail.content.index(b"\r\n\r\n")]
+        .replace(b"\r\n\t", b" ")
+        .replace(b"\r\n ", b" ")
+    )
     prefix = name.lower().encode() + b":"
-    return [line[len(prefix) :].strip() for line in header.split(b"\r\n") if line.lower().startswith(prefix)]
+    return [
+        line[len(prefix) :].strip()
+        for line in header.split(b"\r\n")
+        if line.lower().startswith(prefix)
+    ]
 
 
 def is_encrypted(mail: Arrived) -> bool:
@@ -63,13 +73,17 @@ def test_an_untrusted_certificate_waits_for_a_person(
     assert b"smime=pass" not in b"".join(field(came, "Authentication-Results"))
     assert b"Hello Alice" in came.content
     digest = by_address["postmaster@inside.example"]
-    assert bob.certificate.fingerprint[:16].encode() in digest.content.replace(b"=\r\n", b"").lower()
+    assert (
+        bob.certificate.fingerprint[:16].encode() in digest.content.replace(b"=\r\n", b"").lower()
+    )
     assert status(mail, "bob@partner.example") == "untrusted"
 
     mail.submit(ALICE, ["bob@partner.example"], letter("Before"))
     assert not is_encrypted(mail.arrived(1)[0])
 
-    mail.gateway.run("trust", "trust", "--store", store_of(mail), "bob@partner.example", "--why", "By phone")
+    mail.gateway.run(
+        "trust", "trust", "--store", store_of(mail), "bob@partner.example", "--why", "By phone"
+    )
     mail.submit(ALICE, ["bob@partner.example"], letter("After"))
     (sent,) = mail.arrived(1)
     assert is_encrypted(sent)
@@ -121,7 +135,10 @@ def test_forged_fields_and_tags(quiet: MailSystem, openssl: OpenSsl, bob: Creden
         b"X-Smimekit-Sign: yes\r\n"
         b"Authentication-Results: mx.elsewhere.example; spf=pass\r\n"
     )
-    plain = b"From: bob@partner.example\r\nTo: %b\r\nSubject: [sign] [encrypt] Hello\r\n\r\nHi\r\n" % ALICE.encode()
+    plain = (
+        b"From: bob@partner.example\r\nTo: %b\r\nSubject: [sign] [encrypt] Hello\r\n\r\nHi\r\n"
+        % ALICE.encode()
+    )
     quiet.receive("bob@partner.example", [ALICE], forged + plain)
     (came,) = quiet.arrived(1)
     assert b"smime=pass" not in came.content
@@ -131,6 +148,8 @@ def test_forged_fields_and_tags(quiet: MailSystem, openssl: OpenSsl, bob: Creden
     assert field(came, "Subject") == [b"[sign] [encrypt] Hello"]
     assert b"pkcs7" not in came.content
 
-    quiet.receive("alice@inside.example", ["bob@partner.example"], forged + letter("[sign] Pay him"))
+    quiet.receive(
+        "alice@inside.example", ["bob@partner.example"], forged + letter("[sign] Pay him")
+    )
     (sent,) = quiet.arrived(1)
     assert b"pkcs7" not in sent.content
