@@ -6,7 +6,7 @@ does its work.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -59,22 +59,30 @@ class _Couriers:
     def __init__(self, hop: NextHop) -> None:
         self._hop: Final = hop
         self._mine: Final = threading.local()
+        self._all: Final[list[Relay]] = []
 
     def __call__(self) -> Courier:
         found: Relay | None = getattr(self._mine, "relay", None)
         if found is None:
             found = self._mine.relay = Relay(self._hop)
+            self._all.append(found)
         return found
+
+    def close(self) -> None:
+        """Hang up everywhere. The threads have ended."""
+        for each in self._all:
+            each.close()
 
 
 @contextmanager
 def assembled(config: Config) -> Iterator[Assembly]:
     """A desk that is ready. Raises SmimeError and OSError where something is missing or wrong."""
     metrics = Metrics()
-    with _processor(config, metrics) as processor:
+    couriers = _Couriers(config.next_hop)
+    with closing(couriers), _processor(config, metrics) as processor:
         desk = Desk(
             processor=processor,
-            courier=_Couriers(config.next_hop),
+            courier=couriers,
             bounce=partial(bounce, reporting_mta=config.name),
             journal=Journal(config.journal),
             hold=HoldQueue(config.hold),

@@ -25,6 +25,8 @@ __all__ = ["Gateway", "MailSystem", "Ports", "Setup", "mail_system", "started", 
 
 WAIT = 120
 """Seconds: a busy machine is no failure."""
+_TAIL = 10_000
+"""Characters of a log that say what went wrong last."""
 
 MAIN = """
 compatibility_level = 3.6
@@ -60,7 +62,7 @@ MASTER = """
   -o content_filter={protocol}:[127.0.0.1]:{from_inside}
 127.0.0.1:{back} inet n - n - - smtpd
   -o content_filter=
-  -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters
+  -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks
   -o smtpd_authorized_xforward_hosts=127.0.0.0/8
 {back_options}
 lmtp      unix  - - n - {concurrency} lmtp
@@ -168,7 +170,7 @@ class Gateway:
         raise NotStarted(self.log())
 
     def log(self) -> str:
-        return (self.home / "log").read_text(errors="replace")
+        return (self.home / "log").read_text(errors="replace")[-_TAIL:]
 
     def kill(self) -> None:
         """SIGKILL, at once."""
@@ -232,7 +234,7 @@ class MailSystem:
         return found
 
     def log(self) -> str:
-        return (self.home / "log").read_text(errors="replace")
+        return (self.home / "log").read_text(errors="replace")[-_TAIL:]
 
     def queue(self) -> list[str]:
         """The queue ids of what Postfix still has."""
