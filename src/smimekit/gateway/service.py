@@ -176,7 +176,7 @@ class Service:
             config = read_config(self._config.path)
             await self._pool.reload(config.workers)
         except (SmimeError, OSError) as error:
-            _LOG.error("Not reloaded: %s", error)
+            _LOG.warning("Not reloaded: %s", error)
             return
         if config.listeners != self._config.listeners or config.metrics != self._config.metrics:
             _LOG.warning("The listeners stay as they are until the gateway is started anew")

@@ -62,7 +62,7 @@ class _Worker:
                 )
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
             code = error.code if isinstance(error, SmimeError) else type(error).__name__
-            _LOG.error("A message failed: %s", code, exc_info=error)
+            _LOG.warning("A message failed: %s", code, exc_info=error)
             return (BROKEN,) * len(task.envelope.recipients)
 
     def write(self, line: bytes) -> None:

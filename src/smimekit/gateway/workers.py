@@ -187,7 +187,7 @@ class Pool:
             if self._stopping or worker not in self._workers:
                 return
             self._remove(worker)
-            _LOG.error("Worker %d died; its messages stay with their senders", worker.pid)
+            _LOG.warning("Worker %d died; its messages stay with their senders", worker.pid)
             worker = await self._replaced()
             self._add(worker)
 
@@ -197,7 +197,7 @@ class Pool:
             try:
                 return await _Worker.start(self._path, self._metrics)
             except (GatewayError, OSError) as error:
-                _LOG.error("A worker does not start: %s", error)
+                _LOG.warning("A worker does not start: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
