@@ -1,5 +1,6 @@
 """The adapters' part of the gateway's file: every mistake with its line."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from smimekit.errors import GatewayError
 from smimekit.gateway.config import Address, Config, Submitter, parse_config, read_config
 from smimekit.gateway.next_hop import Protocol, Tls
+from smimekit.gateway.rules_lint import lint
 from smimekit.gateway.toml_lines import read_toml
+from tests.conftest import ROOT
 
 LEAST = """[next_hop]
 address = "127.0.0.1:10026"
@@ -153,3 +156,29 @@ def test_what_is_no_toml(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(GatewayError) as caught:
         read_config(file)
     assert caught.value.code == "gateway.rules"
+
+
+def test_the_example_is_right(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "gateway" / "gateway.toml").read_text()
+    (tmp_path / "marker").write_text("0" * 64)
+    file = tmp_path / "gateway.toml"
+    file.write_text(text)
+    found = read_config(file)
+    assert [each.name for each in found.listeners] == ["inbound", "submission"]
+    assert [each.submitter for each in found.listeners] == [Submitter.NOBODY, Submitter.SENDER]
+    assert lint(text, str(file), folder=tmp_path) == ()
+
+
+def test_the_reference_has_every_key() -> None:
+    """The keys that the source asks a table for are in the page, and the other way round."""
+    source = (ROOT / "src" / "smimekit" / "gateway" / "config.py").read_text()
+    page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
+    asked = set(
+        re.findall(
+            r'(?:text|texts|choice|number|seconds|_address|_required)\((?:\w+, )?"(\w+)"', source
+        )
+    )
+    asked |= set(re.findall(r'^        \("(\w+)", ', source, re.MULTILINE))
+    rows = re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE)
+    told = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert asked - {"name"} == told

@@ -159,7 +159,11 @@ def list_(*, file: Path, as_json: bool) -> None:
         show_json({"held": found})
         return
     rows = [
-        tuple((str(each[key]), "") for key in ("name", "from", "shown", "reason")) for each in found
+        tuple(
+            (text, "")
+            for text in (each["name"], each["from"], ", ".join(each["to"]), each["reason"])
+        )
+        for each in found
     ]
     show_list(("NAME", "FROM", "TO", "REASON"), rows)
 
@@ -171,7 +175,6 @@ def _facts(each: Held) -> Json:
         "since": each.since.isoformat(),
         "from": each.envelope.mail_from,
         "to": to,
-        "shown": ", ".join(to),
         "user": each.envelope.user,
         "reason": each.reason,
         "message": str(each.path),
