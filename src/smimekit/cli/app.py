@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "trust": "trust.trust",
     "keys": "keys.keys",
     "ca": "ca.ca",
+    "gateway": "gateway.gateway",
     "demo": "demo.demo",
 }
 """Where each command is. Only the one that runs is loaded: a script that signs a thousand

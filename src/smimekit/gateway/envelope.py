@@ -23,6 +23,11 @@ class Client:
     helo: str = ""
     protocol: str = ""
     """Such as "ESMTP"."""
+    port: str = ""
+    ident: str = ""
+    """The name that the mail server's own log gives the message, such as a queue id."""
+    source: str = ""
+    """"LOCAL" or "REMOTE": where the mail server took the message from."""
 
 
 @final

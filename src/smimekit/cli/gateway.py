@@ -1,0 +1,219 @@
+"""`gateway`: run one, check its file, ask what it would do, and see to what it holds.
+
+Knows commands and reports. May not know how mail is treated.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import click
+
+from smimekit import UsageError
+from smimekit.cli.exits import Exit
+from smimekit.cli.inputs import reading
+from smimekit.cli.options import AT, JSON
+from smimekit.cli.output import Json, note, say, show_json, show_list
+from smimekit.gateway.assembly import assembled, opened_gateway
+from smimekit.gateway.config import read_config
+from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.hold import Held, HoldQueue
+from smimekit.gateway.release import release
+from smimekit.gateway.rules_file import RulesFile
+from smimekit.gateway.rules_lint import lint
+from smimekit.span import Span
+
+__all__ = ["gateway"]
+
+_FILE = click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+
+
+@click.group()
+def gateway() -> None:
+    """S/MIME for a mail server: FILE says who listens, where mail goes, and the rules."""
+
+
+@gateway.command()
+@_FILE
+def run(*, file: Path) -> None:
+    """Run the gateway until SIGTERM; SIGHUP has it read its file again."""
+    try:
+        from smimekit.gateway.running import run as serve  # noqa: PLC0415 - needs the extra
+    except ImportError as error:
+        raise UsageError(
+            "The gateway needs aiosmtpd: pip install 'smimekit[smtp]'.", code="usage.extra-smtp"
+        ) from error
+    config = read_config(file)
+    if not config.listeners:
+        raise UsageError(f"{file} has no [listen.NAME] to listen at.", code="usage.gateway")
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, a line per command
+    asyncio.run(serve(config, note))
+
+
+@gateway.command()
+@_FILE
+@JSON
+def check(*, file: Path, as_json: bool) -> None:
+    """Read FILE, and say what is wrong in it, or odd; no store and no key is opened."""
+    config = read_config(file)
+    warnings = lint(file.read_text(encoding="utf-8"), str(file), folder=file.parent)
+    listeners = {each.name: str(each.address) for each in config.listeners}
+    if as_json:
+        show_json({"file": str(file), "listeners": listeners, "warnings": warnings})
+        return
+    for warning in warnings:
+        note(warning)
+    for name, address in listeners.items():
+        say(f"{name}: {address}")
+    say(f"{file} can be used.")
+
+
+@gateway.command()
+@_FILE
+@click.option("--from", "sender", required=True, metavar="ADDRESS", help="Who sends.")
+@click.option(
+    "--to", "recipients", required=True, multiple=True, metavar="ADDRESS", help="Who gets it."
+)
+@click.option(
+    "--user",
+    metavar="LOGIN",
+    help="Who authenticated; by default the sender, where that is an address inside.",
+)
+@click.option(
+    "--outside", is_flag=True, help="Nobody authenticated: the mail comes in, whoever sends it."
+)
+@click.option("--subject", default="Test", help="Where no MESSAGE is given.")
+@click.argument("message", required=False, metavar="[MESSAGE]")
+@AT
+@JSON
+def test(
+    *,
+    file: Path,
+    sender: str,
+    recipients: tuple[str, ...],
+    message: str | None,
+    at: datetime | None,
+    as_json: bool,
+    **who: Any,
+) -> None:
+    """Say what would happen to a mail, with which certificates, and why. Nothing is sent."""
+    config = read_config(file)
+    submits = not who["outside"] and RulesFile(file).rules.inside(sender)
+    envelope = Envelope(
+        mail_from=sender,
+        recipients=tuple(EnvelopeRecipient(address=each) for each in recipients),
+        user=who["user"] or (sender if submits else None),
+    )
+    with ExitStack() as closing:
+        span = _draft(sender, recipients, who["subject"])
+        if message is not None:
+            span = Span.of_file(closing.enter_context(_seekable(message)))
+        found = closing.enter_context(opened_gateway(config))
+        plan = found.plan(envelope, span, at=at or datetime.now(UTC))
+    if as_json:
+        show_json(plan.as_json())
+    else:
+        for line in plan.explain().splitlines():
+            say(line)
+
+
+def _draft(sender: str, recipients: Sequence[str], subject: str) -> Span:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = sender, ", ".join(recipients), subject
+    mail.set_content("A test.\n")
+    return Span.of(mail.as_bytes(policy=SMTP))
+
+
+@contextmanager
+def _seekable(name: str) -> Iterator[BinaryIO]:
+    with reading(name) as file, TemporaryFile() as copy:
+        copyfileobj(file, copy)
+        copy.seek(0)
+        yield copy
+
+
+# --- the hold queue -------------------------------------------------------------------------
+
+
+@gateway.group()
+def held() -> None:
+    """What waits for a person: list it, send it on, or drop it."""
+
+
+@held.command("list")
+@_FILE
+@JSON
+def list_(*, file: Path, as_json: bool) -> None:
+    """List the held messages, the oldest first."""
+    found = [_facts(each) for each in HoldQueue(read_config(file).hold)]
+    if as_json:
+        show_json({"held": found})
+        return
+    rows = [
+        tuple(
+            (text, "")
+            for text in (each["name"], each["from"], ", ".join(each["to"]), each["reason"])
+        )
+        for each in found
+    ]
+    show_list(("NAME", "FROM", "TO", "REASON"), rows)
+
+
+def _facts(each: Held) -> Json:
+    to = [one.address for one in each.envelope.recipients]
+    return {
+        "name": each.name,
+        "since": each.since.isoformat(),
+        "from": each.envelope.mail_from,
+        "to": to,
+        "user": each.envelope.user,
+        "reason": each.reason,
+        "message": str(each.path),
+    }
+
+
+@held.command("release")
+@_FILE
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "--as-is", is_flag=True, help="Unchanged, past the rules: what was to be encrypted is not."
+)
+@JSON
+def release_(*, file: Path, names: tuple[str, ...], as_is: bool, as_json: bool) -> int:
+    """Send held messages on: through the gateway again, as if they had come now."""
+    config = read_config(file)
+    queue = HoldQueue(config.hold)
+    found = [queue.find(name) for name in names]
+    results = []
+    with assembled(config) as assembly:
+        for each in found:
+            replies = release(assembly.desk, queue, each, as_is=as_is)
+            pairs = zip(each.envelope.recipients, replies, strict=True)
+            results += [(each.name, to.address, reply) for to, reply in pairs]
+    if as_json:
+        facts = [{"name": name, "to": to, "reply": reply.line()} for name, to, reply in results]
+        show_json({"released": facts})
+    else:
+        for name, to, reply in results:
+            say(f"{name} {to}: {reply.line()}")
+    return Exit.DONE if all(reply.done for _, _, reply in results) else Exit.NOT_AS_REQUIRED
+
+
+@held.command()
+@_FILE
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def drop(*, file: Path, names: tuple[str, ...]) -> None:
+    """Forget held messages. Nobody is told."""
+    queue = HoldQueue(read_config(file).hold)
+    for each in [queue.find(name) for name in names]:
+        queue.leave(each, ())
+        note(f"{each.name} is gone.")
