@@ -134,7 +134,9 @@ def _answered(words: Words) -> re.Pattern[str] | None:
         return None
     tags = [re.escape(tag) for tag in (*words.sign, *words.encrypt, *words.plain)]
     skipped = "|".join((*tags, r"\[[^\[\]]*\]", r"[ \t\r\n]"))
-    prefix = rf"(?:{prefixes})[ \t]*(?:\[\d{{1,4}}\]|\(\d{{1,4}}\)|\^\d{{1,4}})?[ \t]*[:\uff1a]"
+    # Possessive: blanks without end and no colon must not be tried in every division.
+    number = r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?"
+    prefix = rf"(?:{prefixes})[ \t]*+{number}[ \t]*+[:\uff1a]"
     return re.compile(rf"(?:{skipped})*+(?P<prefix>{prefix})", re.IGNORECASE)
 
 
