@@ -1,10 +1,10 @@
 """How many messages go through the gateway: `python benchmarks/gateway.py [--messages N]`.
 
-Run by hand. Every message is signed (RSA-2048) and encrypted (RSA-2048), and has 20 KB. Beside
-it, in the same run and with the same clients and the same next hop, aiosmtpd's own relay
+Run by hand, on Linux. Every message is signed (RSA-2048) and encrypted (RSA-2048), and has 20 KB.
+Beside it, in the same run and with the same clients and the same next hop, aiosmtpd's own relay
 (`aiosmtpd.handlers.Proxy`) passes the same messages on unchanged. Prints messages per second of
-both, the ratio, and the processor time that each takes for a message. Everything shares the machine's processors: clients, both servers and the
-next hop are processes of their own.
+both, the ratio, and the processor time that each takes for a message. Everything shares the
+machine's processors: clients, both servers and the next hop are processes of their own.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def message(size: int) -> bytes:
 
 def rate(port: int, clients: int, messages: int, content: bytes) -> float:
     """Messages per second, from the first MAIL to the last 250."""
-    ready = threading.Barrier(clients + 1)
+    ready = threading.Barrier(clients + 1, timeout=600)
 
     def client(number: int) -> None:
         with smtplib.SMTP("127.0.0.1", port, "client.example.org", timeout=300) as smtp:
