@@ -15,13 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "smimekit"
 RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
-<<<<<<< HEAD
-            *("errors", "limits", "span", "der", "algorithms"),
-            *("primitives", "pss_shake", "private_key", "rc2", "policy", "database"),
-=======
             *("asn1_views", "errors", "limits", "span", "der", "algorithms"),
-            *("primitives", "pss_shake", "private_key", "rc2", "policy"),
->>>>>>> part-gwnet
+            *("primitives", "pss_shake", "private_key", "rc2", "policy", "database"),
         }
     ),
     frozenset({"certificate"}),
