@@ -1,6 +1,7 @@
 """Certificates against cryptography.x509, and certificates that are none."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,8 @@ USAGES = {
     "encipher_only": "encipherOnly",
     "decipher_only": "decipherOnly",
 }
-PROPERTIES = [
-    name
-    for name in vars(Certificate)
-    if not name.startswith("_") and name not in {"from_pem", "extension", "signed_by", "verifies"}
-]
+ASKED = {"from_pem", "extension", "signed_by", "verifies", "subject_attribute"}
+PROPERTIES = [name for name in vars(Certificate) if not name.startswith("_") and name not in ASKED]
 
 
 def built(*extensions: tuple[x509.ExtensionType, bool], **more: Any) -> Certificate:
@@ -278,6 +276,8 @@ def visit(certificate: Certificate) -> None:
                 found()
         except CertificateError:
             continue
+    with suppress(CertificateError):
+        certificate.subject_attribute("2.5.4.3")
     assert certificate.signed_by(certificate) in {True, False}
     assert forge.ca().certificate.signed_by(certificate) in {True, False}
     assert certificate.verifies(certificate.der, b"", b"") is False
