@@ -16,7 +16,7 @@ from smimekit.trust import ByFingerprint, TrustStore
 
 __all__ = ["harvest_mailbox"]
 
-_BATCH: Final = 256
+_BATCH: Final = 100
 _BATCH_OCTETS: Final = 4 << 20
 """Octets of certificates that wait to be written."""
 
