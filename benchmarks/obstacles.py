@@ -1,4 +1,7 @@
-"""What stands in the way of the aims that are not reached. Written by hand, shown by `report`."""
+"""What stands in the way of the aims that are not reached. Written by hand, shown by `report`.
+
+The numbers of calls are those of a profile, of the very operation.
+"""
 
 from typing import Final
 
@@ -6,29 +9,29 @@ __all__ = ["OBSTACLES"]
 
 _SIGNING: Final = (
     "What is left is the draft: its header is taken apart, checked field by field, "
-    "protected (RFC 9788) and written twice, the body checked for transport; some 600 "
-    "calls of Python where no peer does any of it. One function for the usual draft, "
-    "beside the general ones, would save half of them, and be the second place that "
-    "decides what is safe to send."
+    "protected (RFC 9788) and written twice, and the body is checked for transport: some "
+    "650 calls of Python, where no peer does any of it. One function for the usual draft, "
+    "beside the general ones, would save many of them, and be a second place that decides "
+    "what is safe to send."
 )
 _VERIFYING: Final = (
-    "Some 1 500 calls of Python make the facts that a verdict consists of: header, "
-    "parts, SignerInfo, the rules of each attribute, identity, judgement. Each is a "
-    "small function that is tested by itself; the 100 microseconds of the aim would be "
-    "one function that answers yes or no."
+    "Some 1 800 calls of Python make the facts that a verdict consists of: header, parts, "
+    "SignerInfo, the rules of each attribute, identity, judgement. Each is a small function "
+    "that is tested by itself. What the aim leaves room for is one function that answers "
+    "yes or no."
 )
 _ENCRYPTING: Final = (
-    "As for signing: header protection and the draft, not the cipher. The limit is an "
-    "encryption with a public RSA key, which takes less time than a hundred calls of "
-    "Python."
+    "As for signing, some 800 calls: header protection, the draft and the choice of a "
+    "cipher. The limit is an encryption with a public RSA key, which takes less time than a "
+    "hundred of them."
 )
 _DECRYPTING: Final = (
-    "After the key operation the layer is a fact, its payload a header block, and parts "
-    "inside are looked for: the half that is not arithmetic."
+    "Some 1 300 calls around the key operation: the mail's header and the payload's, the "
+    "layer as a fact, and the search for parts inside."
 )
 _LARGE: Final = (
-    "Reading the file, and the second pass over it that checks it before the first "
-    "octet goes out, are not in the limit."
+    "Reading the file, and the first pass over it, which checks it before an octet goes "
+    "out, are not in the limit."
 )
 
 OBSTACLES: Final[dict[str, str]] = {
@@ -37,18 +40,18 @@ OBSTACLES: Final[dict[str, str]] = {
     "verify-rsa": _VERIFYING,
     "verify-p256": _VERIFYING,
     "verify-cold": (
-        "Most of it is certvalidator and asn1crypto, which judge the path; a judgement is "
-        "made once and kept, so it is the first mail of a sender that takes as long."
+        "Three quarters of it judge the path, half of that in certvalidator and asn1crypto. "
+        "A judgement is made once and kept: it is the first mail of a sender that takes as "
+        "long."
     ),
     "encrypt-1": _ENCRYPTING,
     "encrypt-many": (
-        "Per recipient a public-key operation of the primitives library and some ten calls "
-        "around it: the RecipientInfo is a record, and its octets are sorted as DER wants "
-        "it."
+        "For each recipient, beside the public-key operation, some ten calls that look at "
+        "the certificate and write the RecipientInfo."
     ),
     "decrypt-1": _DECRYPTING,
     "decrypt-many": (
-        "As for one, and each RecipientInfo is cut out of the set, though only our own is read."
+        "As for one; and each RecipientInfo is cut out of the set, though only our own is read."
     ),
     "sign-large": _LARGE,
     "verify-large": (
@@ -61,5 +64,5 @@ OBSTACLES: Final[dict[str, str]] = {
         "Plaintext waits in a file until its verdict, and is read from there: the limit "
         "keeps nothing."
     ),
-    "scan": "Memory is read in chunks, each of which is copied once.",
+    "scan": ("Memory is read in chunks, each of which is copied; the limit copies nothing."),
 }
