@@ -29,7 +29,7 @@ _WHAT: Final = """\
 # Performance
 
 Made by `nox -s bench` (`python -m benchmarks`), in one run, on one machine; the same figures are
-in [performance.json](performance.json). How cost grows is on [a page of its own](scaling.md).
+in [performance.json](performance.json). `--scale` draws how cost grows.
 
 """
 _HOW: Final = """\

@@ -1,0 +1,99 @@
+"""What is worked out once for a credential or a certificate holds for what it was asked, only."""
+
+from dataclasses import replace
+
+import pytest
+
+import smimekit
+from smimekit import Chain, Credential, Policy, PolicyError, Signer, Trust, UsageError
+from smimekit.algorithms import AES128_GCM, RSA_PSS_SHA256
+from smimekit.cms.recipients import KeyTransRecipient
+from smimekit.message.layers import Encrypted, Signed
+from smimekit.testing import FakeCA
+
+DRAFT = b"From: alice@example.org\r\n\r\nText\r\n"
+STRICT = replace(Policy.INTEROP, minimum_rsa=4096)
+
+
+@pytest.fixture
+def alice() -> Credential:
+    return FakeCA("Example CA").intermediate().person("alice@example.org", key="rsa-2048")
+
+
+def layer(mail: bytes, *keys: Credential) -> object:
+    with smimekit.open(mail, keys=keys, trust=Trust()) as opened:
+        return opened.envelope[0]
+
+
+def signed(mail: bytes) -> Signed:
+    found = layer(mail)
+    assert isinstance(found, Signed)
+    return found
+
+
+def encrypted(mail: bytes, who: Credential) -> Encrypted:
+    found = layer(mail, who)
+    assert isinstance(found, Encrypted)
+    assert found.failure is None
+    return found
+
+
+def test_a_signature_has_the_scheme_that_is_asked_for(alice: Credential) -> None:
+    for _ in range(2):
+        for scheme, name in ((None, "rsa-pkcs1-sha256"), (RSA_PSS_SHA256, "rsa-pss-sha256")):
+            (found,) = signed(smimekit.sign(DRAFT, Signer(alice, scheme=scheme))).signatures
+            assert found.algorithm == name
+            assert found.integrity == "good"
+
+
+def test_a_signature_has_the_chain_that_is_asked_for(alice: Credential) -> None:
+    for _ in range(2):
+        for chain, count in ((Chain.LEAF, 1), (Chain.WITHOUT_ROOT, 2), (Chain.WITH_ROOT, 3)):
+            mail = smimekit.sign(DRAFT, Signer(alice, chain=chain))
+            assert len(signed(mail).certificates) == count
+
+
+def test_a_key_that_is_too_weak_stays_so(alice: Credential) -> None:
+    """A policy that is stricter than the one before is asked anew."""
+    for _ in range(2):
+        smimekit.sign(DRAFT, alice)
+        smimekit.encrypt(DRAFT, to=[alice.certificate])
+        with pytest.raises(PolicyError):
+            smimekit.sign(DRAFT, alice, policy=STRICT)
+        with pytest.raises(PolicyError):
+            smimekit.encrypt(DRAFT, to=[alice.certificate], policy=STRICT)
+
+
+def test_a_recipient_gets_what_the_policy_says(alice: Credential) -> None:
+    for _ in range(2):
+        for policy in (Policy.INTEROP, Policy.MODERN):
+            mail = smimekit.encrypt(DRAFT, to=[alice.certificate], policy=policy)
+            found = encrypted(mail, alice)
+            assert found.cipher == policy.cipher
+            (recipient,) = found.recipients
+            assert isinstance(recipient, KeyTransRecipient)
+            assert recipient.algorithm == policy.rsa_padding.identifier
+
+
+def test_a_cipher_that_is_asked_for_goes_before(alice: Credential) -> None:
+    for cipher in (None, AES128_GCM, None):
+        mail = smimekit.encrypt(DRAFT, to=[alice.certificate], cipher=cipher)
+        assert encrypted(mail, alice).cipher == (cipher or Policy.INTEROP.cipher)
+
+
+def test_who_may_not_is_refused_each_time() -> None:
+    ca = FakeCA("Example CA")
+    reader, writer = ca.encrypt_only("r@example.org"), ca.sign_only("w@example.org")
+    for _ in range(2):
+        with pytest.raises(UsageError):
+            smimekit.sign(DRAFT, reader)
+        with pytest.raises(UsageError):
+            smimekit.encrypt(DRAFT, to=[writer.certificate])
+
+
+def test_variants_of_a_policy_choose_for_themselves() -> None:
+    only = replace(Policy.INTEROP, ciphers=(AES128_GCM,), cipher=AES128_GCM)
+    assert only.choices == (AES128_GCM,)
+    assert only.believed == (AES128_GCM,)
+    assert Policy.INTEROP.believed[0] == Policy.INTEROP.cipher
+    assert replace(only, cipher=Policy.INTEROP.cipher).believed == (Policy.INTEROP.cipher,)
