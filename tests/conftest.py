@@ -24,6 +24,7 @@ PACKAGES = {
     **dict.fromkeys(("doveadm", "dovecot"), "dovecot-imapd"),
     **dict.fromkeys(("keymgr", "knotd"), "knot"),
     "slapadd": "slapd",
+    "smtp-source": "postfix",
     "softhsm2-util": "softhsm2",
 }
 """The Debian packages of the programs that are not named like theirs."""
