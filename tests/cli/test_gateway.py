@@ -144,6 +144,7 @@ def test_held_mail_is_listed_and_dropped(run: Run, file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["20260301T000000-00000000", "../../keys", "x"])
 def test_what_is_not_held(run: Run, file: Path, name: str) -> None:
+    hold(file)  # the folder is there
     for verb in ("release", "drop"):
         done = run("gateway", "held", verb, str(file), name)
         assert done.status == 2
