@@ -164,3 +164,13 @@ def test_what_fails_half_way_leaves_no_file(
     monkeypatch.setattr("smimekit.cli.export.all_records", broken)
     assert run(*words(form), "-o", "out").status == 2
     assert (filled / "out").read_bytes() == b"as it was"
+
+
+def test_a_certificate_for_a_crowd_has_no_entry(run: Run, here: Path) -> None:
+    names = [f"{number}@example.org" for number in range(101)]
+    (here / "crowd.pem").write_bytes(FakeCA().person(*names).certificate.pem())
+    run("trust", "import", *STORE, "crowd.pem", "bob.pem")
+    done = run(*words("ldif"), "-o", "all.ldif")
+    assert "Without entry: 1 " in done.err
+    assert run(*words("ldif"), "-o", "all.ldif", "--json").json["without_entry"] == 1
+    assert held("ldif", (here / "all.ldif").read_bytes()) == [certificate(here, "bob")]
