@@ -174,3 +174,13 @@ def test_a_certificate_for_a_crowd_has_no_entry(run: Run, here: Path) -> None:
     assert "Without entry: 1 " in done.err
     assert run(*words("ldif"), "-o", "all.ldif", "--json").json["without_entry"] == 1
     assert held("ldif", (here / "all.ldif").read_bytes()) == [certificate(here, "bob")]
+
+
+@pytest.mark.parametrize("form", ["pem", "p7b", "ldif", "vcard", "csv"])
+def test_who_is_trusted_to_sign_only_is_not_to_be_encrypted_to(
+    run: Run, here: Path, form: str
+) -> None:
+    run("trust", "trust", *STORE, "bob.pem", "--for", "verify", "--why", "x")
+    for more, count in ((("verify",), 1), (("encrypt",), 0)):
+        done = run(*words(form), "--status", "trusted", "--for", *more, "-o", "out", "--json")
+        assert len(done.json["certificates"]) == count

@@ -32,10 +32,11 @@ _COLUMNS: Final = (
 @final
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Which certificates: --address, --status and --at."""
+    """Which certificates: --address, --status, --for and --at."""
 
     address: str | None
     status: str | None
+    purpose: str | None
     at: datetime | None
 
 
@@ -80,10 +81,11 @@ class _Chosen:
     def _fits(self, record: Record) -> bool:
         if self.names is not None and record.fingerprint not in self.names:
             return False
+        purposes = MAIL_PURPOSES if self.only.purpose is None else (Purpose(self.only.purpose),)
         return self.only.status is None or any(
             self.trust.judge(record.certificate, purpose, at=self.only.at).status
             == self.only.status
-            for purpose in MAIL_PURPOSES
+            for purpose in purposes
         )
 
     def certificates(self) -> Iterator[Certificate]:
@@ -132,6 +134,12 @@ class _Chosen:
             yield [str(cells[name] or "") for name in _COLUMNS]
 
 
+_FOR = click.option(
+    "--for",
+    "purpose",
+    type=click.Choice([str(each) for each in MAIL_PURPOSES]),
+    help="With --status: what is so for this.",
+)
 _Form = Callable[[_Chosen, str], Iterator[bytes]]
 _FORMS: Final[dict[str, _Form]] = {
     "pem": lambda chosen, _: pem(chosen.certificates()),
@@ -154,7 +162,7 @@ _FORMS: Final[dict[str, _Form]] = {
     help="p7b is CMS, ldif for LDAP directories, vcard (4.0) for address books, csv a table.",
 )
 @click.option("--base", metavar="DN", help="Below which entry of a directory, for ldif.")
-@as_record("only", _Filter, ADDRESS, STATUS, AT)
+@as_record("only", _Filter, ADDRESS, STATUS, _FOR, AT)
 @OUTPUT
 @JSON
 def export(
@@ -170,8 +178,8 @@ def export(
     """Write certificates: those that are named, or all. Decisions stay behind.
 
     ldif and vcard have an entry for each mail address, with all its certificates: say
-    --status trusted where others are to encrypt to them. Authorities have no entry there, nor
-    have certificates for more than 100 addresses.
+    --status trusted --for encrypt where others are to encrypt to them. Authorities have no entry
+    there, nor have certificates for more than 100 addresses.
     """
     require_room_for_json(as_json=as_json and writes_stdout(output))
     base = _base(form, base)
