@@ -164,3 +164,23 @@ def test_what_fails_half_way_leaves_no_file(
     monkeypatch.setattr("smimekit.cli.export.all_records", broken)
     assert run(*words(form), "-o", "out").status == 2
     assert (filled / "out").read_bytes() == b"as it was"
+
+
+def test_a_certificate_for_a_crowd_has_no_entry(run: Run, here: Path) -> None:
+    names = [f"{number}@example.org" for number in range(101)]
+    (here / "crowd.pem").write_bytes(FakeCA().person(*names).certificate.pem())
+    run("trust", "import", *STORE, "crowd.pem", "bob.pem")
+    done = run(*words("ldif"), "-o", "all.ldif")
+    assert "Without entry: 1 " in done.err
+    assert run(*words("ldif"), "-o", "all.ldif", "--json").json["without_entry"] == 1
+    assert held("ldif", (here / "all.ldif").read_bytes()) == [certificate(here, "bob")]
+
+
+@pytest.mark.parametrize("form", ["pem", "p7b", "ldif", "vcard", "csv"])
+def test_who_is_trusted_to_sign_only_is_not_to_be_encrypted_to(
+    run: Run, here: Path, form: str
+) -> None:
+    run("trust", "trust", *STORE, "bob.pem", "--for", "verify", "--why", "x")
+    for more, count in ((("verify",), 1), (("encrypt",), 0)):
+        done = run(*words(form), "--status", "trusted", "--for", *more, "-o", "out", "--json")
+        assert len(done.json["certificates"]) == count

@@ -284,7 +284,9 @@ def test_a_long_list_comes_in_pages(run: Run, here: Path) -> None:
         "trust", "list", *STORE, "--address", "ALICE@example.org", "--limit", "1", "--json"
     ).json
     assert (len(two["certificates"]), two["next"]) == (1, two["certificates"][0]["fingerprint"])
-    assert run("trust", "list", *STORE, "--limit", "0").status == 2
+    for wrong in ("0", str(10**20)):
+        assert run("trust", "list", *STORE, "--limit", wrong).status == 2
+    assert run("trust", "list", *STORE, "--after", "\udcff").status == 0
 
 
 def test_a_preview_tells_and_decides_nothing(run: Run, here: Path) -> None:

@@ -56,6 +56,17 @@ def everybody(*certificates: Certificate) -> list[Person]:
 # --- who has an entry ----------------------------------------------------------------------
 
 
+def test_a_certificate_for_a_crowd_is_nobodys() -> None:
+    """Each entry holds the certificate: 40 KB for 4 000 addresses would be half a gigabyte."""
+    carol = ca().person("carol@example.org").certificate
+    for count, entries in ((99, 100), (100, 1)):
+        others = [f"{number}@example.net" for number in range(count)]
+        crowd = ca().person("carol@example.org", *others).certificate
+        for order in ([crowd, carol], [carol, crowd]):
+            assert len(everybody(*order)) == entries
+            assert carol in everybody(*order)[0].certificates
+
+
 def test_an_entry_for_each_address_with_all_its_certificates() -> None:
     for order in ([older(), bob(), alice()], [alice(), older(), bob()]):
         found = {each.address: each.certificates for each in everybody(*order, ca().certificate)}

@@ -1,5 +1,6 @@
 """The journal: what it says was read was read, whatever became of the process or the machine."""
 
+import json
 import os
 import tracemalloc
 import zlib
@@ -139,6 +140,37 @@ def test_a_torn_end_is_cut_off(
         journal.add(batches[-1], witness=None)
     with opened(path) as journal:
         assert all(map(journal.knows, batches[-1]))
+
+
+WHOLE: dict[str, Any] = {"names": "", "marks": {}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [json.dumps(WHOLE | each) for each in (
+        {"names": "QUJD"}, {"names": "*"}, {"names": None}, {"marks": [1]}, {"marks": {"a": 1}},
+        {"marks": None}, {"witness": 1},
+    )] + ["{}", "[" * 200_000],
+)  # fmt: skip
+def test_whole_lines_that_say_something_else_are_refused(path: Path, text: str) -> None:
+    opened(path).close()
+    before = path.read_bytes()
+    path.write_bytes(before + b"%08x %s\n" % (zlib.crc32(text.encode()), text.encode()))
+    with pytest.raises(UsageError) as caught:
+        opened(path)
+    assert caught.value.code == "usage.journal"
+    assert path.read_bytes().startswith(before)
+
+
+@pytest.mark.parametrize("key", ["zz", 1, None])
+def test_a_key_that_is_none_is_refused(path: Path, key: Any) -> None:
+    opened(path).close()
+    head = json.loads(path.read_bytes()[9:]) | {"key": key}
+    text = json.dumps(head).encode()
+    path.write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
+    with pytest.raises(UsageError) as caught:
+        opened(path)
+    assert caught.value.code == "usage.journal"
 
 
 def test_a_changed_line_is_not_believed(path: Path) -> None:

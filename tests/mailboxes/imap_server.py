@@ -33,6 +33,8 @@ class Script:
     literal_names: bool = False
     broken_line: bytes = b""
     """What is said in place of the answer to FETCH."""
+    instead: dict[str, bytes] = field(default_factory=dict)
+    """By verb: what is said before the line that ends an answer, in place of all else."""
     password: str = "secret"  # noqa: S105 - for a test
     said: list[str] = field(default_factory=list)
     port: int = 0
@@ -68,6 +70,10 @@ class _Connection(socketserver.StreamRequestHandler):
             self.say("* BYE bye")
             self.say(f"{tag} OK done")
             return False
+        if verb in self.script.instead:
+            self.say(self.script.instead[verb])
+            self.say(f"{tag} OK done")
+            return True
         method = getattr(self, f"do_{verb.lower()}", None)
         self.say(f"{tag} {method(command) if method else 'BAD what?'}")
         return True

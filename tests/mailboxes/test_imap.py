@@ -194,6 +194,48 @@ def test_a_line_without_end_is_not_read(script: Script) -> None:
     assert code(imap(script)) in {"fetch.imap", "fetch.imap-lost"}
 
 
+@pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        ("CAPABILITY", b"* CAPABILITY IMAP4rev1 \xff"),
+        ("AUTHENTICATE", b"+ QUJ"),
+        ("EXAMINE", b"* OK no number of messages"),
+        ("EXAMINE", b"* EXISTS many"),
+        ("EXAMINE", b"* " + b"9" * 5_000 + b" EXISTS"),
+        ("EXAMINE", b"* 1 EXISTS\r\n* OK [UIDVALIDITY " + b"9" * 5_000 + b"] it is"),
+        ("UID", b"* 1 FETCH (UID 3 BODY[] {" + b"9" * 5_000 + b"}"),
+        ("LIST", b'* LIST () NIL "f\xc3\xbc"'),
+    ],
+)
+def test_answers_that_are_none_are_told(script: Script, verb: str, line: bytes) -> None:
+    """imaplib's own reading of them ends in ValueError, too."""
+    script.instead[verb] = line
+    assert code(Imap(account(script), (), wait=lambda _: None)) == "fetch.imap"
+
+
+def test_a_line_break_in_a_name_of_the_server_is_no_command(script: Script) -> None:
+    name = b'x"\r\nA1 DELETE "INBOX'
+    script.instead["LIST"] = b"* LIST () NIL {%d}\r\n%s" % (len(name), name)
+    assert code(Imap(account(script), (), wait=lambda _: None)) == "fetch.imap"
+    assert not any("DELETE" in line for line in script.said)
+
+
+def test_uids_end_where_they_have_to(script: Script) -> None:
+    """A next UID of a hundred digits would be asked for in windows for ever."""
+    script.instead["EXAMINE"] = b"* 1 EXISTS\r\n* OK [UIDNEXT " + b"9" * 100 + b"] next"
+    mark = f"7:{2**32 - 70_000}"
+    script.instead["EXAMINE"] += b"\r\n* OK [UIDVALIDITY 7] it is"
+    assert contents(imap(script), {"INBOX": mark}) == []
+    assert len(script.said) < 400
+
+
+@pytest.mark.parametrize("line", [b"* 1 FETCH (UID 3 X %s)" % (b"x" * 100_000), b"* 1 FETCH (X {100000}\r\n" + b"x" * 100_000 + b")"])  # fmt: skip
+def test_an_answer_without_end_is_not_kept(script: Script, line: bytes) -> None:
+    """Twenty MiB of lines, or of literals each of which is allowed."""
+    script.instead["UID"] = b"\r\n".join([line] * ((20 << 20) // len(line)))
+    assert code(imap(script, most=100_000)) == "fetch.imap-lost"
+
+
 @pytest.mark.parametrize("greeting", ["* PREAUTH welcome", "* BYE", "hello", "* OK ready"])
 def test_without_tls_nothing_is_said_where_it_is_wanted(script: Script, greeting: str) -> None:
     """A greeting that skips it (PREAUTH) is what somebody in the middle would send."""
@@ -220,7 +262,7 @@ def test_marks_hold_as_long_as_uids_do(script: Script) -> None:
     assert imap(script).total(marks) == 5
 
 
-@pytest.mark.parametrize("mark", ["", "7", "7:", "7:x", ":3", "0:3"])
+@pytest.mark.parametrize("mark", ["", "7", "7:", "7:x", ":3", "0:3", "7:" + "9" * 5_000])
 def test_a_mark_that_is_none_counts_as_none(script: Script, mark: str) -> None:
     script.validity = 0 if mark.startswith("0") else 7
     assert len(contents(imap(script), {"INBOX": mark})) == 5

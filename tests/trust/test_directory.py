@@ -277,12 +277,41 @@ def test_a_file_that_cannot_be_read_is_an_error_not_an_absence(
 
 
 @pytest.mark.parametrize("name", ["state", "journal", "decisions.jsonl"])
-def test_damaged_books_are_an_error(store: DirectoryTrustStore, place: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[}\n",
+        "[" * 200_000,
+        "[1]\n",
+        '["", "", 0, ""]\n',
+        '[1, "", 0, ""]\n',
+        '[{"a": 1}, "", 0, ""]\n',
+    ],
+)
+def test_damaged_books_are_an_error(
+    store: DirectoryTrustStore, place: Path, name: str, text: str
+) -> None:
     store.put(ALICE, HERE, at=NOW)
-    (place / name).write_text("[[}\n")
+    (place / name).write_text(text)
     with pytest.raises(StoreError) as caught:
         DirectoryTrustStore(place)
     assert caught.value.code == "store.corrupt"
+
+
+@pytest.mark.parametrize("elsewhere", ["../secret", "a/../../secret", "{}/secret"])
+def test_a_journal_writes_nowhere_else(
+    store: DirectoryTrustStore, place: Path, elsewhere: str
+) -> None:
+    """A folder may come from anybody; to look at it is not to let them write."""
+    secret = place.parent / "secret"
+    secret.write_text("kept")
+    name = elsewhere.format(place.parent)
+    for change in (Change({name: "gone"}), Change({}, name, 0, "gone")):
+        (place / "journal").write_bytes(change.encode())
+        with pytest.raises(StoreError) as caught:
+            DirectoryTrustStore(place)
+        assert caught.value.code == "store.corrupt"
+        assert secret.read_text() == "kept"
 
 
 def test_places_where_no_store_can_be(tmp_path: Path) -> None:

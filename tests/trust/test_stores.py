@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smimekit.errors import UsageError
+from smimekit.errors import StoreError, UsageError
 from smimekit.testing.stores import check_trust_store
 from smimekit.trust import (
     ByAddress,
@@ -58,6 +58,21 @@ def test_sqlite(tmp_path: Path) -> None:
 def test_directory(tmp_path: Path) -> None:
     names = itertools.count()
     check_trust_store(lambda: DirectoryTrustStore(tmp_path / str(next(names))))
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/store.db", "dir:{}/store"])
+@pytest.mark.parametrize("name", ["\udcff", "a\0b", "\xff" * 100])
+def test_names_that_are_no_fingerprints_are_unknown(tmp_path: Path, url: str, name: str) -> None:
+    """And not the sign of a broken database: people mistype them."""
+    store = open_store(url.format(tmp_path))
+    store.put(certs.make("Alice").certificate, HERE, at=NOW)
+    assert not store.records(ByFingerprint(name))
+    assert not store.audit(name)
+    assert len(store.page(after=name)) <= 1
+    assert not store.page(query=ByFingerprint(name))
+    with pytest.raises(StoreError) as caught:
+        store.decide(name, decision(Verdict.TRUST), expected=0)
+    assert caught.value.code == "store.unknown"
 
 
 class Forgetful(MemoryTrustStore):

@@ -16,10 +16,10 @@ from smimekit.cli.files import write_out, writes_stdout
 from smimekit.cli.options import ADDRESS, AT, JSON, OUTPUT, STATUS, STORE, as_record, opened_store
 from smimekit.cli.output import Json, note, require_room_for_json, show_json
 from smimekit.cli.records import all_records, find_records, record_facts
-from smimekit.exports import Person, csv_table, ldif, p7b, pem, people, vcards
+from smimekit.exports import Person, csv_table, has_entries, ldif, p7b, pem, people, vcards
 from smimekit.exports.ldif import check_base
 from smimekit.trust import MAIL_PURPOSES, ByAddress, ByFingerprint, Query, Record, TrustStore
-from smimekit.trust.records import normal_address
+from smimekit.trust.records import is_authority, normal_address
 
 __all__ = ["export"]
 
@@ -32,10 +32,11 @@ _COLUMNS: Final = (
 @final
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Which certificates: --address, --status and --at."""
+    """Which certificates: --address, --status, --for and --at."""
 
     address: str | None
     status: str | None
+    purpose: str | None
     at: datetime | None
 
 
@@ -52,6 +53,8 @@ class _Chosen:
     count: int = 0
     left_out: int = 0
     """Addresses that the form cannot hold."""
+    without: int = 0
+    """Certificates of nobody, though they are no authorities'."""
     facts: list[Json] | None = field(default=None)
 
     def records(self) -> Iterator[Record]:
@@ -78,10 +81,11 @@ class _Chosen:
     def _fits(self, record: Record) -> bool:
         if self.names is not None and record.fingerprint not in self.names:
             return False
+        purposes = MAIL_PURPOSES if self.only.purpose is None else (Purpose(self.only.purpose),)
         return self.only.status is None or any(
             self.trust.judge(record.certificate, purpose, at=self.only.at).status
             == self.only.status
-            for purpose in MAIL_PURPOSES
+            for purpose in purposes
         )
 
     def certificates(self) -> Iterator[Certificate]:
@@ -90,13 +94,18 @@ class _Chosen:
 
     def people(self, *, holds: Callable[[str], bool] = lambda _: True) -> Iterator[Person]:
         """Whom the certificates name; without addresses that a form does not hold."""
-        for each in people(self.certificates(), self._of_address):
+        for each in people(self._watched(), self._of_address):
             if not self._names((each.address,)):
                 continue
             if holds(each.address):
                 yield each
             else:
                 self.left_out += 1
+
+    def _watched(self) -> Iterator[Certificate]:
+        for each in self.certificates():
+            self.without += not (has_entries(each) or is_authority(each))
+            yield each
 
     def _of_address(self, address: str) -> Iterator[Certificate]:
         found = all_records(self.store, ByAddress(address))
@@ -125,6 +134,12 @@ class _Chosen:
             yield [str(cells[name] or "") for name in _COLUMNS]
 
 
+_FOR = click.option(
+    "--for",
+    "purpose",
+    type=click.Choice([str(each) for each in MAIL_PURPOSES]),
+    help="With --status: what is so for this.",
+)
 _Form = Callable[[_Chosen, str], Iterator[bytes]]
 _FORMS: Final[dict[str, _Form]] = {
     "pem": lambda chosen, _: pem(chosen.certificates()),
@@ -147,7 +162,7 @@ _FORMS: Final[dict[str, _Form]] = {
     help="p7b is CMS, ldif for LDAP directories, vcard (4.0) for address books, csv a table.",
 )
 @click.option("--base", metavar="DN", help="Below which entry of a directory, for ldif.")
-@as_record("only", _Filter, ADDRESS, STATUS, AT)
+@as_record("only", _Filter, ADDRESS, STATUS, _FOR, AT)
 @OUTPUT
 @JSON
 def export(
@@ -163,7 +178,8 @@ def export(
     """Write certificates: those that are named, or all. Decisions stay behind.
 
     ldif and vcard have an entry for each mail address, with all its certificates: say
-    --status trusted where others are to encrypt to them. Authorities have no entry there.
+    --status trusted --for encrypt where others are to encrypt to them. Authorities have no entry
+    there, nor have certificates for more than 100 addresses.
     """
     require_room_for_json(as_json=as_json and writes_stdout(output))
     base = _base(form, base)
@@ -173,12 +189,15 @@ def export(
         chosen.facts = [] if as_json else None
         write_out(output, _FORMS[form](chosen, base))
     if as_json:
-        show_json({"output": output, "certificates": chosen.facts, "left_out": chosen.left_out})
+        left = {"left_out": chosen.left_out, "without_entry": chosen.without}
+        show_json({"output": output, "certificates": chosen.facts, **left})
         return
     if not writes_stdout(output):
         note(f"{output}: {chosen.count} certificates.")
     if chosen.left_out:
         note(f"Left out: {chosen.left_out} addresses that are not ASCII, as mail in LDAP is.")
+    if chosen.without:
+        note(f"Without entry: {chosen.without} certificates, malformed or for over 100 addresses.")
 
 
 def _base(form: str, base: str | None) -> str:

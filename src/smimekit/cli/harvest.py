@@ -103,6 +103,7 @@ def harvest(
     telling = _Telling(as_lines)
     try:
         _harvest(placed, _Means.of(store, keys.load(), run), run, telling)
+        telling.whole = True
     except (SmimeError, OSError, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) and run.journal is not None:
             note("What is done is in the journal: the same command goes on.")
@@ -112,7 +113,7 @@ def harvest(
         note(f"smimekit: {sentence_of(error)}")
         return exit_of(error)
     finally:
-        if telling.messages:
+        if telling.messages or telling.whole:
             note(telling.sentence())
     return telling.status
 
@@ -270,6 +271,8 @@ class _Telling:
     as_lines: bool
     fully: bool = True
     """Whether people read of every message, or of what is new."""
+    whole: bool = False
+    """Whether the run came to its end: then that there was nothing new to read is told, too."""
     messages: int = 0
     new: int = 0
     teaching: int = 0

@@ -50,7 +50,11 @@ for _command in (anchor, export, lookup, refresh, reject, reset, trust_):
 @ADDRESS
 @STATUS
 @click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=100,
+    show_default=True,
+    help="At most so many.",
 )
 @click.option(
     "--after", default="", metavar="FINGERPRINT", help="Go on behind the last one of before."

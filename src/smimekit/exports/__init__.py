@@ -6,8 +6,8 @@ Each form comes as chunks of bytes, and no more of it is held than one person's 
 
 from smimekit.exports.bundles import p7b, pem
 from smimekit.exports.ldif import ldif
-from smimekit.exports.people import Person, people
+from smimekit.exports.people import Person, has_entries, people
 from smimekit.exports.table import csv_table
 from smimekit.exports.vcard import vcards
 
-__all__ = ["Person", "csv_table", "ldif", "p7b", "pem", "people", "vcards"]
+__all__ = ["Person", "csv_table", "has_entries", "ldif", "p7b", "pem", "people", "vcards"]

@@ -11,7 +11,11 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.trust.records import addresses_of, normal_address
 
-__all__ = ["Person", "people"]
+__all__ = ["Person", "has_entries", "people"]
+
+_ADDRESSES: Final = 100
+"""Of one certificate. Each has an entry that holds the certificate: one with thousands, which
+anybody can make and send, would be gigabytes. Those of people name a few."""
 
 _COMMON_NAME: Final = "2.5.4.3"
 _SURNAME: Final = "2.5.4.4"
@@ -39,13 +43,13 @@ def people(
 
     `of_address` gives those of the same certificates that name an address, always in the same
     order. So nobody has to hold all certificates, or all addresses: an entry is written when the
-    first of its certificates comes by. Authorities are nobody's entry.
+    first of its certificates comes by. Only those that `has_entries` are in them.
     """
     for certificate in certificates:
-        if _is_authority(certificate):
+        if not has_entries(certificate):
             continue
         for address in dict.fromkeys(map(normal_address, addresses_of(certificate))):
-            found = (each for each in of_address(address) if not _is_authority(each))
+            found = filter(has_entries, of_address(address))
             first = next(found, certificate)
             if first == certificate:
                 yield _person(address, [first, *found])
@@ -65,8 +69,9 @@ def _age(certificate: Certificate) -> tuple[float, float, str]:
     return begin.timestamp(), end.timestamp(), certificate.fingerprint
 
 
-def _is_authority(certificate: Certificate) -> bool:
+def has_entries(certificate: Certificate) -> bool:
+    """Is it a person's? Not an authority's, well-formed, and for no more than 100 addresses."""
     try:
-        return certificate.is_ca
+        return not certificate.is_ca and len(addresses_of(certificate)) <= _ADDRESSES
     except CertificateError:
-        return True  # malformed: nobody is to encrypt to it
+        return False  # malformed: nobody is to encrypt to it

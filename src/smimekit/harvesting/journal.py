@@ -19,7 +19,8 @@ import secrets
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b, sha256
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,7 @@ _FORMAT: Final = "smimekit harvest journal 1"
 _LINE: Final = 4 << 20
 """Octets of a line: a batch of some hundred names and marks needs a small part of it."""
 _NAME: Final = 8
+_KEY: Final = 16
 
 
 @final
@@ -66,8 +68,9 @@ class Journal:
         self._file: Final = _opened(path)
         try:
             _lock(self._file, path)
-            self._key: Final = self._begin(path)
-            self._replay()
+            with _understood(path):
+                self._key: Final = self._begin(path)
+                self._replay()
         except BaseException:
             self._file.close()
             raise
@@ -126,22 +129,19 @@ class Journal:
         """The journal's key, once it is clear whose journal it is."""
         first = self._file.readline(_LINE)
         if not first:
-            key = secrets.token_bytes(16)
+            key = secrets.token_bytes(_KEY)
             self._write(self._head | {"key": key.hex()})
             return key
         found = _form(first)
         if found is None or found.get("format") != _FORMAT:
-            raise UsageError(
-                f"{path} is no journal of this version of smimekit; name another file.",
-                code="usage.journal",
-            )
+            raise _no_journal(path)
         for part, what in _BOUND_TO.items():
             if found.get(part) != self._head[part]:
                 raise UsageError(
                     f"The journal {path} is of {what}: name a journal of its own for this run.",
                     code="usage.journal",
                 )
-        return bytes.fromhex(found["key"])
+        return bytes.fromhex(found["key"])[:_KEY]
 
     def _replay(self) -> None:
         whole = self._file.tell()
@@ -152,12 +152,12 @@ class Journal:
 
     def _take(self, batch: dict[str, Any]) -> None:
         names = array("Q")
-        names.frombytes(base64.b64decode(batch["names"]))
+        names.frombytes(base64.b64decode(batch["names"], validate=True))
         for name in _little(names):
             self._seen.add(name)
-        self.marks.update(batch["marks"])
+        self.marks.update({stream: _text(mark) for stream, mark in batch["marks"].items()})
         if "witness" in batch:
-            self.witnesses[1:] = [batch["witness"]]
+            self.witnesses[1:] = [_text(batch["witness"])]
 
     def _short(self, identity: str) -> int:
         octets = identity.encode("utf-8", "surrogateescape")
@@ -169,6 +169,30 @@ _BOUND_TO: Final = {
     "store": "another store",
     "rules": "other keys, anchors or rules",
 }
+
+
+def _no_journal(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is no journal of this version of smimekit; name another file.",
+        code="usage.journal",
+    )
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Lines that are whole and do not say what ours say are somebody else's."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise _no_journal(path) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _digest(text: str) -> str:

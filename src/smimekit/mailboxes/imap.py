@@ -38,7 +38,10 @@ _WIDEST: Final = 1 << 16
 """UIDs that are asked about at once: most folders are dense, some have wide gaps."""
 _AT_ONCE: Final = 1 << 20
 """Octets of messages that one command asks for, where one message alone is not more."""
+_UIDS: Final = 1 << 32
+"""UIDs have 32 bits (RFC 3501, 2.3.1.1): of a greater next one, there are no more."""
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
+_MARKED: Final = re.compile("[0-9]{1,10}")
 _SIZE: Final = re.compile(rb"\bRFC822\.SIZE (\d{1,19})\b")
 _LISTED: Final = re.compile(rb'\(([^)]*)\) (?:NIL|"[^"]*") (.*)', re.DOTALL)
 
@@ -136,7 +139,7 @@ class _Folder:
         exists = checked(client.select(quoted(name), readonly=True))
         self.exists = int(exists[-1])
         self.validity = _number(client, "UIDVALIDITY")
-        self._next = _number(client, "UIDNEXT") or self._last() + 1
+        self._next = min(_number(client, "UIDNEXT") or self._last() + 1, _UIDS)
 
     def _last(self) -> int:
         """The greatest UID, of a server that does not say the next one."""
@@ -148,7 +151,7 @@ class _Folder:
     def begin(self, mark: str) -> int:
         """The first UID that was not read, by the mark of an earlier time."""
         validity, _, last = mark.partition(":")
-        fits = self.validity and validity == str(self.validity) and last.isdecimal()
+        fits = self.validity and validity == str(self.validity) and _MARKED.fullmatch(last)
         return int(last) + 1 if fits else 1
 
     def left(self, mark: str) -> int:

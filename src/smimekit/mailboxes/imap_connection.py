@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NoReturn, final
 
-from smimekit.errors import FetchError
+from smimekit.errors import FetchError, SmimeError
 
 __all__ = [
     "SLACK",
@@ -28,6 +28,13 @@ __all__ = [
 
 SLACK: Final = 64 << 10
 """Octets by which a server may be wrong about a size: they count line ends as they keep them."""
+_LINES: Final = 16 << 20
+"""Octets of all lines of one answer: the sizes of 65 536 messages take some four MiB. And those
+by which the literals of one answer may be longer than the longest message."""
+
+
+_NOT_UNDERSTOOD: Final = (imaplib.IMAP4.error, IndexError, ValueError)
+"""What becomes of an answer that is none: of numbers, names and base64 that are none either."""
 
 
 class Security(StrEnum):
@@ -65,14 +72,30 @@ class ImapAccount:
 
 
 class _Bounded:
-    """What an answer may hold at most: imaplib would read whatever the server announces."""
+    """What an answer may hold at most: imaplib would read whatever the server announces, and
+    keep whatever comes before the line that ends it.
+    """
 
     most = SLACK
+    _literals = 0
+    _lines = 0
+
+    def send(self, data: Any) -> None:
+        self._literals = self._lines = 0
+        super().send(data)  # type: ignore[misc]  # of the class beside this one
 
     def read(self, size: int) -> bytes:
-        if size > self.most:
+        self._literals += size
+        if size > self.most or self._literals > self.most + _LINES:
             raise imaplib.IMAP4.abort("a literal that is too long")
-        found: bytes = super().read(size)  # type: ignore[misc]  # of the class beside this one
+        found: bytes = super().read(size)  # type: ignore[misc]  # see above
+        return found
+
+    def readline(self) -> bytes:
+        found: bytes = super().readline()  # type: ignore[misc]  # see above
+        self._lines += len(found)
+        if self._lines > _LINES:
+            raise imaplib.IMAP4.abort("an answer without an end")
         return found
 
 
@@ -109,12 +132,12 @@ def connected(account: ImapAccount, most: int) -> Iterator[imaplib.IMAP4]:
     try:
         _log_in(client, account)
         yield client
-    except imaplib.IMAP4.abort:
+    except (imaplib.IMAP4.abort, SmimeError):
         raise
-    except imaplib.IMAP4.error as error:
+    except _NOT_UNDERSTOOD as error:
         raise refused() from error
     finally:
-        with suppress(imaplib.IMAP4.error, OSError):
+        with suppress(*_NOT_UNDERSTOOD, OSError):
             client.logout()
         with suppress(OSError):  # of a broken connection, logout() closes nothing
             client.shutdown()
@@ -132,7 +155,7 @@ def _client(account: ImapAccount) -> _Plain | _Protected:
         raise _unprotected() from error
     except imaplib.IMAP4.abort:
         raise
-    except imaplib.IMAP4.error as error:
+    except _NOT_UNDERSTOOD as error:
         raise refused() from error
     if account.security is Security.STARTTLS:
         _protect(client, context)
@@ -145,7 +168,7 @@ def _protect(client: _Plain, context: ssl.SSLContext) -> None:
     except BaseException as error:
         with suppress(OSError):  # there may be no connection left to end
             client.shutdown()
-        if isinstance(error, imaplib.IMAP4.error | ssl.SSLError):
+        if isinstance(error, (*_NOT_UNDERSTOOD, ssl.SSLError)):
             raise _unprotected() from error
         raise
 
@@ -196,7 +219,9 @@ def _is_plain(text: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """A text as IMAP's quoted string."""
+    """A text as IMAP's quoted string; what it cannot hold, such as a line break, is refused."""
+    if not _is_plain(text):
+        raise refused()
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

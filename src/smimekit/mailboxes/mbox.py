@@ -40,6 +40,7 @@ _DATED: Final = re.compile(
     rb"From [^\r\n]*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,2}\w{1,3} {1,2}\w{1,3} "
     rb"(?:\d{4} )?\d{1,2}:\d\d"
 )
+_OFFSET: Final = re.compile("[0-9]{1,18}")
 _HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH: Final = re.compile(
     rb"^content-length:[ \t]*(\d{1,15})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
@@ -118,7 +119,7 @@ def mbox_messages(
 
 def _begin(marks: Mapping[str, str]) -> tuple[int, str]:
     offset, _, digest = marks.get("", "").partition(":")
-    return (int(offset), digest) if offset.isdecimal() and offset.isascii() else (0, "")
+    return (int(offset), digest) if _OFFSET.fullmatch(offset) else (0, "")
 
 
 def _resumed(whole: Span, marks: Mapping[str, str]) -> "tuple[int, hashlib._Hash]":

@@ -127,7 +127,7 @@ def _read_entry(line: bytes) -> AuditEntry:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (CertificateError, KeyError, TypeError, ValueError) as error:
+    except (CertificateError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             "The trust store's folder holds a file that cannot be read.", code="store.corrupt"
         ) from error

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, final
 
 from smimekit.errors import StoreError, UsageError
@@ -49,8 +49,21 @@ class Change:
 
     @classmethod
     def decode(cls, data: bytes) -> "Change":
-        """The reverse."""
-        return cls(*json.loads(data))
+        """The reverse; TypeError or ValueError for anything else, or for files elsewhere."""
+        files, append_to, append_at, append = json.loads(data)
+        if not (isinstance(files, dict) and isinstance(append_at, int)):
+            raise TypeError("a change that is none")
+        if not all(isinstance(one, str) for one in (append_to, append, *files.values())):
+            raise TypeError("a text that is none")
+        if not all(map(_is_below, (append_to, *files))):
+            raise ValueError("a file in another folder")
+        return cls(files, append_to, append_at, append)
+
+
+def _is_below(name: str) -> bool:
+    """Whoever gives somebody a folder may not write to their other files by it."""
+    path = PurePath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 @final
@@ -129,7 +142,7 @@ class Folder:
             return
         try:
             change = Change.decode(data)
-        except (TypeError, ValueError) as error:
+        except (RecursionError, TypeError, ValueError) as error:
             raise StoreError(
                 "The trust store's journal cannot be read.", code="store.corrupt"
             ) from error

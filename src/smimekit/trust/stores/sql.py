@@ -8,6 +8,7 @@ nothing new are found so by reading, and begin no transaction that writes.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -194,7 +195,7 @@ class SqlTrustStore(OpenDatabase, TrustStore):
 
     def records(self, query: Query) -> tuple[Record, ...]:
         if isinstance(query, ByFingerprint):
-            return self._select(BY_NAME, _read, name=query.fingerprint.lower())
+            return self._select(BY_NAME, _read, name=_name(query.fingerprint))
         return self._select(BY_KEY, _read, key=query_key(query))
 
     def anchors(self) -> tuple[Record, ...]:
@@ -203,17 +204,17 @@ class SqlTrustStore(OpenDatabase, TrustStore):
     def page(
         self, *, after: str = "", limit: int = 100, query: Query | None = None
     ) -> tuple[Record, ...]:
-        bounds: dict[str, object] = {"after": after.lower(), "size": page_size(limit)}
+        bounds: dict[str, object] = {"after": _name(after), "size": page_size(limit)}
         if query is None:
             return self._select(PAGE, _read, **bounds)
         if isinstance(query, ByFingerprint):
-            return self._select(PAGE_BY_NAME, _read, **bounds, name=query.fingerprint.lower())
+            return self._select(PAGE_BY_NAME, _read, **bounds, name=_name(query.fingerprint))
         return self._select(PAGE_BY_KEY, _read, **bounds, key=query_key(query))
 
     def audit(self, fingerprint: str | None = None) -> Sequence[AuditEntry]:
         if fingerprint is None:
             return self._select(AUDIT, _read_entry)
-        return self._select(AUDIT_OF, _read_entry, name=fingerprint.lower())
+        return self._select(AUDIT_OF, _read_entry, name=_name(fingerprint))
 
     def version(self) -> int:
         self._require_open()
@@ -234,7 +235,7 @@ class SqlTrustStore(OpenDatabase, TrustStore):
         return tuple(found[one.certificate.fingerprint] for one in facts)
 
     def decide(self, fingerprint: str, decision: Decision, *, expected: int) -> Record:
-        name = fingerprint.lower()
+        name = _name(fingerprint)
 
         def act(connection: Connection) -> Record:
             known = _known(connection, (name,), lock=True).get(name)
@@ -251,6 +252,11 @@ class SqlTrustStore(OpenDatabase, TrustStore):
             return record
 
         return self._writing(act)
+
+
+def _name(fingerprint: str) -> str:
+    """As the tables have it; without what databases cannot take, and no fingerprint has."""
+    return re.sub(r"[^!-~]", "~", fingerprint.lower())
 
 
 def _is_ready(connection: Connection) -> bool:
