@@ -283,6 +283,17 @@ def visit(certificate: Certificate) -> None:
     assert certificate.verifies(certificate.der, b"", b"") is False
 
 
+def test_a_signature_is_whole_octets() -> None:
+    """Or one certificate would have eight fingerprints, and be rejected under one of them."""
+    made = built()
+    data = bytearray(made.der)
+    unused = len(data) - len(x509.load_der_x509_certificate(made.der).signature) - 1
+    assert data[unused] == 0
+    data[unused] = 1
+    assert made.signed_by(made)
+    assert not Certificate(bytes(data)).signed_by(made)
+
+
 HOSTS = ["p256", "ed25519", "rsa-2048", "x25519"]
 
 

@@ -57,9 +57,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own, with the world's files linked into it."""
+    """A folder of one's own, with the world's files in it: copies, whatever is written to them."""
     for path in world.iterdir():
-        (tmp_path / path.name).hardlink_to(path)
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SMIMEKIT_PASSWORD", PASSWORD)
     monkeypatch.setenv("SMIMEKIT_TRACEBACK", "")

@@ -132,8 +132,10 @@ def test_a_torn_end_is_cut_off(
             journal.add(batch, witness=None)
     ends.append(path.stat().st_size)
     left = max(ends[0], ends[-1] - cut)
-    path.write_bytes(path.read_bytes()[:left] + rubbish)
-    whole = max(number for number, end in enumerate(ends) if end <= left)
+    before = path.read_bytes()
+    path.write_bytes(before[:left] + rubbish)  # which may be just what was cut off
+    after = path.read_bytes()
+    whole = max(number for number, end in enumerate(ends) if after[:end] == before[:end])
     with opened(path) as journal:
         for number, batch in enumerate(batches):
             assert [journal.knows(each) for each in batch] == [number < whole] * 3

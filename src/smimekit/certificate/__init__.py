@@ -70,7 +70,7 @@ class Certificate:
         outer.finish()
         self._tbs = whole.raw(der.SEQUENCE)
         self._algorithm = whole.raw(der.SEQUENCE)
-        self._signature = whole.bits()[0]
+        self._signature, self._unused_bits = whole.bits()
         whole.finish()
         tbs = der.Reader(self._tbs).enter(der.SEQUENCE)
         self.version = tbs.enter(0xA0).integer() + 1 if tbs.peek == 0xA0 else 1
@@ -228,7 +228,8 @@ class Certificate:
         """
         if self._algorithm != self._signed_algorithm:  # RFC 5280, 4.1.1.2: the same, twice
             return False
-        return other.verifies(self._algorithm, self._signature, self._tbs)
+        # Every signature is whole octets: with bits to spare, one would be eight certificates.
+        return not self._unused_bits and other.verifies(self._algorithm, self._signature, self._tbs)
 
     def verifies(self, algorithm: bytes, signature: bytes, data: bytes) -> bool:
         """Does this certificate's key verify a signature? Never raises.
