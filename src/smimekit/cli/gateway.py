@@ -19,6 +19,7 @@ import click
 
 from smimekit import UsageError
 from smimekit.cli.exits import Exit
+from smimekit.cli.gateway_pipe import pipe
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import AT, JSON
 from smimekit.cli.output import Json, note, say, show_json, show_list
@@ -139,6 +140,9 @@ def _seekable(name: str) -> Iterator[BinaryIO]:
         copyfileobj(file, copy)
         copy.seek(0)
         yield copy
+
+
+gateway.add_command(pipe)
 
 
 # --- the hold queue -------------------------------------------------------------------------
