@@ -264,6 +264,8 @@ class Setup:
     main: str = ""
     back_options: str = ""
     concurrency: str = "-"
+    master: str = MASTER
+    config: str = CONFIG
     direct: bool = False
     """Whether the gateway's next hop is the sink, with no Postfix between them."""
 
@@ -303,7 +305,7 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
         (home / name).write_bytes(data)
     (home / "password").write_text(PASSWORD)
     (home / "marker").write_text(os.urandom(32).hex())
-    text = CONFIG.format(
+    text = setup.config.format(
         **asdict(gateway.ports),
         hop=gateway.ports.next_hop or gateway.ports.back,
         protocol=setup.protocol,
@@ -323,7 +325,7 @@ def _postfix(program: str, home: Path, ports: Ports, sink: int, setup: Setup) ->
     owner = pwd.getpwnam("postfix")
     os.chown(home / "data", owner.pw_uid, owner.pw_gid)
     (home / "main.cf").write_text(MAIN.format(home=home, sink=sink, main=setup.main))
-    master = MASTER.format(
+    master = setup.master.format(
         **asdict(ports),
         protocol=setup.protocol,
         back_options=setup.back_options,
