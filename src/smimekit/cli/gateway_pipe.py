@@ -7,8 +7,9 @@ bounces the mail for every other status.
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import click
 
@@ -83,14 +84,16 @@ def pipe(*, file: Path, recipients: Sequence[str], to_stdout: bool, **who: str) 
         user=who["user"] or None,
         client=client,
     )
-    reply = _dealt_with(file, envelope, sys.stdout.buffer if to_stdout else None)
+    # Not buffered: what cannot be written would wait, and fail when it is too late to say 75.
+    with FileIO(1, "wb", closefd=False) as out:
+        reply = _dealt_with(file, envelope, out if to_stdout else None)
     status = exit_status(reply)
     if status is not Sysexit.OK:
         note(reply.line().partition(" ")[2])
     return int(status)
 
 
-def _dealt_with(file: Path, envelope: Envelope, out: BinaryIO | None) -> Reply:
+def _dealt_with(file: Path, envelope: Envelope, out: FileIO | None) -> Reply:
     from smimekit.gateway.assembly import assembled  # noqa: PLC0415 - may fail: then it is 75
     from smimekit.gateway.config import read_config  # noqa: PLC0415 - as above
     from smimekit.gateway.pipe import arrived, pass_on  # noqa: PLC0415 - as above

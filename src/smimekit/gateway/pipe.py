@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, final
@@ -72,7 +73,7 @@ def arrived(source: BinaryIO, envelope: Envelope, spool: Path) -> Iterator[Arriv
         for chunk in to_crlf(_chunks(first, source)):
             digest.update(chunk)
             file.write(chunk)
-        file.flush()
+        file.seek(0)
         yield Arrived(file, digest.hexdigest(), unix=not first.endswith(b"\r\n"))
 
 
@@ -82,7 +83,7 @@ def _chunks(first: bytes, source: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def pass_on(desk: Desk, envelope: Envelope, came: Arrived, out: BinaryIO | None) -> Reply:
+def pass_on(desk: Desk, envelope: Envelope, came: Arrived, out: RawIOBase | None) -> Reply:
     """Deal with a message: one answer, and with `out` the message there, where it is KEPT.
 
     With `out`, nothing is handed to the next hop: GatewayError (`gateway.several-outcomes`)
@@ -103,13 +104,18 @@ def pass_on(desk: Desk, envelope: Envelope, came: Arrived, out: BinaryIO | None)
     return Reply(250, "2.0.0", KEPT.text) if reply == KEPT else reply
 
 
-def _write(out: BinaryIO, message: Span, *, unix: bool) -> None:
+def _write(out: RawIOBase, message: Span, *, unix: bool) -> None:
     """With the line ends that it came with."""
     held = b""
     for chunk in message.chunks():
         data = held + chunk
         held = b"\r" if unix and data.endswith(b"\r") else b""
         data = data.removesuffix(held)
-        out.write(data.replace(b"\r\n", b"\n") if unix else data)
-    out.write(held)
-    out.flush()
+        _write_all(out, data.replace(b"\r\n", b"\n") if unix else data)
+    _write_all(out, held)
+
+
+def _write_all(out: RawIOBase, data: bytes) -> None:
+    """Whatever part of it a pipe takes at a time."""
+    while data:
+        data = data[out.write(data) or 0 :]

@@ -21,7 +21,16 @@ from tests.gateway.peers import Arrived, Hop, hop
 from tests.interop.daemons import NotStarted, free_port, takes_connections
 from tests.interop.peers import PASSWORD, Refused, folder
 
-__all__ = ["Gateway", "MailSystem", "Ports", "Setup", "mail_system", "started", "write_config"]
+__all__ = [
+    "Gateway",
+    "MailSystem",
+    "Ports",
+    "Setup",
+    "mail_system",
+    "postfix_running",
+    "started",
+    "write_config",
+]
 
 WAIT = 120
 """Seconds: a busy machine is no failure."""
@@ -279,7 +288,7 @@ def mail_system(postfix: str, setup: Setup) -> Iterator[MailSystem]:
         ports = Ports(next_hop=sink.port) if setup.direct else Ports()
         gateway = Gateway(home / "gateway", ports)
         write_config(gateway, setup)
-        closing.enter_context(_postfix(postfix, home, ports, sink.port, setup))
+        closing.enter_context(postfix_running(postfix, home, ports, sink.port, setup))
         closing.enter_context(started(gateway))
         yield MailSystem(home, ports, gateway, sink, postfix)
 
@@ -318,7 +327,10 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
 
 
 @contextmanager
-def _postfix(program: str, home: Path, ports: Ports, sink: int, setup: Setup) -> Iterator[None]:
+def postfix_running(
+    program: str, home: Path, ports: Ports, sink: int, setup: Setup
+) -> Iterator[None]:
+    """Postfix, as it is set up, until the block ends."""
     home.chmod(0o755)  # its programs run as users of their own
     for name in ("queue", "data"):
         (home / name).mkdir()

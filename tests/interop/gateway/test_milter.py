@@ -175,7 +175,9 @@ def test_what_comes_in_teaches(
     milter: MailSystem, openssl: OpenSsl, partner_ca: FakeCA, inside_ca: FakeCA
 ) -> None:
     gina = partner_ca.person("gina@partner.example", key="rsa-2048")
-    milter.receive("gina@partner.example", [ALICE], signed_by(openssl, gina, "gina@partner.example"))
+    milter.receive(
+        "gina@partner.example", [ALICE], signed_by(openssl, gina, "gina@partner.example")
+    )
     (came,) = milter.arrived(1)
     results = field(came, "Authentication-Results")
     assert b"smime=pass" in results[0]
