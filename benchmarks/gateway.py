@@ -1,10 +1,10 @@
 """How many messages go through the gateway: `python benchmarks/gateway.py [--messages N]`.
 
-Run by hand. Every message is signed (RSA-2048) and encrypted (RSA-2048), and has 20 KB. Beside
-it, in the same run and with the same clients and the same next hop, aiosmtpd's own relay
+Run by hand, on Linux. Every message is signed (RSA-2048) and encrypted (RSA-2048), and has 20 KB.
+Beside it, in the same run and with the same clients and the same next hop, aiosmtpd's own relay
 (`aiosmtpd.handlers.Proxy`) passes the same messages on unchanged. Prints messages per second of
-both, and the ratio. Everything shares the machine's processors: clients, both servers and the
-next hop are processes of their own.
+both, the ratio, and the processor time that each takes for a message. Everything shares the
+machine's processors: clients, both servers and the next hop are processes of their own.
 """
 
 import argparse
@@ -70,8 +70,8 @@ ALICE, BOB = "alice@inside.example", "bob@partner.example"
 
 
 @contextmanager
-def program(*words: str, said: str = "") -> Iterator[int]:
-    """A server in a process of its own: the port that it names in a line."""
+def program(*words: str, said: str = "") -> Iterator[tuple[int, int]]:
+    """A server in a process of its own: the port that it names in a line, and its pid."""
     process = subprocess.Popen(  # noqa: S603 - our own
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -81,7 +81,7 @@ def program(*words: str, said: str = "") -> Iterator[int]:
             if line.startswith(said):
                 break
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield int(line.strip().rpartition(":")[2])
+        yield int(line.strip().rpartition(":")[2]), process.pid
     finally:
         process.terminate()
         process.wait()
@@ -118,7 +118,7 @@ def message(size: int) -> bytes:
 
 def rate(port: int, clients: int, messages: int, content: bytes) -> float:
     """Messages per second, from the first MAIL to the last 250."""
-    ready = threading.Barrier(clients + 1)
+    ready = threading.Barrier(clients + 1, timeout=600)
 
     def client(number: int) -> None:
         with smtplib.SMTP("127.0.0.1", port, "client.example.org", timeout=300) as smtp:
@@ -138,6 +138,14 @@ def rate(port: int, clients: int, messages: int, content: bytes) -> float:
     return messages // clients * clients / (time.perf_counter() - begin)
 
 
+def spent(pid: int) -> float:
+    """Seconds of processor time of a process and its children (Linux)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(spent(int(each)) for each in children)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1000, help="for each run")
@@ -149,24 +157,30 @@ def main() -> None:
     content = message(wanted.size)
     with ExitStack() as closing:
         home = Path(closing.enter_context(tempfile.TemporaryDirectory()))
-        sink = closing.enter_context(program("-c", SINK))
+        sink, _ = closing.enter_context(program("-c", SINK))
         relay = closing.enter_context(program("-c", RELAY, str(sink)))
         file = configured(home, sink, wanted.workers)
         words = ("-m", "smimekit", "gateway", "run", str(file))
         gateway = closing.enter_context(program(*words, said="smtp:"))
-        found: dict[str, list[float]] = {"aiosmtpd relay": [], "gateway": []}
-        for port in (relay, gateway):
+        servers = {"aiosmtpd relay": relay, "gateway": gateway}
+        found: dict[str, list[float]] = {name: [] for name in servers}
+        for port, _ in servers.values():
             rate(port, wanted.clients, wanted.clients * 4, content)  # everything is loaded
+        before = {name: spent(pid) for name, (_, pid) in servers.items()}
         for _ in range(wanted.runs):  # in turn: whatever else the machine does hits both
-            for name, port in (("aiosmtpd relay", relay), ("gateway", gateway)):
+            for name, (port, _) in servers.items():
                 found[name].append(rate(port, wanted.clients, wanted.messages, content))
+        total = wanted.runs * (wanted.messages // wanted.clients * wanted.clients)
+        took = {name: (spent(servers[name][1]) - before[name]) / total for name in servers}
     medians = {name: statistics.median(rates) for name, rates in found.items()}
     print(
         f"{os.cpu_count()} processors, {wanted.workers} workers, {wanted.clients} clients, ", end=""
     )
     print(f"{wanted.messages} messages of {wanted.size} bytes, median of {wanted.runs} runs")
     for name, median in medians.items():
-        print(f"{name:15} {median:7.0f} messages/s")
+        print(
+            f"{name:15} {median:7.0f} messages/s {took[name] * 1000:6.1f} ms of processor time each"
+        )
     print(f"{'ratio':15} {medians['gateway'] / medians['aiosmtpd relay']:7.0%}")
 
 

@@ -1,4 +1,4 @@
-"""The reference pages that are made from the source: algorithms, errors, limits, public names.
+"""The reference pages that are made from the source: algorithms, errors, limits, names, rules.
 
 Reads the source as text and imports none of it, so that it describes this tree and no
 other; only the tables of algorithms are imported. `python docs/generate.py` writes the
@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from error_codes import Raised, error_classes, first_paragraph, parse, raised_codes
+from rules_tables import sections as rules_sections
 
 __all__ = ["PAGES", "error_codes", "main", "public_names", "stale"]
 
@@ -34,6 +35,14 @@ are read, and graded by their digest.
 *Witness* says who else wrote what we read, or read what we wrote, in our tests: OpenSSL, NSS, gpgsm
 and Bouncy Castle, both ways unless one is named; or whose example stands in for them. *Bouncy
 Castle's parts* are its primitives and its syntax, put together by the program of the test.
+"""
+RULES = """\
+All keys of the file that `RulesFile` and `read_rules` read, with what holds where a key is missing.
+Unknown keys and values are refused with file and line (`gateway.rules`), and
+`smimekit.gateway.rules_lint` warns of what is valid and may not be meant. The sections `[listen]`,
+`[next_hop]`, `[store]`, `[keys]`, `[workers]`, `[hold]`, `[audit]` and `[metrics]` of the same file
+belong to the program that runs the gateway. [Rules by example](../how-to/gateway-rules.md) shows
+them at work.
 """
 OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
@@ -210,9 +219,15 @@ def algorithms_page(package: Path) -> str:
     return f"# Algorithms\n\n{NOTE}\n{ALGORITHMS}\n{sections(table)}"
 
 
+def rules_page(package: Path) -> str:
+    """Every key of a gateway's rules."""
+    return f"# The rules of a gateway\n\n{NOTE}\n{RULES}\n{rules_sections(package, table)}"
+
+
 PAGES: Mapping[str, Callable[[Path], str]] = {
     "algorithms.md": algorithms_page,
     "errors.md": errors_page,
+    "gateway-rules.md": rules_page,
     "limits.md": limits_page,
     "names.md": names_page,
 }

@@ -23,6 +23,7 @@ PACKAGES = {
     **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
     **dict.fromkeys(("keymgr", "knotd"), "knot"),
     "slapadd": "slapd",
+    "smtp-source": "postfix",
     "softhsm2-util": "softhsm2",
 }
 """The Debian packages of the programs that are not named like theirs."""

@@ -267,10 +267,14 @@ class Certificate:
         except (ValueError, x509.InvalidVersion) as error:
             raise _malformed() from error
 
-    @cached_property
+    @property
     def asn1(self) -> "Asn1Certificate":
-        """The certificate as `asn1crypto` sees it: a view of its own, parsed lazily by it."""
-        from asn1crypto.x509 import Certificate as View  # noqa: PLC0415 - slow to import
+        """The certificate as `asn1crypto` sees it, which parses it when it is looked at.
+
+        A new view each time: such a view may not be shared, as two threads that look at it at the
+        same time find it half parsed.
+        """
+        from smimekit.asn1_views import Certificate as View  # noqa: PLC0415 - slow to import
 
         try:
             view: Any = View.load(self.der)

@@ -113,6 +113,24 @@ def test_what_would_be_read_as_another_field_stays_inside(subject: str) -> None:
     assert names(found, "Subject") == ["[...]"]
 
 
+def test_an_address_that_not_every_server_takes_stays_inside() -> None:
+    """RFC 6532: it would need SMTPUTF8 all the way. Names become encoded words."""
+    payload = inside(f"From: {ALICE}", "To: jos\u00e9@example.org", "Cc: Jos\u00e9 <j@example.org>")
+    found = delivered(core(carol()), wrapped(payload, f"To: {CAROL}"))
+    assert names(found, "To") == [CAROL]
+    assert found.partition(b"\r\n\r\n")[0].isascii()
+    assert b"<j@example.org>" in found
+
+
+def test_the_header_is_ascii_whatever_the_payload_says_of_itself() -> None:
+    payload = (
+        'Content-Type: text/plain; name="caf\u00e9"\r\nContent-Description: caf\u00e9\r\n\r\nHello\r\n'
+    ).encode()
+    found = delivered(core(carol()), wrapped(payload))
+    assert body(found) == b"Hello\r\n"
+    assert found.partition(b"\r\n\r\n")[0].isascii()
+
+
 # --- From (RFC 9788, 4.4) -------------------------------------------------------------------------
 
 

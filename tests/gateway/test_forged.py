@@ -151,6 +151,7 @@ def test_what_is_too_long_to_be_searched_is_refused() -> None:
         (b"=?utf-8?q?=EF=BC=BBsigned=EF=BC=BD_Hello?=", b"Hello"),
         (b"=?utf-8?q?[sig=E2=80=8Bned]_Hello?=", b"Hello"),
         (b"=?utf-8?q?[signed]_Hello=0D=0AX-Smimekit-A:_b?=", b"Hello X-Smimekit-A: b"),
+        (b"=?utf-8?q?[signed]_a=00b=1Bc?=", b"a b c"),
         (b"=?utf-8?q?[signed]_caf=C3=A9?=", "café".encode()),
     ],
 )

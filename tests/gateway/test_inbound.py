@@ -36,7 +36,9 @@ from tests.message.people import (
     alice,
     as_part,
     bare_enveloped,
+    bare_signed,
     ca,
+    clear_signed,
     draft,
     entity,
     mallory,
@@ -176,8 +178,6 @@ def test_a_clear_one_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("text", [b"caf\xc3\xa9\r\n", b"bare\nlf\r\n", b"blank at the end \r\n"])
 def test_what_relays_would_change_stays_opaque(text: bytes) -> None:
-    from tests.message.people import bare_signed  # noqa: PLC0415 - only here
-
     signed_part = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text
     mail = mime(bare_signed(signed_part, alice()), "signed-data")
     found = delivered(core(opaque_to_clear=True), mail)
@@ -261,6 +261,12 @@ def test_what_has_no_header_is_text(content: bytes) -> None:
     assert header(found).all("Content-Type") == ()
 
 
+def test_what_is_no_mail_inside_stays_encrypted() -> None:
+    """CMS in CMS, with no MIME between: no mail program shows that."""
+    mail = mime(bare_enveloped(bare_signed(entity(), alice()), carol()), "enveloped-data")
+    assert original(delivered(core(carol()), mail)) == mail
+
+
 def test_a_key_that_was_replaced_still_opens_old_mail() -> None:
     old, new = ca().expired(CAROL), carol()
     assert body(delivered(core(new, old), encrypted(old))) == b"The plan is on.\r\n"
@@ -270,6 +276,7 @@ def test_a_key_that_was_replaced_still_opens_old_mail() -> None:
     ("content", "expected"),
     [
         (b"Content-Type: text/plain\n\nbare\nlf\n.\nQUIT\n", b"bare\r\nlf\r\n.\r\nQUIT\r\n"),
+        (b"Content-Type: text/plain\n\nblanks stay \n", b"blanks stay \r\n"),
         (b"Content-Type: text/plain\r\n\r\n" + b"x" * 2_000 + b"\r\n", None),
         (b"Content-Type: text/plain\r\n\r\na\rb\r\n", None),
         (b"Content-Type: text/plain\r\n\r\na\0b\r\n", None),
@@ -365,6 +372,30 @@ def test_what_is_encrypted_within_is_undecryptable_too() -> None:
     mail = mime(bare_enveloped(encrypted(dave()), carol()), "enveloped-data")
     assert original(delivered(core(carol(), dave()), mail)) == mail
     with received(core(carol(), undecryptable=Undecryptable.REJECT), mail) as found:
+        assert isinstance(found.outcomes[0], Hold)
+
+
+def damaged_at(cms: bytes, *, end: int) -> bytes:
+    return mime(cms[:-end] + bytes([cms[-end] ^ 1]) + cms[len(cms) - end + 1 :], "enveloped-data")
+
+
+@pytest.mark.parametrize("rule", [Undecryptable.REJECT, Undecryptable.HOLD])
+@pytest.mark.parametrize("end", [1, 17, 33, 60])
+def test_no_answer_tells_what_a_private_key_made_of_it(rule: Undecryptable, end: int) -> None:
+    """RFC 3218, 2: who changes octets of another's mail and sends it on gets the answer that any
+    mail gets which is taken, whether the padding, or what is inside, came out well or not.
+    """
+    within = clear_signed(entity(), bare_signed(entity(), alice(), detached=True))
+    for content in (entity(), within):
+        mail = damaged_at(bare_enveloped(content, carol()), end=end)
+        with received(core(carol(), undecryptable=rule), mail) as found:
+            assert isinstance(found.outcomes[0], Hold | Deliver)
+
+
+def test_who_has_no_key_is_refused_as_ever() -> None:
+    """Anybody can see that in the RecipientInfos."""
+    mail = damaged_at(bare_enveloped(entity(), carol()), end=1)
+    with received(core(dave(), undecryptable=Undecryptable.REJECT), mail, DAVE) as found:
         assert isinstance(found.outcomes[0], Reject)
 
 

@@ -3,6 +3,7 @@
 every recipient is in just one outcome, and `must` never becomes clear text.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -344,7 +345,7 @@ def delivered(outcomes: Outcomes) -> Iterator[tuple[EnvelopeRecipient, bytes]]:
             yield from ((each, message) for each in outcome.recipients)
 
 
-@settings(max_examples=400)
+@settings(max_examples=max(200, settings().max_examples))
 @given(found=gateways(), sent=ENVELOPES, kind_and_message=mails())
 def test_each_recipient_has_one_outcome_and_must_is_never_clear_text(
     found: tuple[Rules, Gateway], sent: Envelope, kind_and_message: tuple[str, bytes]
@@ -363,3 +364,28 @@ def test_each_recipient_has_one_outcome_and_must_is_never_clear_text(
             who = recipient.address
             if must(rules, sent, author, who) and is_outbound(rules, sent, author, who):
                 assert got.endswith(b"A link.") or is_sealed(got), kind
+
+
+# --- any octets -----------------------------------------------------------------------------------------
+
+OCTETS = st.lists(
+    st.sampled_from(
+        [b"From: ", ALICE.encode(), b"\r\n", b"\n", b"\r", b"Subject: [sign] ", b"[plain]", b"To: ", b"<", b",", b":", b";",
+         b"Content-Type: ", b"multipart/signed", b"multipart/mixed", b"; boundary=b", b"--b", b"--", b"application/pkcs7-mime",
+         b"Content-Transfer-Encoding: base64", b"MIIBAA==", b"\x30\x80", b"\xff", b"\x00", b" ", TEXT, b"X-Smimekit-Passes: v=1;",
+         b"=?utf-8?b?", b"?=", b"Auto-Submitted: ", b"text/calendar"]
+    )
+).map(b"".join)  # fmt: skip
+
+
+@given(OCTETS | st.binary(), RULES, ENVELOPES)
+def test_any_octets_have_one_outcome_for_each_recipient(
+    message: bytes, rules: Rules, sent: Envelope
+) -> None:
+    gateway = Gateway(rules=rules, trust=world().trust, keys=Keys("there"))
+    plan = gateway.plan(sent, Span.of(message), at=world().at)
+    assert plan.explain()
+    assert json.dumps(plan.as_json())
+    with gateway.process(sent, Span.of(message), at=world().at) as outcomes:
+        told = Counter(each for one in outcomes.outcomes for each in one.recipients)
+    assert told == Counter(sent.recipients)

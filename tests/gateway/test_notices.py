@@ -13,7 +13,7 @@ from smimekit.gateway.inbound_rules import Inbound
 from smimekit.gateway.notices import Waiting, digest, waiting
 from smimekit.gateway.rules import Rules, Site
 from smimekit.testing import FakeCA
-from smimekit.trust import Decision, Source, Verdict
+from smimekit.trust import Decision, Purpose, Source, Verdict
 from tests.message.people import ALICE, NOW, alice, ca, root
 
 RULES = Rules(site=Site(name="gw.example.com", administrator="admin@example.com"))
@@ -55,6 +55,16 @@ def test_what_was_decided_does_not_wait(verdict: Verdict) -> None:
     unknown = ca().self_signed(ALICE).certificate
     store = store_with(unknown)
     decision = Decision(verdict=verdict, by="admin", why="", at=NOW)
+    store.decide(unknown.fingerprint, decision, expected=0)
+    assert fingerprints(store) == set()
+
+
+def test_what_was_decided_for_one_purpose_only_does_not_wait() -> None:
+    """Somebody has looked at it, and said how far to trust it."""
+    unknown = ca().self_signed(ALICE).certificate
+    store = store_with(unknown)
+    scope = frozenset({Purpose.VERIFY})
+    decision = Decision(verdict=Verdict.TRUST, by="admin", why="", at=NOW, scope=scope)
     store.decide(unknown.fingerprint, decision, expected=0)
     assert fingerprints(store) == set()
 

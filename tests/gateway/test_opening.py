@@ -16,6 +16,7 @@ from smimekit.gateway import Deliver, EnvelopeRecipient
 from smimekit.gateway.core import Core
 from smimekit.gateway.opening import openings
 from smimekit.message.layers import Protection
+from smimekit.message.receive import open_message
 from smimekit.span import Span
 from tests.gateway.arrivals import CAROL, DAVE, carol, core, dave, received
 from tests.message.people import NOW, alice, bare_enveloped, ca, draft, entity, mime, person
@@ -108,6 +109,34 @@ def test_who_reads_the_same_shares_one_opening() -> None:
         assert sorted(len(one.recipients) for one in results.outcomes) == [1, 2]
 
 
+def opened_times(monkeypatch: pytest.MonkeyPatch, at: Core, mail: bytes, *to: str) -> int:
+    """How often a mail was opened for them."""
+    count = 0
+
+    def counting(*args: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        return open_message(*args, **options)
+
+    monkeypatch.setattr("smimekit.gateway.opening.open_message", counting)
+    with received(at, mail, *to) as results:
+        told = [each.address for one in results.outcomes for each in one.recipients]
+    assert sorted(told) == sorted(to)
+    return count
+
+
+def test_what_nobody_can_read_is_not_tried_again_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is broken outside, or inside an encryption that all of them open."""
+    at = core(carol(), dave(), person(ERIN))
+    outside = mime(b"\x30\x03\x02\x01\x00", "enveloped-data")
+    assert opened_times(monkeypatch, at, outside, CAROL, DAVE, ERIN) == 1
+    broken = b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"\r\n\r\n'
+    inside = mime(bare_enveloped(broken, carol(), dave()), "enveloped-data")
+    assert opened_times(monkeypatch, at, inside, CAROL, DAVE) == 1
+    assert opened_times(monkeypatch, at, inside, CAROL, DAVE, ERIN) == 2
+    assert opened_times(monkeypatch, at, inside, ERIN, DAVE, CAROL) == 2
+
+
 def test_all_keys_of_a_recipient_are_tried() -> None:
     old, new = ca().expired(CAROL), carol()
     for keys in ((old, new), (new, old)):
@@ -142,6 +171,23 @@ def test_a_key_that_only_says_that_it_fits_does_not_share(to: tuple[str, str]) -
     """The content-encryption key has to be the very one; PKCS #1 v1.5 gives a random one."""
     at = replace(core(), keys=Two(carol=carol(), dave=Liar()))  # type: ignore[arg-type]  # no signing here
     assert readers(at, encrypted(carol()), *to) == {CAROL}
+
+
+def test_each_recipient_is_told_of_their_own_keys() -> None:
+    """Carol's key fits and fails; for Dave there is none, whatever came of hers."""
+
+    class Keys:
+        def of(self, address: str) -> tuple[Any, ...]:
+            return (Liar(),) if address == CAROL else ()
+
+    at = replace(core(), keys=Keys())  # type: ignore[arg-type]  # no signing here
+    with received(at, encrypted(carol()), CAROL, DAVE) as results:
+        said = {}
+        for outcome in results.outcomes:
+            assert isinstance(outcome, Deliver)
+            said[outcome.recipients[0].address] = outcome.mail.message.bytes()
+    assert b"error=decryption" in said[CAROL]
+    assert b"error=no-matching-key" in said[DAVE]
 
 
 def test_what_was_opened_is_closed_with_the_rest() -> None:

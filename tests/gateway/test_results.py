@@ -1,6 +1,7 @@
 """What a gateway says it found: a false pass is the worst of all (RFC 7281, RFC 8601)."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,14 +12,17 @@ import smimekit
 from smimekit import Credential, MemoryTrustStore, Trust
 from smimekit.cms.content import TST_INFO
 from smimekit.cms.signed import signed_data
+from smimekit.errors import DecryptionError
 from smimekit.gateway.results import (
     Result,
     Verdict,
     authentication_results,
     detail_fields,
     signature_results,
+    verdict_of,
 )
 from smimekit.limits import Limits
+from smimekit.message.layers import Encrypted, Signed
 from smimekit.mime.fields import read_header
 from smimekit.policy import Policy
 from smimekit.span import Span
@@ -164,10 +168,29 @@ def test_a_signature_that_nobody_can_read_is_neutral() -> None:
 def test_a_weak_signature_is_no_pass_even_where_it_is_accepted(policy: Policy) -> None:
     weak = ca().weak_key(ALICE)
     info = signer_info(signed_entity(), weak, scheme=Policy.LEGACY_READ.rsa_signature)
-    cms = bare_signed(
-        signed_entity(), alice(), infos=[info], bag=[weak.certificate, ca().certificate]
-    )
-    assert verdicts(mime(cms, "signed-data"), policy=policy) == [Verdict.POLICY]
+    bag = [weak.certificate, ca().certificate]
+    cms = bare_signed(signed_entity(), alice(), infos=[info], bag=bag)
+    believed = Trust(anchors=[root().certificate], policy=policy)
+    mail = mime(cms, "signed-data")
+    with smimekit.open(mail, trust=believed, at=NOW, policy=policy) as opened:
+        [result] = signature_results(opened)
+        assert result.verdict is Verdict.POLICY
+        [signature] = opened.signatures
+        assert signature.intact is (policy is Policy.LEGACY_READ)
+        assert result.reason == "the signature is too weak"
+
+
+def test_a_mail_with_an_encryption_that_nobody_opened_has_no_pass() -> None:
+    """Whatever else there is: nobody can say what it is that was signed."""
+    mail = smimekit.encrypt(draft(), [bob().certificate], signer=alice())
+    with smimekit.open(mail, trust=trust(), keys=[bob()], at=NOW) as opened:
+        encrypted, inner = opened.envelope
+        assert isinstance(encrypted, Encrypted)
+        assert isinstance(inner, Signed)
+        [signature] = inner.signatures
+        closed = replace(encrypted, failure=DecryptionError())
+        assert verdict_of(signature, (encrypted, inner))[0] is Verdict.PASS
+        assert verdict_of(signature, (closed, inner))[0] is Verdict.NEUTRAL
 
 
 def test_each_signature_has_its_own_result() -> None:
@@ -178,7 +201,9 @@ def test_each_signature_has_its_own_result() -> None:
 
 def test_the_number_of_results_is_bounded() -> None:
     cms = bare_signed(entity(), *[alice()] * 40)
-    assert len(verdicts(mime(cms, "signed-data"))) == 20
+    mail = mime(cms, "signed-data")
+    assert len(verdicts(mail)) == 20
+    assert sum("Signer" in name for name in details(mail)) == 20
 
 
 # --- where the signature is -----------------------------------------------------------------------
@@ -266,6 +291,12 @@ def test_the_field_is_one_whatever_the_words(authserv_id: str, reason: str) -> N
     raw = authentication_results(authserv_id, [Result(verdict=Verdict.NEUTRAL, reason=reason)]).raw
     assert len(read_header(Span.of(raw + b"\r\n"), limits=Limits()).fields) == 1
     assert raw.isascii()
+
+
+@pytest.mark.parametrize("name", ['a"; smime', "a b", "a\\", "mx.example.com"])
+def test_the_name_of_the_gateway_is_quoted_where_it_must_be(name: str) -> None:
+    raw = authentication_results(name, [Result(verdict=Verdict.NONE)]).raw
+    assert grammatical(raw)
 
 
 def test_serial_and_issuer_come_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,12 @@ def test_a_login_signs_as_its_own_addresses_only(user: str | None, address: str,
     assert rules.may_sign_as(user, address) is may
 
 
+def test_nobody_is_no_login() -> None:
+    """Whatever stands in the rules about an empty one."""
+    rules = Rules(sender_login={"": ("*",)})
+    assert not rules.may_sign_as(None, "alice@example.org")
+
+
 # --- which level wins -------------------------------------------------------------------------------
 
 

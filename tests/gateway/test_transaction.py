@@ -361,3 +361,23 @@ def test_old_entries_expire(tmp_path: Path) -> None:
     assert journal.expire(written - 1) == 0
     assert journal.expire(written + 1) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_taken_away_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening and locking: what is written into a file without a name is lost."""
+    locked: list[int] = []
+
+    def flock(descriptor: int, how: int) -> None:
+        if not locked:
+            (tmp_path / "key").unlink()
+        locked.append(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("smimekit.gateway.journal.fcntl.flock", flock)
+        with Journal(tmp_path).open("key") as entry:
+            entry.record("b", OK)
+    assert len(locked) == 2
+    with Journal(tmp_path).open("key") as entry:
+        assert entry.known == {"b": OK}

@@ -1,5 +1,7 @@
 """Tags and header twins: what fires, what does not, and that nothing else changes."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,3 +200,31 @@ def test_once_removed_tags_do_not_fire_again(encoded: int, rest: str) -> None:
     found = subject(b" " + raw + b"\r\n")
     assert found.asked == {SIGN}
     assert read_triggers(found.fields, Words()).asked == frozenset()
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        " ",
+        "\t",
+        "[",
+        "]",
+        "[sign]",
+        "[sign",
+        "re",
+        "re ",
+        "re: ",
+        "[a] ",
+        "=?",
+        "=?utf-8?q?",
+        "\r\n ",
+        "[sign]\r\n ",
+    ],
+)
+@pytest.mark.parametrize("start", ["", "re", "[", "=?utf-8?q?re"])
+def test_a_long_subject_takes_linear_time(start: str, piece: str) -> None:
+    """Thousandfold the length of real ones; what is quadratic takes minutes."""
+    raw = start + piece * (200_000 // len(piece)) + "x\r\n"
+    began = time.process_time()
+    subject(raw, Words(sign=("[sign]", "sign now")))
+    assert time.process_time() - began < 5

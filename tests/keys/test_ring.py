@@ -265,6 +265,18 @@ def test_recipients_are_looked_up_and_not_compared_with_each_key(
 # --- who signs -----------------------------------------------------------------------------
 
 
+def test_the_keys_of_an_address_are_all_of_its_owner_and_nobody_elses() -> None:
+    """Old ones and those for encryption only, too: whoever asks wants to open mail."""
+    old, new = ca().expired("a@example.org"), ca().dual("A@example.org", "b@example.org")
+    ring = KeyRing(old, new, ca().person("c@example.org"))
+    expected = {each.certificate for each in (old, *new.all)}
+    assert {each.certificate for each in ring.of("a@EXAMPLE.org")} == expected
+    assert {each.certificate for each in ring.of("b@example.org")} == {
+        each.certificate for each in new.all
+    }
+    assert ring.of("nobody@example.org") == ()
+
+
 def test_the_newest_valid_certificate_signs() -> None:
     make = ca().person
     old = make("alice@example.org", profile=profile(-400, -30))

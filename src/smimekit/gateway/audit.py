@@ -47,6 +47,8 @@ class CertificateUse:
     address: str = ""
     status: str = ""
     """What trust said: "trusted", "untrusted", "rejected", or "" where it was not asked."""
+    result: str = ""
+    """Of a signer, what the signature was worth, in the words of Authentication-Results."""
 
 
 @final
@@ -89,6 +91,8 @@ def _use(use: CertificateUse) -> Json:
         found["address"] = _short(use.address)
     if use.status:
         found["status"] = use.status
+    if use.result:
+        found["result"] = use.result
     return found
 
 

@@ -61,9 +61,10 @@ class Case:
     def draft(self, rules: Rules) -> Span:
         """The mail as it goes on: without tags, twins and markers, and else the very bytes.
 
-        Tags that do not count stay in the subject: they are the mail's own words.
+        Tags that do not count stay in the subject: they are the mail's own words. Twins are for us
+        and for nobody else. Mail of strangers keeps all that it has, but for markers.
         """
-        if not self.submission:
+        if not self.ours:
             fields = self.letter.header.fields
         else:
             fields = self.triggers.fields if self.honoured else self.triggers.untagged

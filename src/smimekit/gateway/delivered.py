@@ -20,7 +20,7 @@ from smimekit.message.opened import Opened
 from smimekit.message.recognise import is_bare_cms
 from smimekit.message.spool import Spool
 from smimekit.mime.canonical import is_canonical, to_crlf
-from smimekit.mime.fields import Field, HeaderBlock
+from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import hide_displays
 from smimekit.mime.prepare import prepare
 from smimekit.mime.protected import HeaderScheme, is_structural
@@ -164,14 +164,14 @@ def _mailable(content: Span, limits: Limits, closing: ExitStack) -> tuple[Span, 
     """Content that a mail server takes, and whether it has octets above 127.
 
     A bare LF ends a line for one server and not for the next one (RFC 5321, 2.3.8): what was
-    hidden from all of them until now could end the mail, and begin another. None where the
-    content cannot be helped.
+    hidden from all of them until now could end the mail, and begin another. Its own header will be
+    the mail's, which is ASCII (RFC 5322, 2.2). None where the content cannot be helped.
     """
     fits, eight_bit = _fits(content.chunks())
     if not fits:
         content = _spooled(to_crlf(content.chunks()), limits, closing)
         fits, eight_bit = _fits(content.chunks())
-    if not fits:
+    if not (fits and read_header(content, limits=limits, mbox=False).raw.isascii()):
         content = _spooled(prepare(content, limits=limits).chunks(), limits, closing)
         fits, eight_bit = _fits(content.chunks())
     return (content, eight_bit) if fits else None
@@ -259,9 +259,10 @@ def _written(found: HeaderField, tags: Sequence[str]) -> Field | None:
         value = value if text == found.text else text
     made = Field.of(found.name, folded(value.encode("utf-8", "replace"), len(found.name) + 2))
     try:
-        return safe_message_field(made)
+        safe = safe_message_field(made)
     except MimeError:
         return None
+    return safe if safe.raw.isascii() else None  # an address that not every server takes
 
 
 def tagged(fields: Iterable[Field], tags: Sequence[str]) -> tuple[Field, ...]:

@@ -27,7 +27,7 @@ __all__ = ["Forgeries", "Stripped", "forgeries", "strip", "without_tags"]
 _BLOCK_END = re.compile(rb"\n\r?\n")
 _LINE = re.compile(rb"(?<=\n)(?![ \t])")
 _LINE_BREAK = re.compile(rb"\r?\n\Z")
-_HIDDEN = re.compile(rb"\r(?!\n)")
+_BARE_CR = re.compile(rb"\r(?!\n)")
 """A bare CR: a line break for some programs, Python's `email` among them."""
 _NAME = re.compile(rb"[ \t]*([^\x00-\x20:\x7f]{1,997})[ \t]*:")
 _RESULTS: Final = "authentication-results"
@@ -60,6 +60,13 @@ class Forgeries:
             return _says_us(field, self.authserv_id)
         ours = bool(self.prefix) and name.startswith(self.prefix.lower())
         return ours or name in self.names
+
+    def hidden(self) -> re.Pattern[bytes]:
+        """Finds where one may begin behind a bare CR, `is_forged` says whether it does."""
+        names = [re.escape(each.encode()) for each in (_RESULTS, *sorted(self.names))]
+        if self.prefix:
+            names.append(re.escape(self.prefix.encode()) + rb"[^\x00-\x20:\x7f]{0,997}")
+        return re.compile(rb"\r(?!\n)[ \t]*(?:" + rb"|".join(names) + rb")[ \t]*:", re.IGNORECASE)
 
 
 def forgeries(rules: Rules, *, kept: Iterable[str] = ()) -> Forgeries:
@@ -173,9 +180,11 @@ def _field(line: bytes) -> Field | None:
 
 def _hidden(line: bytes, forged: Forgeries) -> Iterator[tuple[int, str]]:
     """Where forged fields begin for programs that take a bare CR for a line break."""
-    for found in _HIDDEN.finditer(line):
-        end = _HIDDEN.search(line, found.end())
-        field = _field(line[found.end() : end.start() if end else len(line)])
+    if _BARE_CR.search(line) is None:
+        return
+    for found in forged.hidden().finditer(line):
+        end = _BARE_CR.search(line, found.end())
+        field = _field(line[found.start() + 1 : end.start() if end else len(line)])
         if field is not None and forged.is_forged(field):
             yield found.start(), field.name
 
@@ -197,7 +206,9 @@ def without_tags(text: str, tags: Sequence[str]) -> str:
     Case, width, invisible characters and the number of blanks make no difference, and what a
     removed tag leaves behind makes no new one. A text without tags stays as it is.
     """
-    wanted = {"".join(char for char, _ in _folded(tag)) for tag in tags} - {""}
+    wanted = {"".join(char for char, _ in _folded(tag)).strip(" ") for tag in tags} - {""}
+    if text.isascii() and not any(tag in " ".join(text.lower().split()) for tag in wanted):
+        return text  # as nearly every subject
     found = list(_folded(text))
     plain = "".join(char for char, _ in found)
     if not any(tag in plain for tag in wanted):
@@ -235,11 +246,16 @@ def _folded(text: str) -> Iterator[tuple[str, int]]:
     """The characters as they are compared, each with its place in the text."""
     blank = False
     for at, char in enumerate(text):
-        if unicodedata.category(char) == "Cf":  # invisible
-            continue
-        for one in unicodedata.normalize("NFKC", char).casefold():
+        for one in char.lower() if char.isascii() else _compared(char):
             if not one.isspace():
                 yield one, at
             elif not blank:
                 yield " ", at
             blank = one.isspace()
+
+
+def _compared(char: str) -> str:
+    """One character beyond ASCII, as it is compared; nothing for one that is invisible."""
+    if unicodedata.category(char) == "Cf":
+        return ""
+    return unicodedata.normalize("NFKC", char).casefold()

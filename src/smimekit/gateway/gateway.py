@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol, final, runtime_checkable
+from typing import Final, Protocol, final
 
 from smimekit.errors import InputError, SmimeError
 from smimekit.gateway.audit import CertificateUse, Entry
@@ -49,7 +49,6 @@ class Processor(Protocol):
         ...
 
 
-@runtime_checkable
 class HasRules(Protocol):
     """Where rules are that may change between two messages: a `RulesFile` is one."""
 
@@ -116,7 +115,7 @@ class Gateway:
             return Outcomes(outcomes=done.outcomes, notices=done.notices, closing=closing.pop_all())
 
     def _core(self) -> Core:
-        rules = self._rules.rules if isinstance(self._rules, HasRules) else self._rules
+        rules = self._rules if isinstance(self._rules, Rules) else self._rules.rules
         return Core(
             rules=rules,
             trust=self._trust,

@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import final
 
 from smimekit.certificate import Certificate
-from smimekit.errors import FetchError, InputError, KeyAccessError, LimitExceeded, StoreError
+from smimekit.errors import (
+    FetchError,
+    InputError,
+    KeyAccessError,
+    LimitExceeded,
+    NoMatchingKey,
+    PolicyError,
+    StoreError,
+)
 from smimekit.gateway.audit import CertificateRole, CertificateUse
 from smimekit.gateway.core import Core, Results
 from smimekit.gateway.delivered import Readable, header_of, plaintext, readable, tagged
@@ -34,7 +42,7 @@ from smimekit.gateway.results import (
     unreadable,
 )
 from smimekit.limits import Limits
-from smimekit.message.layers import Encrypted, Signed
+from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
 from smimekit.message.recognise import PKCS7_MIME
 from smimekit.mime.content_type import content_type
@@ -46,7 +54,7 @@ from smimekit.trust.records import addresses_of
 __all__ = ["inbound"]
 
 _NOT_FOR_US = (
-    "The mail is encrypted, but not for a key that this recipient has here; encrypt it with the "
+    "The mail is encrypted, and no key that the recipient has here opens it; encrypt it with the "
     "recipient's present certificate."
 )
 
@@ -167,7 +175,8 @@ class _Case:
             text = "A key that may open the mail cannot be used now; try again later."
             return _later(self.opening.recipients, text, "4.7.5")
         if opened is None:
-            return self._closed(unreadable(), (), encrypted=self._claims_encryption())
+            encrypted = self._claims_encryption()
+            return self._closed(unreadable(), (), encrypted=encrypted, openly=self.opening.openly)
         uses += _uses(opened)
         learned, objection = learn(
             self.job.core, opened, reference=_message_id(self.letter), at=self.job.at
@@ -175,8 +184,11 @@ class _Case:
         uses += learned
         if objection is not None:
             return self._refused(objection)
-        if any(isinstance(each, Encrypted) and each.failure for each in opened.envelope):
-            return self._closed(signature_results(opened), self._details(opened), encrypted=True)
+        encryptions = [each for each in opened.envelope if isinstance(each, Encrypted)]
+        if any(each.failure is not None for each in encryptions):
+            openly = isinstance(encryptions[0].failure, NoMatchingKey | PolicyError)
+            details = self._details(opened)
+            return self._closed(signature_results(opened), details, encrypted=True, openly=openly)
         return self._opened(opened)
 
     def _opened(self, opened: Opened) -> Outcome:
@@ -201,15 +213,25 @@ class _Case:
     # --- what stays closed ------------------------------------------------------------------
 
     def _closed(
-        self, results: Sequence[Result], details: tuple[Field, ...], *, encrypted: bool
+        self,
+        results: Sequence[Result],
+        details: tuple[Field, ...],
+        *,
+        encrypted: bool,
+        openly: bool,
     ) -> Outcome:
-        """As it came, unless the rules have another way with what is encrypted."""
+        """As it came, unless the rules have another way with what is encrypted.
+
+        It is refused only where anybody can see why (`openly`). What a private key was used on
+        and did not open is held instead: whoever sends a mail again and again, with the octets of
+        another one changed, would learn from each answer what is in it (RFC 3218, 2).
+        """
         rule = self.job.core.rules.inbound.undecryptable
-        if encrypted and rule is Undecryptable.REJECT:
+        if encrypted and rule is Undecryptable.REJECT and openly:
             return Reject(
                 recipients=self.opening.recipients, code=550, enhanced="5.7.5", text=_NOT_FOR_US
             )
-        if encrypted and rule is Undecryptable.HOLD:
+        if encrypted and rule is not Undecryptable.AS_IS:
             return self._held("It is encrypted, and no key of the recipient opens it.")
         fields = (*self._results(results), *details)
         message = self._written(fields, None, None, ())
@@ -316,19 +338,25 @@ def _is_invitation(opened: Opened, limits: Limits) -> bool:
 def _uses(opened: Opened) -> Iterator[CertificateUse]:
     for layer in opened.envelope:
         if isinstance(layer, Encrypted) and layer.opened_with is not None:
-            yield _use(layer.opened_with, CertificateRole.DECRYPTED_WITH)
-        if isinstance(layer, Signed):
-            for each in layer.signatures:
-                if each.certificate is not None:
-                    status = each.judgement.status.value if each.judgement is not None else ""
-                    yield _use(each.certificate, CertificateRole.SIGNER, status)
+            yield CertificateUse(
+                fingerprint=layer.opened_with.fingerprint,
+                role=CertificateRole.DECRYPTED_WITH,
+                address=_address(layer.opened_with),
+            )
+    for result in signature_results(opened):
+        signature = result.signature
+        if signature is not None and signature.certificate is not None:
+            yield CertificateUse(
+                fingerprint=signature.certificate.fingerprint,
+                role=CertificateRole.SIGNER,
+                address=_address(signature.certificate),
+                status="" if signature.judgement is None else signature.judgement.status.value,
+                result=result.verdict.value,
+            )
 
 
-def _use(certificate: Certificate, role: CertificateRole, status: str = "") -> CertificateUse:
-    address = next(iter(addresses_of(certificate)), "")
-    return CertificateUse(
-        fingerprint=certificate.fingerprint, role=role, address=address, status=status
-    )
+def _address(certificate: Certificate) -> str:
+    return next(iter(addresses_of(certificate)), "")
 
 
 def _tags(rules: Inbound, results: Sequence[Result], *, decrypted: bool) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ class Undecryptable(StrEnum):
     """Delivered as it came: the recipient may have the key."""
     HOLD = "hold"
     REJECT = "reject"
+    """Refused where anybody can see why. What a key was tried on and did not open is held: from
+    answers about it a stranger could learn what is in it."""
 
 
 class Accept(StrEnum):

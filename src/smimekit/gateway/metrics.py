@@ -55,11 +55,7 @@ METRICS: Final[tuple[Metric | Histogram, ...]] = (
         "Signatures of mail that came in, by the result in Authentication-Results.",
         ("result",),
     ),
-    Metric(
-        "smimekit_gateway_decryptions_total",
-        "Encrypted mail that came in, by whether a key of a recipient opened it.",
-        ("result",),
-    ),
+    Metric("smimekit_gateway_decrypted_total", "Mail that came in and was decrypted."),
     Metric(
         "smimekit_gateway_protected_total",
         "Mail that went out, by how it was protected.",
@@ -70,21 +66,10 @@ METRICS: Final[tuple[Metric | Histogram, ...]] = (
         "New certificates out of signed mail, by status.",
         ("status",),
     ),
-    Metric(
-        "smimekit_gateway_forged_fields_total",
-        "Header fields that came from outside and that only the gateway writes.",
-    ),
-    Metric("smimekit_gateway_errors_total", "Errors inside, by code.", ("code",)),
     Histogram(
         "smimekit_gateway_seconds",
         "Time spent on one transaction.",
         (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
-        ("direction",),
-    ),
-    Histogram(
-        "smimekit_gateway_message_bytes",
-        "Size of the messages that came in.",
-        (1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 50_000_000.0),
         ("direction",),
     ),
 )

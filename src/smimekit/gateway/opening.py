@@ -42,6 +42,8 @@ class Opening:
     """None where nobody can read it."""
     problem: InputError | KeyAccessError | None = None
     """Why nobody can; or why a key could not be used now, though it may be the right one."""
+    openly: bool = False
+    """Is what nobody can read broken for everybody, with or without a key?"""
 
 
 @final
@@ -78,14 +80,17 @@ class _Tried:
 
     opened: Opened | None
     used: tuple[_Used | None, ...]
-    """For each encryption, outermost first, what opened it; None for one that nothing opens."""
+    """For each encryption, outermost first, what opened it; None for one that nothing opens. Of
+    a mail that nobody can read, as far as it was read."""
     problem: InputError | KeyAccessError | None
     recipients: list[EnvelopeRecipient]
 
     def serves(self, keys: Sequence[Decryptor]) -> bool:
         """Do these keys open just the same? Raises KeyAccessError where one cannot say."""
-        if self.opened is None or self.problem is not None:
+        if isinstance(self.problem, KeyAccessError):
             return False
+        if self.opened is None:
+            return all(_opens(keys, used) for used in self.used if used is not None)
         layers = [each for each in self.opened.envelope if isinstance(each, Encrypted)]
         return all(
             _opens(keys, used) if used is not None else _is_foreign(keys, layer)
@@ -159,7 +164,12 @@ def openings(
             tried.append(fitting)
         fitting.recipients.append(recipient)
     return tuple(
-        Opening(recipients=tuple(one.recipients), opened=one.opened, problem=one.problem)
+        Opening(
+            recipients=tuple(one.recipients),
+            opened=one.opened,
+            problem=one.problem,
+            openly=one.opened is None and not one.used,
+        )
         for one in tried
     )
 
@@ -176,7 +186,8 @@ def _open(
             )
         )
     except InputError as error:
-        return _Tried(None, (), error, [])
+        # Of each layer the last key is the one that opened it.
+        return _Tried(None, tuple({id(each.recipients): each for each in used}.values()), error, [])
     layers = [each for each in opened.envelope if isinstance(each, Encrypted)]
     access = [each.failure for each in layers if isinstance(each.failure, KeyAccessError)]
     return _Tried(

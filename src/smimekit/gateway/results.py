@@ -162,7 +162,7 @@ def signature_results(
         Result(verdict=verdict, reason=reason, signature=each, part=places.get(id(layer), ""))
         for layer in layers
         if isinstance(layer, Signed)
-        for each in layer.signatures[:_MOST]
+        for each in layer.signatures
         for verdict, reason in (verdict_of(each, layers),)
     ]
     if found:

@@ -104,7 +104,22 @@ class Words:
     """The same for encryption."""
     plain_headers: tuple[str, ...] = ("X-Smimekit-Plain",)
     """The same against it."""
-    replies: tuple[str, ...] = ("re", "aw", "fwd", "fw", "wg", "sv", "antw", "rv", "tr", "r", "vs")
+    replies: tuple[str, ...] = (
+        *("re", "r", "aw", "antw", "antwort", "sv", "vs", "rv", "rif", "res", "odp", "ynt"),
+        *(
+            "fwd",
+            "fw",
+            "wg",
+            "tr",
+            "i",
+            "vb",
+            "enc",
+            "doorst",
+            "ilt",
+            "\u56de\u590d",
+            "\u8f6c\u53d1",
+        ),
+    )
     """Prefixes of answered and forwarded mail, without the colon: a tag after one was another
     mail's, and does not count."""
 

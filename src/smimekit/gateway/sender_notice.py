@@ -14,6 +14,7 @@ from smimekit.gateway.plan import Part
 from smimekit.gateway.rules import Rules
 from smimekit.mime.address import address_key
 from smimekit.mime.fields import Field
+from smimekit.primitives import random_bytes
 from smimekit.span import Span
 
 __all__ = ["sender_notices"]
@@ -33,18 +34,23 @@ def sender_notices(rules: Rules, case: Case, parts: Iterable[Part]) -> Iterator[
     if not sender.isprintable():
         return  # it would write header fields of its own
     text = "".join(_paragraph(part) for part in told)
-    recipient = EnvelopeRecipient(address=case.envelope.mail_from)
     header = b"".join(field.raw for field in _header(rules, case))
-    body = text.encode("utf-8").replace(b"\n", b"\r\n")
-    yield Mail(mail_from="", recipients=(recipient,), message=Span.of(header + b"\r\n" + body))
+    body = text.encode("utf-8", "replace").replace(b"\n", b"\r\n")
+    yield Mail(
+        mail_from="",
+        recipients=(EnvelopeRecipient(address=sender),),
+        message=Span.of(header + b"\r\n" + body),
+        parameters=() if sender.isascii() else (("SMTPUTF8", None),),
+    )
 
 
 def _header(rules: Rules, case: Case) -> Iterator[Field]:
-    sender = rules.site.administrator or f"postmaster@{rules.site.name}"
-    yield Field.of("From", f"<{sender}>".encode())
+    name = rules.site.name
+    yield Field.of("From", f"S/MIME gateway <postmaster@{name}>".encode())
     yield Field.of("To", f"<{case.envelope.mail_from}>".encode())
     yield Field.of("Subject", b"Your mail was sent without a signature")
     yield Field.of("Date", format_datetime(case.at).encode())
+    yield Field.of("Message-ID", f"<{random_bytes(16).hex()}@{name}>".encode())
     yield Field.of("Auto-Submitted", b"auto-replied")
     for field in case.letter.header.all("Message-ID")[:1]:
         if len(field.value) <= _LONGEST and field.value.isascii():

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, final
 
 from smimekit.gateway.rules import Words
@@ -26,6 +27,10 @@ _ON: Final = frozenset({"1", "yes", "true", "on"})
 _BLANKS: Final = re.compile(r"(?:[ \t]|\r?\n(?=[ \t]))*")
 # A subject that stays ASCII, and short enough for one line (RFC 5322, 2.1.1).
 _PLAIN: Final = re.compile(r"[ -~]{0,900}")
+
+
+_SETS: Final = 16
+"""Sets of words whose patterns are kept: a gateway has one, until its rules change."""
 
 
 class Ask(StrEnum):
@@ -102,6 +107,7 @@ class _Tags:
                 yield each, self.meanings[(each.lastindex or 1) - 1]
 
 
+@lru_cache(_SETS)
 def _tags(words: Words) -> _Tags:
     groups = ((words.plain, Ask.PLAIN), (words.sign, Ask.SIGN), (words.encrypt, Ask.ENCRYPT))
     found = [(tag, ask) for tags, ask in groups for tag in tags]
@@ -120,18 +126,24 @@ def _pattern(tag: str) -> str:
     return f"{before}{body}{after}"
 
 
-def _own_end(text: str, words: Words) -> int:
-    """Where the sender's own words end: at the first `Re:` or the like; else at the end.
-
-    Before it there may be tags, and what lists put into brackets.
-    """
+@lru_cache(_SETS)
+def _answered(words: Words) -> re.Pattern[str] | None:
+    """What stands before the words of another mail: tags and lists' brackets, then a prefix."""
     prefixes = "|".join(re.escape(each) for each in sorted(words.replies, key=len, reverse=True))
     if not prefixes:
-        return len(text)
+        return None
     tags = [re.escape(tag) for tag in (*words.sign, *words.encrypt, *words.plain)]
     skipped = "|".join((*tags, r"\[[^\[\]]*\]", r"[ \t\r\n]"))
-    prefix = rf"(?:{prefixes})[ \t]*(?:\[\d{{1,4}}\]|\(\d{{1,4}}\)|\^\d{{1,4}})?[ \t]*[:\uff1a]"
-    found = re.compile(rf"(?:{skipped})*+(?P<prefix>{prefix})", re.IGNORECASE).match(text)
+    # Possessive: blanks without end and no colon must not be tried in every division.
+    number = r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?"
+    prefix = rf"(?:{prefixes})[ \t]*+{number}[ \t]*+[:\uff1a]"
+    return re.compile(rf"(?:{skipped})*+(?P<prefix>{prefix})", re.IGNORECASE)
+
+
+def _own_end(text: str, words: Words) -> int:
+    """Where the sender's own words end: at the first `Re:` or the like; else at the end."""
+    answered = _answered(words)
+    found = None if answered is None else answered.match(text)
     return found.start("prefix") if found else len(text)
 
 

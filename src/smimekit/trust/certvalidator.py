@@ -112,9 +112,10 @@ def finish(coroutine: Coroutine[Any, Any, object]) -> object:
 def _name_checks(path: Sequence[Certificate]) -> int:
     names = constraints = 0
     for one in path:
-        alternative = one.asn1.subject_alt_name_value
+        view = one.asn1
+        alternative = view.subject_alt_name_value
         names += 1 + (len(alternative) if alternative is not None else 0)
-        limits = one.asn1.name_constraints_value
+        limits = view.name_constraints_value
         for part in ("permitted_subtrees", "excluded_subtrees") if limits is not None else ():
             subtrees = limits[part]
             constraints += len(subtrees) if subtrees.native is not None else 0

@@ -68,14 +68,9 @@ def test_an_untrusted_certificate_waits_for_a_person(
 ) -> None:
     """Scenario 1."""
     mail.receive("bob@partner.example", [ALICE], signed_by(openssl, bob, "bob@partner.example"))
-    by_address = {each.addresses[0]: each for each in mail.arrived(2)}
-    came = by_address[ALICE]
+    (came,) = mail.arrived(1)
     assert b"smime=pass" not in b"".join(field(came, "Authentication-Results"))
     assert b"Hello Alice" in came.content
-    digest = by_address["postmaster@inside.example"]
-    assert (
-        bob.certificate.fingerprint[:16].encode() in digest.content.replace(b"=\r\n", b"").lower()
-    )
     assert status(mail, "bob@partner.example") == "untrusted"
 
     mail.submit(ALICE, ["bob@partner.example"], letter("Before"))

@@ -70,9 +70,10 @@ class Verified:
 
 
 def _load_crl(data: bytes) -> list[_Loaded]:
-    from asn1crypto.crl import CertificateList  # noqa: PLC0415 - slow to import
-    from cryptography import x509  # noqa: PLC0415 - same
+    from cryptography import x509  # noqa: PLC0415 - slow to import
     from pyhanko_certvalidator.revinfo.archival import CRLContainer  # noqa: PLC0415 - same
+
+    from smimekit.asn1_views import CertificateList  # noqa: PLC0415 - same
 
     view = x509.load_der_x509_crl(data)
     tuple(view.extensions)
@@ -82,9 +83,10 @@ def _load_crl(data: bytes) -> list[_Loaded]:
 
 
 def _load_ocsp(data: bytes) -> list[_Loaded]:
-    from asn1crypto.ocsp import OCSPResponse  # noqa: PLC0415 - slow to import
-    from cryptography.x509 import ocsp  # noqa: PLC0415 - same
+    from cryptography.x509 import ocsp  # noqa: PLC0415 - slow to import
     from pyhanko_certvalidator.revinfo.archival import OCSPContainer  # noqa: PLC0415 - same
+
+    from smimekit.asn1_views import OCSPResponse  # noqa: PLC0415 - same
 
     view = ocsp.load_der_ocsp_response(data)
     successful = view.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
