@@ -199,4 +199,4 @@ def test_a_milter_needs_its_extra(run: Run, file: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "Milter", None)
     done = run("gateway", "run", str(file))
     assert done.status == 2
-    assert "usage.extra-milter" in done.stderr
+    assert "usage.extra-milter" in done.err
