@@ -1,11 +1,13 @@
 """The milter's calls, as libmilter makes them; Postfix itself is in tests/interop/gateway."""
 
 import errno
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -207,6 +209,21 @@ def test_until_then_it_is_a_second_try(tmp_path: Path) -> None:
     mail(session(Shared(fake, tmp_path), Server()), "d", "d2")
     server = Server(macros={"i": "ID2", "{auth_authen}": "alice"})
     assert mail(session(Shared(fake, tmp_path), server), "d", "d2") == Milter.DISCARD
+    assert fake.delivered == ["d", "d2"]
+
+
+def test_a_server_that_may_have_given_up_has_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told the client to try again, perhaps: then nobody may get it twice."""
+    ticks = itertools.count(0.0, 100.0)  # each look at the clock is a hundred seconds later
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr("smimekit.gateway.milter.time", clock)
+    fake = Fake(by_name)
+    found = session(Shared(fake, tmp_path), Server())
+    mail(found, "d", "d2")
+    found.close()
+    mail(session(Shared(fake, tmp_path), Server()), "d", "d2")
     assert fake.delivered == ["d", "d2"]
 
 

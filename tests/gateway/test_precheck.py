@@ -38,8 +38,18 @@ def test_who_must_get_encrypted_mail_and_cannot(to: str) -> None:
         (MUST, INSIDER, DAVE),
         (MUST + 'impossible = "hold"\n', DAVE, ALICE),
         (MUST, DAVE, ""),
+        (MUST.replace("must", "if_possible") + 'impossible = "bounce"\n', DAVE, ALICE),
     ],
-    ids=["known", "known too", "if possible", "inside", "from outside", "held", "nobody"],
+    ids=[
+        "known",
+        "known too",
+        "if possible",
+        "inside",
+        "from outside",
+        "held",
+        "nobody",
+        "a tag may say plain",
+    ],
 )
 def test_everybody_else_waits_for_the_message(rules: str, to: str, mail_from: str) -> None:
     assert asked(rules, to, mail_from) is None
