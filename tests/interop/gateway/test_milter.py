@@ -13,6 +13,7 @@ from smimekit.testing import FakeCA
 from tests.conftest import IN_CI
 from tests.gateway.peers import Arrived
 from tests.interop.gateway.mail_system import CONFIG, MASTER, MailSystem, Setup, mail_system
+from tests.interop.gateway.test_dkim import opendkim, verified
 from tests.interop.gateway.test_outbound import header_of, letter
 from tests.interop.gateway.test_partners import field, is_encrypted, signed_by
 from tests.interop.messages import split_signed
@@ -44,13 +45,20 @@ encrypt = "must"
 
 
 @contextmanager
-def system(postfix: str, keys: Mapping[str, bytes], partners: FakeCA) -> Iterator[MailSystem]:
+def system(
+    postfix: str, keys: Mapping[str, bytes], partners: FakeCA, dkim: int = 0
+) -> Iterator[MailSystem]:
+    """Where OpenDKIM listens at `dkim`, it comes after us, as in `examples/gateway`."""
+    after = f"inet:127.0.0.1:{dkim}" if dkim else ""
+    ours = "inet:127.0.0.1:{from_inside}"
+    ways_in = MILTER.replace(ours, f"{ours},{after}") if dkim else MILTER
     setup = Setup(
         keys=keys,
         rules=RULES,
         anchors={"partner.pem": partners.certificate.pem()},
         main="milter_default_action = tempfail",
-        master=WAYS_IN.sub(lambda _: MILTER, MASTER),
+        master=WAYS_IN.sub(lambda _: ways_in, MASTER),
+        back_options=f"  -o smtpd_milters={after}" if dkim else "",
         config=LISTENERS.sub(lambda _: LISTENER, CONFIG),
     )
     with mail_system(postfix, setup) as found:
@@ -188,6 +196,34 @@ def test_what_comes_in_teaches(
     (sent,) = milter.arrived(1)
     assert is_encrypted(sent)
     assert b"Hello,\r\n.\r\nbye" in openssl.decrypt(sent.content, gina)
+
+
+def test_dkim_after_us(
+    postfix: str,
+    require_program: Callable[[str], str],
+    keys: dict[str, bytes],
+    openssl: OpenSsl,
+    partner_ca: FakeCA,
+    bob: Credential,
+) -> None:
+    """Scenario 8, for a mail that is changed where it is, and for one that is split."""
+    program, carol = require_program("opendkim"), "carol@partner.example"
+    with (
+        opendkim(program, openssl) as (port, home),
+        system(postfix, keys, partner_ca, dkim=port) as mail,
+    ):
+        know(mail, bob)
+        with client(mail) as smtp:
+            smtp.sendmail(ALICE, [carol], letter("[sign] Hello"))
+            (signed,) = mail.arrived(1)
+            smtp.sendmail(ALICE, [BOB, carol], letter("Hello"))
+            split = mail.arrived(2)
+        assert b"pkcs7-signature" in signed.content
+        for each in (signed, *split):
+            assert len(field(each, "DKIM-Signature")) == 1
+            assert "succeeded" in verified(program, home, each.content)
+        changed = signed.content.replace(b"Hello,", b"Hallo,")
+        assert "succeeded" not in verified(program, home, changed)
 
 
 def test_a_milter_that_is_gone_loses_nothing(
