@@ -34,10 +34,12 @@ processor = "tests.gateway.processors:by_name"
 SECONDS = 60
 
 
-def service(folder: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> Service:
+def service(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, workers: str = ""
+) -> Service:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")
     file = folder / "gateway.toml"
-    file.write_text(FILE.format(address=address))
+    file.write_text(FILE.format(address=address) + workers)
     return Service(read_config(file))
 
 
@@ -79,11 +81,35 @@ def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.Mon
     asyncio.run(run())
 
 
+def test_it_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a gateway that was killed: it may have to finish something first."""
+
+    async def run(taken: socket.socket) -> None:
+        found = service(tmp_path, monkeypatch, f"127.0.0.1:{taken.getsockname()[1]}")
+        loop = asyncio.get_running_loop()
+        starting = asyncio.create_task(found.start())
+        try:
+            taken.setblocking(False)
+            probe, _ = await loop.sock_accept(taken)  # it has looked, and seen somebody
+            probe.close()
+            taken.close()
+            await starting
+            assert found._milters["milter"].pids
+        finally:
+            await found.stop()
+
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        asyncio.run(run(taken))
+
+
 def test_a_place_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else listens there: the gateway does not begin, and says so."""
 
     async def run(port: int) -> None:
-        found = service(tmp_path, monkeypatch, f"127.0.0.1:{port}")
+        found = service(tmp_path, monkeypatch, f"127.0.0.1:{port}", "stop_seconds = 4")
         with pytest.raises(GatewayError, match="cannot listen at inet"):
             await found.start()
 

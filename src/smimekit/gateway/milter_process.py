@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +36,8 @@ from smimekit.gateway.transaction import Desk
 __all__ = ["main"]
 
 _MOMENT: Final = 0.02
+_PAUSE: Final = 0.25
+_PROBE_SECONDS: Final = 2.0
 _PATIENCE: Final = 100.0
 """Seconds that a message waits for its turn; Postfix waits for five minutes."""
 
@@ -97,7 +100,7 @@ def main(path: str, name: str) -> int:
         folder.open()
         with closing(folder), assembled(config) as assembly:
             counter = _Counter(config, assembly.desk, folder)
-            _listen(listener, counter)
+            _listen(listener, counter, config.workers.stop_seconds)
             output.write(b'{"ready": true}\n')
             for line in sys.stdin.buffer:
                 if line == SAMPLES:
@@ -107,25 +110,32 @@ def main(path: str, name: str) -> int:
         code = error.code if isinstance(error, SmimeError) else "file"
         output.write(f"{dumps({'error': str(error), 'code': code})}\n".encode())
         return 1
-    if listener.address.path:
-        Path(listener.address.path).unlink(missing_ok=True)
     return 0
 
 
-def _listen(listener: Listener, counter: _Counter) -> None:
-    """Return when it listens. Raises GatewayError (`gateway.milter`) where it cannot."""
+def _listen(listener: Listener, counter: _Counter, patience: float) -> None:
+    """Return when it listens. Raises GatewayError (`gateway.milter`) where it cannot.
+
+    `patience` is how many seconds to wait for one before us, which finishes what it has: its
+    gateway was killed, perhaps. A socket of the file system needs none: it is replaced.
+    """
     Milter.factory = lambda: MilterSession(listener, counter)
     milter.set_exception_policy(Milter.TEMPFAIL)
     milter.set_flags(Milter.ADDHDRS | Milter.CHGHDRS | Milter.CHGBODY)
     listens, ended = threading.Event(), threading.Event()
     where = _socket(listener.address)
+    until = time.monotonic() + patience
+    while not listener.address.path and _takes_connections(listener.address):
+        if time.monotonic() > until:
+            raise _deaf(where)
+        ended.wait(_PAUSE)
     threading.Thread(target=_run, args=(where, listens, ended), daemon=True).start()
     while not _takes_connections(listener.address):
         if ended.wait(_MOMENT):
             raise _deaf(where)
-    if ended.wait(_MOMENT):  # it was somebody else who took the connection
-        raise _deaf(where)
     listens.set()
+    if ended.is_set():  # it was somebody else who took the connection
+        raise _deaf(where)
 
 
 def _deaf(where: str) -> GatewayError:
@@ -146,6 +156,7 @@ def _run(where: str, listens: threading.Event, ended: threading.Event) -> None:
 def _takes_connections(address: Address) -> bool:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(socket.AF_UNIX if address.path else family) as probe:
+        probe.settimeout(_PROBE_SECONDS)
         return probe.connect_ex(address.path or (address.host, address.port)) == 0
 
 
