@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,9 @@ import pytest
 
 import smimekit
 from smimekit import Trust
+from smimekit.gateway.config import read_config
+from smimekit.gateway.next_hop import Protocol
+from smimekit.gateway.rules_lint import lint
 from smimekit.testing import FakeCA
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +44,14 @@ def test_it_says_what_it_shows_and_how_to_run_it(program: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["compose_with_email", "file_transfer_steps", "mail_gateway_sketch"]
+    "name",
+    [
+        "compose_with_email",
+        "file_transfer_steps",
+        "gateway_handler",
+        "mail_gateway_sketch",
+        "ticket_inbox",
+    ],
 )
 def test_it_runs_as_a_program(name: str) -> None:
     source = str(Path(smimekit.__file__).parent.parent)
@@ -50,6 +61,117 @@ def test_it_runs_as_a_program(name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+# --- gateway_handler -----------------------------------------------------------------------
+
+
+def test_gateway_handler(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("aiosmtpd")
+    assert load("gateway_handler").main() == 0
+    assert capsys.readouterr().out.splitlines() == ["in clear text: True", "signed by Bob: True"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "fails", "answer"),
+    [
+        ("", True, "451 4.3.0"),
+        ('[outside]\nencrypt = "must"\n', False, "550 5.7.10"),
+        ('[outside]\nencrypt = "must"\nimpossible = "hold"\n', False, "451 4.7.0"),
+    ],
+    ids=["next hop", "refused", "held"],
+)
+def test_gateway_handler_says_250_only_when_all_is_done(
+    rules: str, fails: bool, answer: str
+) -> None:
+    pytest.importorskip("aiosmtpd")
+    module = load("gateway_handler")
+
+    def send(mail: object) -> None:
+        assert fails, "nothing may be sent"
+        raise OSError
+
+    rules = '[inside]\ndomains = ["our.example"]\n' + rules
+    store = smimekit.MemoryTrustStore()
+    gateway = module.Gateway(
+        rules=module.read_rules(rules), trust=Trust(store), keys=smimekit.KeyRing()
+    )
+    to = (module.EnvelopeRecipient(address="bob@their.example"),)
+    envelope = module.Envelope(mail_from="alice@our.example", recipients=to)
+    mail = b"From: alice@our.example\r\n\r\nHello\r\n"
+    assert module.Handler(gateway, send).passed(envelope, mail).startswith(answer)
+
+
+# --- ticket_inbox --------------------------------------------------------------------------
+
+
+def test_ticket_inbox(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("ticket_inbox").main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "It is secret. by Bob: True",
+        "It is signed. by Bob: True",
+        "It is forged. by Bob: False",
+    ]
+
+
+def test_ticket_inbox_takes_anything() -> None:
+    module = load("ticket_inbox")
+    store = smimekit.MemoryTrustStore()
+    gateway = module.Gateway(
+        rules=module.read_rules(module.RULES), trust=Trust(store), keys=smimekit.KeyRing()
+    )
+    for mail in (b"", b"\x00", smimekit.encrypt(DRAFT, [ALICE]), b"From: <>\r\n\r\n"):
+        ticket = module.Inbox(gateway).ticket(mail, "x@their.example")
+        assert ticket is None or not ticket.signer_is_sender
+
+
+# --- gateway/ ------------------------------------------------------------------------------
+
+WIRINGS = ["postfix-filter", "postfix-milter", "postfix-pipe"]
+
+
+@pytest.mark.parametrize("name", WIRINGS)
+def test_postfix_understands_its_wiring(
+    name: str, tmp_path: Path, require_program: Callable[[str], str]
+) -> None:
+    """`postconf` reads it, and knows every parameter in it."""
+    for each in ("main.cf", "master.cf"):
+        part = ROOT / "examples" / "gateway" / name / each
+        own = part.read_text() if part.exists() else ""
+        (tmp_path / each).write_text(own + ("compatibility_level = 3.6\n" * (each == "main.cf")))
+    postconf = require_program("postconf")
+    for option in ("-n", "-M", "-P"):
+        done = subprocess.run(
+            [postconf, "-c", str(tmp_path), option], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == ""
+        assert option != "-M" or "127.0.0.1:10026" in done.stdout
+
+
+def test_the_milter_wiring_and_its_gateway_speak_of_the_same(tmp_path: Path) -> None:
+    folder = ROOT / "examples" / "gateway" / "postfix-milter"
+    master = (folder / "master.cf").read_text()
+    (tmp_path / "marker").write_text("0" * 64)
+    (tmp_path / "gateway.toml").write_text((folder / "gateway.toml").read_text())
+    config = read_config(tmp_path / "gateway.toml")
+    (listener,) = config.listeners
+    assert listener.protocol is Protocol.MILTER
+    assert master.count(f"inet:{listener.address}") == 2
+    assert f"\n127.0.0.1:{config.next_hop.port} inet" in master
+    back = master.partition("\n127.0.0.1:10026")[2]
+    assert str(listener.address) not in back, "else it would be asked about its own mail"
+    text = (tmp_path / "gateway.toml").read_text()
+    assert lint(text, "gateway.toml", folder=tmp_path) == ()
+
+
+def test_the_filter_wiring_and_its_gateway_speak_of_the_same(tmp_path: Path) -> None:
+    folder = ROOT / "examples" / "gateway"
+    master = (folder / "postfix-filter" / "master.cf").read_text()
+    (tmp_path / "gateway.toml").write_text((folder / "gateway.toml").read_text())
+    config = read_config(tmp_path / "gateway.toml")
+    for each in config.listeners:
+        assert f"content_filter={each.protocol}:[127.0.0.1]:{each.address.port}" in master
+    assert f"\n127.0.0.1:{config.next_hop.port} inet" in master
 
 
 # --- mail_gateway_sketch -------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`smimekit gateway`: check, test, and the hold queue. `run` is shown where servers are."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -190,3 +191,13 @@ def test_nothing_to_listen_at(run: Run, file: Path) -> None:
     done = run("gateway", "run", str(file))
     assert done.status == 2
     assert "[usage.gateway]" in done.err
+
+
+def test_a_milter_needs_its_extra(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiosmtpd")
+    text = file.read_text().replace('10025"', '10025"\nprotocol = "milter"')
+    file.write_text(text)
+    monkeypatch.setitem(sys.modules, "Milter", None)
+    done = run("gateway", "run", str(file))
+    assert done.status == 2
+    assert "usage.extra-milter" in done.err

@@ -116,6 +116,11 @@ address = "127.0.0.1:9100"
         ("[listen.a]\naddress = 'a:1'\nclients = ['10.0.0.1/8']", 9, "10.0.0.0/8"),
         ("[listen.a]\naddress = 'a:1'\nsubmiter = 'sender'", 9, "submitter"),
         ("[listen.a]\naddress = 'a:1'\nsize = 0", 9, "whole number"),
+        ("[listen.a]\naddress = '127.0.0.1:1'\nprecheck = true", 9, "unknown"),
+        ("[listen.a]\naddress = '10.0.0.1:1'\nprotocol = 'milter'", 8, "on this machine"),
+        ("[listen.a]\naddress = 'localhost:1'\nprotocol = 'milter'", 8, "on this machine"),
+        ("[listen.a]\naddress = '127.0.0.1:0'\nprotocol = 'milter'", 8, "on this machine"),
+        ("[listen.a]\naddress = '[::1]:1'\nprotocol = 'milter'\nclients = []", 10, "unknown"),
         ("[keys]\nfolder = 'x'", 8, "password_file"),
         ("[keys]\nfolder = 'x'\npassword_file = 'a'\npassword_env = 'b'", 8, "password_file"),
         ("[keys]\ndatabase = 'sqlite:///x'", 7, "master_key_file"),
@@ -136,6 +141,7 @@ def test_a_mistake_has_its_line(more: str, line: int, word: str) -> None:
         ('address = "127.0.0.1:10026"', "", "address"),
         ('address = "127.0.0.1:10026"', 'address = "unix:/run/x"', "lmtp"),
         ('address = "127.0.0.1:10026"', 'address = "a:1"\ntls = "maybe"', "required"),
+        ('address = "127.0.0.1:10026"', 'address = "a:1"\nprotocol = "milter"', "smtp or lmtp"),
         ('url = "memory:"', "", "url"),
         ('url = "memory:"', 'url = "memory:"\nanchor = "x"', "anchors"),
         ('spool = "spool"', "", "spool"),
@@ -147,6 +153,17 @@ def test_what_is_needed_is_asked_for(old: str, new: str, word: str) -> None:
     with pytest.raises(GatewayError) as caught:
         parsed(LEAST.replace(old, new))
     assert word in str(caught.value)
+
+
+def test_a_milter() -> None:
+    """The mail server says who authenticated: so it is asked where nothing else is said."""
+    (found,) = parsed(LEAST + "[listen.a]\naddress = 'unix:/run/m'\nprotocol = 'milter'").listeners
+    assert (found.protocol, found.submitter) == (Protocol.MILTER, Submitter.LOGIN)
+    assert found.precheck
+    more = "[listen.a]\naddress = '[::1]:1'\nprotocol = 'milter'\nprecheck = false"
+    (found,) = parsed(f"{LEAST}{more}\nsubmitter = 'nobody'").listeners
+    assert not found.precheck
+    assert found.submitter is Submitter.NOBODY
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"[next_hop\n", b"#" * (17 << 20)])
@@ -175,7 +192,8 @@ def test_the_reference_has_every_key() -> None:
     page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
     asked = set(
         re.findall(
-            r'(?:text|texts|choice|number|seconds|_address|_required)\((?:\w+, )?"(\w+)"', source
+            r'(?:text|texts|truth|choice|number|seconds|_address|_required)\((?:\w+, )?"(\w+)"',
+            source,
         )
     )
     asked |= set(re.findall(r'^        \("(\w+)", ', source, re.MULTILINE))

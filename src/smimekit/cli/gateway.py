@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
@@ -19,6 +20,7 @@ import click
 
 from smimekit import UsageError
 from smimekit.cli.exits import Exit
+from smimekit.cli.gateway_pipe import pipe
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import AT, JSON
 from smimekit.cli.output import Json, note, say, show_json, show_list
@@ -26,6 +28,7 @@ from smimekit.gateway.assembly import assembled, opened_gateway
 from smimekit.gateway.config import read_config
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
 from smimekit.gateway.hold import Held, HoldQueue
+from smimekit.gateway.next_hop import Protocol
 from smimekit.gateway.release import release
 from smimekit.gateway.rules_file import RulesFile
 from smimekit.gateway.rules_lint import lint
@@ -54,6 +57,12 @@ def run(*, file: Path) -> None:
     config = read_config(file)
     if not config.listeners:
         raise UsageError(f"{file} has no [listen.NAME] to listen at.", code="usage.gateway")
+    milter = any(each.protocol is Protocol.MILTER for each in config.listeners)
+    if milter and find_spec("Milter") is None:
+        raise UsageError(
+            "A milter needs pymilter: pip install 'smimekit[milter]' (it is built with libmilter).",
+            code="usage.extra-milter",
+        )
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, a line per command
     asyncio.run(serve(config, note))
@@ -139,6 +148,9 @@ def _seekable(name: str) -> Iterator[BinaryIO]:
         copyfileobj(file, copy)
         copy.seek(0)
         yield copy
+
+
+gateway.add_command(pipe)
 
 
 # --- the hold queue -------------------------------------------------------------------------

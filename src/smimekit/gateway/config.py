@@ -50,7 +50,8 @@ class Submitter(StrEnum):
     """The reverse-path: the mail server in front lets only authenticated users in here, and has
     made sure that the address is theirs (Postfix: reject_sender_login_mismatch)."""
     LOGIN = "login"
-    """Whom the mail server in front names by XCLIENT LOGIN; nobody where it names none."""
+    """Whom the mail server in front names by XCLIENT LOGIN, or by the milter macro
+    {auth_authen}; nobody where it names none. What a milter has where nothing is said."""
 
 
 @final
@@ -83,6 +84,9 @@ class Listener:
     """Bytes of the largest message that is taken (RFC 1870)."""
     connections: int = 200
     """So many at a time; more are asked to come back (421)."""
+    precheck: bool = True
+    """Whether a milter refuses at RCPT who must get encrypted mail and cannot. Not where users
+    encrypt by themselves: the milter cannot know it at that time."""
 
     def admits(self, peer: str) -> bool:
         """Whether an IP address may connect; "" is a socket of the file system."""
@@ -212,19 +216,35 @@ def _given(**values: object) -> dict[str, object]:
 
 
 def _listener(name: str, table: Table) -> Listener:
-    known = ("address", "protocol", "submitter", "clients", "size", "connections")
-    table.only(known)
+    protocol = table.choice("protocol", Protocol)
+    milter = protocol is Protocol.MILTER
+    further = ("precheck",) if milter else ("clients", "connections")
+    table.only(["address", "protocol", "submitter", "size", *further])
     _required(table, "address")
     address = _address(table, "address")
     assert address is not None  # noqa: S101 - for the type checker: it is required
     given = _given(
-        protocol=table.choice("protocol", Protocol),
-        submitter=table.choice("submitter", Submitter),
+        protocol=protocol,
+        submitter=table.choice("submitter", Submitter) or (Submitter.LOGIN if milter else None),
+        precheck=table.truth("precheck"),
         size=table.number("size", least=1),
         connections=table.number("connections", least=1, most=100_000),
     )
+    if milter and not _is_for_a_milter(address):
+        raise table.wrong(
+            "address",
+            "is on this machine for a milter (127.0.0.1:PORT, [::1]:PORT or unix:/path): it "
+            "cannot see who connects, and believes whoever does",
+        )
     clients = tuple(_networks(table))
     return Listener(name=name, address=address, clients=clients, **given)  # type: ignore[arg-type]  # as the getters say
+
+
+def _is_for_a_milter(address: Address) -> bool:
+    try:
+        return bool(address.path) or (ip_address(address.host).is_loopback and address.port > 0)
+    except ValueError:
+        return False
 
 
 def _networks(table: Table) -> Iterator[Network]:
@@ -262,6 +282,8 @@ def _next_hop(table: Table, name: str) -> NextHop:
         timeout=table.seconds("timeout"),
         data_timeout=table.seconds("data_timeout"),
     )
+    if given.get("protocol") is Protocol.MILTER:
+        raise table.wrong("protocol", "is smtp or lmtp for the next hop")
     if address.path and given.get("protocol") is not Protocol.LMTP:
         raise table.wrong("address", 'is a socket: that is for protocol = "lmtp"')
     return NextHop(host=address.path or address.host, port=address.port, **given)  # type: ignore[arg-type]  # as the getters say

@@ -25,6 +25,8 @@ class Protocol(StrEnum):
 
     SMTP = "smtp"
     LMTP = "lmtp"
+    MILTER = "milter"
+    """Only at a listener: the mail server asks, and keeps the mail."""
 
 
 class Tls(StrEnum):

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, final
@@ -74,7 +75,9 @@ class Service:
         self._config: Final = config
         self.name: Final = config.name
         self._metrics: Final = Metrics()
-        self._pool: Final = Pool(config.path, config.workers, self._metrics)
+        program = ("smimekit.gateway.worker", str(config.path))
+        self._pool: Final = Pool(program, config.workers, self._metrics)
+        self._milters: Final[dict[str, Pool]] = {}
         self._journal: Final = Journal(config.journal)
         self._incoming: Final = IncomingFolder(config.workers.spool / "incoming")
         self._room: Final = asyncio.Semaphore(config.workers.in_flight)
@@ -87,7 +90,10 @@ class Service:
     @property
     def addresses(self) -> dict[str, Address]:
         """Where each listener is, by its name: for port 0, the port that was found."""
-        return {name: _address_of(server) for name, server in self._servers.items()}
+        milters = {
+            each.name: each.address for each in self._config.listeners if each.name in self._milters
+        }
+        return {name: _address_of(server) for name, server in self._servers.items()} | milters
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -147,12 +153,22 @@ class Service:
             self._incoming.open()
             await self._pool.start()
             for listener in self._config.listeners:
-                self._servers[listener.name] = await self._listen(listener)
+                if listener.protocol is Protocol.MILTER:
+                    await self._start_milter(listener)
+                else:
+                    self._servers[listener.name] = await self._listen(listener)
             if self._config.metrics is not None:
                 self._servers[""] = await serve_metrics(self._config.metrics, self._scraped)
         except BaseException:
             await self.stop()
             raise
+
+    async def _start_milter(self, listener: Listener) -> None:
+        """A process of its own, which is watched as workers are."""
+        program = ("smimekit.gateway.milter_process", str(self._config.path), listener.name)
+        settings = replace(self._config.workers, processes=1)
+        milter = self._milters[listener.name] = Pool(program, settings, self._metrics)
+        await milter.start()
 
     async def _listen(self, listener: Listener) -> asyncio.Server:
         kind = LmtpSession if listener.protocol is Protocol.LMTP else SmtpSession
@@ -167,7 +183,7 @@ class Service:
         return await loop.create_server(session, address.host, address.port)
 
     async def _scraped(self) -> str:
-        await self._pool.scrape()
+        await asyncio.gather(*(each.scrape() for each in (self._pool, *self._milters.values())))
         return self._metrics.text()
 
     async def reload(self) -> None:
@@ -175,6 +191,8 @@ class Service:
         try:
             config = read_config(self._config.path)
             await self._pool.reload(config.workers)
+            for milter in self._milters.values():
+                await milter.renew()
         except (SmimeError, OSError) as error:
             _LOG.warning("Not reloaded: %s", error)
             return
@@ -199,7 +217,7 @@ class Service:
             await asyncio.sleep(_MOMENT)
         for session in tuple(self._sessions):
             session.hang_up()
-        await self._pool.stop()
+        await asyncio.gather(*(each.stop() for each in (self._pool, *self._milters.values())))
         self._incoming.close()
 
 

@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from smimekit.gateway.answers import Reply
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient, Parameters
 from smimekit.gateway.metrics import Samples
 
 __all__ = [
+    "SAMPLES",
     "Task",
     "envelope_facts",
     "envelope_from",
@@ -24,6 +25,10 @@ __all__ = [
     "write_samples",
     "write_task",
 ]
+
+
+SAMPLES: Final = b"samples\n"
+"""The line that asks for what was counted."""
 
 
 @final

@@ -19,14 +19,12 @@ from smimekit.errors import SmimeError
 from smimekit.gateway.answers import BROKEN, Reply
 from smimekit.gateway.assembly import Assembly, assembled
 from smimekit.gateway.config import read_config
-from smimekit.gateway.tasks import Task, read_task, write_replies, write_samples
+from smimekit.gateway.tasks import SAMPLES, Task, read_task, write_replies, write_samples
 from smimekit.span import Span
 
 __all__ = ["main"]
 
 _LOG: Final = logging.getLogger("smimekit.gateway")
-_SAMPLES: Final = b"samples\n"
-"""The line that asks for what was counted."""
 
 
 @final
@@ -43,7 +41,7 @@ class _Worker:
         executor = ThreadPoolExecutor(threads)
         try:
             for line in lines:
-                if line == _SAMPLES:
+                if line == SAMPLES:
                     self.write(write_samples(self._assembly.metrics.take()))
                 else:
                     executor.submit(self._deal_with, *read_task(line))

@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, final
 
 from smimekit.errors import GatewayError
@@ -40,10 +39,10 @@ class _Worker:
         self._scrapes: list[asyncio.Future[None]] = []
 
     @classmethod
-    async def start(cls, path: Path, metrics: Metrics) -> "_Worker":
+    async def start(cls, program: Sequence[str], metrics: Metrics) -> "_Worker":
         """A worker that is ready. Raises GatewayError with what it says otherwise."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "smimekit.gateway.worker", str(path)),
+            *(sys.executable, "-m", *program),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE,
@@ -134,10 +133,10 @@ class _Worker:
 
 @final
 class Pool:
-    """As many workers as wished."""
+    """As many workers as wished. `program` is the module that each runs, and its arguments."""
 
-    def __init__(self, path: Path, settings: Workers, metrics: Metrics) -> None:
-        self._path: Final = path
+    def __init__(self, program: Sequence[str], settings: Workers, metrics: Metrics) -> None:
+        self._program: Final = program
         self._settings = settings
         self._metrics: Final = metrics
         self._workers: list[_Worker] = []
@@ -155,7 +154,8 @@ class Pool:
         self._take_over(await self._start_all())
 
     async def _start_all(self) -> list[_Worker]:
-        starts = [_Worker.start(self._path, self._metrics) for _ in range(self._settings.processes)]
+        count = self._settings.processes
+        starts = [_Worker.start(self._program, self._metrics) for _ in range(count)]
         found = await asyncio.gather(*starts, return_exceptions=True)
         errors = [each for each in found if isinstance(each, BaseException)]
         workers = [each for each in found if isinstance(each, _Worker)]
@@ -195,7 +195,7 @@ class Pool:
         pause = 1.0
         while True:
             try:
-                return await _Worker.start(self._path, self._metrics)
+                return await _Worker.start(self._program, self._metrics)
             except (GatewayError, OSError) as error:
                 _LOG.warning("A worker does not start: %s", error)
                 await asyncio.sleep(pause)
@@ -217,6 +217,11 @@ class Pool:
         for each in old:
             self._keepers.append(asyncio.create_task(each.retire()))
         self._keepers = [each for each in self._keepers if not each.done()]
+
+    async def renew(self) -> None:
+        """Have each worker finish and end; its keeper then starts another in its place."""
+        for each in tuple(self._workers):
+            await each.retire()
 
     async def deal_with(self, task: Task) -> Sequence[Reply]:
         """A reply for each recipient: those of a worker, or that it is to be tried again."""

@@ -21,7 +21,16 @@ from tests.gateway.peers import Arrived, Hop, hop
 from tests.interop.daemons import NotStarted, free_port, takes_connections
 from tests.interop.peers import PASSWORD, Refused, folder
 
-__all__ = ["Gateway", "MailSystem", "Ports", "Setup", "mail_system", "started", "write_config"]
+__all__ = [
+    "Gateway",
+    "MailSystem",
+    "Ports",
+    "Setup",
+    "mail_system",
+    "postfix_running",
+    "started",
+    "write_config",
+]
 
 WAIT = 120
 """Seconds: a busy machine is no failure."""
@@ -264,6 +273,8 @@ class Setup:
     main: str = ""
     back_options: str = ""
     concurrency: str = "-"
+    master: str = MASTER
+    config: str = CONFIG
     direct: bool = False
     """Whether the gateway's next hop is the sink, with no Postfix between them."""
 
@@ -277,7 +288,7 @@ def mail_system(postfix: str, setup: Setup) -> Iterator[MailSystem]:
         ports = Ports(next_hop=sink.port) if setup.direct else Ports()
         gateway = Gateway(home / "gateway", ports)
         write_config(gateway, setup)
-        closing.enter_context(_postfix(postfix, home, ports, sink.port, setup))
+        closing.enter_context(postfix_running(postfix, home, ports, sink.port, setup))
         closing.enter_context(started(gateway))
         yield MailSystem(home, ports, gateway, sink, postfix)
 
@@ -303,7 +314,7 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
         (home / name).write_bytes(data)
     (home / "password").write_text(PASSWORD)
     (home / "marker").write_text(os.urandom(32).hex())
-    text = CONFIG.format(
+    text = setup.config.format(
         **asdict(gateway.ports),
         hop=gateway.ports.next_hop or gateway.ports.back,
         protocol=setup.protocol,
@@ -316,14 +327,17 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
 
 
 @contextmanager
-def _postfix(program: str, home: Path, ports: Ports, sink: int, setup: Setup) -> Iterator[None]:
+def postfix_running(
+    program: str, home: Path, ports: Ports, sink: int, setup: Setup
+) -> Iterator[None]:
+    """Postfix, as it is set up, until the block ends."""
     home.chmod(0o755)  # its programs run as users of their own
     for name in ("queue", "data"):
         (home / name).mkdir()
     owner = pwd.getpwnam("postfix")
     os.chown(home / "data", owner.pw_uid, owner.pw_gid)
     (home / "main.cf").write_text(MAIN.format(home=home, sink=sink, main=setup.main))
-    master = MASTER.format(
+    master = setup.master.format(
         **asdict(ports),
         protocol=setup.protocol,
         back_options=setup.back_options,
