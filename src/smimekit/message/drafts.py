@@ -17,9 +17,11 @@ __all__ = ["Draft", "draft_span"]
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-Draft: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | EmailMessage | Iterable[bytes]"
-"""A message before it is protected: its bytes, whole or in chunks, a binary file, or composed
-with `email`.
+Draft: TypeAlias = (
+    "bytes | bytearray | memoryview | BinaryIO | Span | EmailMessage | Iterable[bytes]"
+)
+"""A message before it is protected: its bytes, whole or in chunks, a binary file or a span of
+one, or composed with `email`.
 """
 
 
