@@ -5,7 +5,7 @@ came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
@@ -29,7 +29,7 @@ class Field:
     """One header field. `raw` is all of it: name, colon, folded lines, last line break."""
 
     name: str
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @classmethod
     def of(cls, name: str, value: bytes) -> "Field":
@@ -62,9 +62,9 @@ class HeaderBlock:
     """
 
     fields: tuple[Field, ...]
-    raw: bytes
+    raw: bytes = field(repr=False)
     length: int
-    envelope_line: bytes | None = None
+    envelope_line: bytes | None = field(default=None, repr=False)
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
