@@ -14,7 +14,19 @@ __all__ = ["Node", "encode", "mutate", "mutate_bytes", "mutate_der", "mutate_mim
 
 INTERESTING = (
     *(b"\0", b"\xff", b"\x80", b"\x30\x80", b"\x24\x80", b"\0\0", b"\x05\0", b"\x04\0", b"\xa0\0"),
-    *(b"\r", b"\n", b"\r\n", b"--", b"=", b'"', b";", b"\\", b"(", b"\0\0\0\0", b"\x84\xff\xff\xff"),
+    *(
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"--",
+        b"=",
+        b'"',
+        b";",
+        b"\\",
+        b"(",
+        b"\0\0\0\0",
+        b"\x84\xff\xff\xff",
+    ),
 )
 _DEEPEST = 60
 

@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         return work(name, chosen.seed, chosen.count, chosen.found, seconds=chosen.seconds)
     options = [f"--{key}={getattr(chosen, key)}" for key in ("count", "seconds", "seed", "found")]
     command = [sys.executable, "-m", "tests.fuzz.run", "--here", *options]
-    return max(subprocess.run([*command, name], check=False).returncode for name in names)  # noqa: S603
+    return max(subprocess.run([*command, name], check=False).returncode for name in names)
 
 
 if __name__ == "__main__":

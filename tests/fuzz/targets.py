@@ -6,7 +6,7 @@ Another target is another row in `TARGETS`. May not know how bytes are made or w
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import smimekit
@@ -57,16 +57,25 @@ def read_der(data: bytes) -> None:
         reader.any()
 
 
-def read_cms(data: bytes) -> None:
-    """Every reader, with every kind of key."""
-    for read in (read_digested, read_encrypted, read_authenticated, read_compressed):
-        with suppress(SmimeError):
-            read(data)
-    for key in keys():
-        with suppress(SmimeError):
-            read_enveloped(data, key)
+def open_cms(data: bytes) -> None:
     with smimekit.open(data, keys=[bob()], trust=trust(), expect=ALICE, content=entity()) as found:
         found.payload(require=Protection.NONE).bytes()
+
+
+def read_cms(data: bytes) -> None:
+    """Every reader, with every kind of key; an error where none of them can read it."""
+    readers: list[Callable[[bytes], object]] = [
+        *(read_digested, read_encrypted, read_authenticated, read_compressed, open_cms),
+        *(partial(read_enveloped, key=key) for key in keys()),
+    ]
+    errors: list[SmimeError] = []
+    for read in readers:
+        try:
+            read(data)
+        except SmimeError as error:
+            errors.append(error)
+    if len(errors) == len(readers):
+        raise errors[0]
 
 
 def read_mime(data: bytes) -> None:
