@@ -8,7 +8,6 @@ let: extra arguments behind `--` are its own.
 """
 
 import argparse
-import importlib
 import resource
 import subprocess
 import sys
@@ -83,29 +82,6 @@ def work(name: str, seed: str, count: int, found: Path, *, seconds: float) -> in
     return 1 if failures else 0
 
 
-def under_atheris(name: str, options: list[str]) -> None:
-    """libFuzzer, which sees what it reaches; our changes are one more of its own."""
-    atheris = importlib.import_module("atheris")
-    target = TARGETS[name]
-
-    def one(data: bytes) -> None:
-        problem = broken(target, data)
-        if problem:
-            raise AssertionError(problem)
-
-    def change(data: bytes, size: int, seed: int) -> bytes:
-        changed = mutate(data, Random(seed)) if data else data  # noqa: S311 - no secret
-        return changed[:size]
-
-    corpus = Path(options.pop(0)) if options and not options[0].startswith("-") else Path("corpus")
-    corpus.mkdir(parents=True, exist_ok=True)
-    for at, data in enumerate(target.seeds()):
-        (corpus / f"seed-{at}").write_bytes(data)
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], *options, str(corpus)], one, custom_mutator=change)
-    atheris.Fuzz()
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", default=[], help=", ".join(TARGETS))
@@ -122,8 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(names) - set(TARGETS):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     if chosen.atheris:
-        under_atheris(names[0], own[at + 1 :])
-        return 0
+        fuzzer = [sys.executable, "-m", "tests.fuzz.libfuzzer", names[0], *own[at + 1 :]]
+        return subprocess.run(fuzzer, check=False).returncode
     if chosen.here:
         [name] = names
         return work(name, chosen.seed, chosen.count, chosen.found, seconds=chosen.seconds)
