@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from smimekit import CmsError, SmimeError
-from tests.fuzz import run
+from tests.fuzz import run, seeds
 from tests.fuzz.mutate import encode, mutate, parse
 from tests.fuzz.targets import TARGETS, Target
 
@@ -28,13 +28,15 @@ def test_what_is_unchanged_is_read(name: str) -> None:
     """Else changes would be refused for what the seeds lack."""
     target = TARGETS[name]
     read = 0
-    for seed in target.seeds():
+    foreign = set(seeds.vectors(".bin", ".der", ".eml"))  # to people whose keys are not here
+    own = [seed for seed in target.seeds() if seed not in foreign]
+    for seed in own:
         try:
             target.run(seed)
         except SmimeError:
             continue
         read += 1
-    assert read >= len(target.seeds()) // 2
+    assert read >= len(own) // 2
 
 
 def test_the_same_seed_makes_the_same_changes() -> None:
