@@ -90,3 +90,14 @@ def interop(session: nox.Session) -> None:
     """The tests against foreign programs."""
     session.install("-q", ".[test]")
     session.run("python", "-m", "pytest", "-m", "interop", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Changed input, the same each time; `-- --count 300` is short, `-- --atheris open` endless.
+
+    Behind a second `--` stand libFuzzer's own options, such as `-max_total_time=3600`.
+    """
+    extras = ".[test,fuzz]" if "--atheris" in session.posargs else ".[test]"
+    session.install("-q", extras)
+    session.run("python", "-m", "tests.fuzz.run", *session.posargs)

@@ -105,8 +105,7 @@ def codes_table(found: list[Raised]) -> str:
 def limits_page(package: Path) -> str:
     """Every bound, its default and its reason."""
     rows = [
-        (f"`{name}`", f"{default:,}".replace(",", " "), cell(reason))
-        for name, default, reason in limits(package)
+        (f"`{name}`", shown(default), cell(reason)) for name, default, reason in limits(package)
     ]
     return (
         f"# Limits\n\n{NOTE}\n"
@@ -114,6 +113,11 @@ def limits_page(package: Path) -> str:
         "one raises `LimitExceeded`. Sizes are in bytes; `dataclasses.replace` makes a variant.\n\n"
         f"{table(('Limit', 'Default', 'What it bounds, and why'), rows)}"
     )
+
+
+def shown(default: int) -> str:
+    """A number, or a yes or no."""
+    return str(default) if isinstance(default, bool) else f"{default:,}".replace(",", " ")
 
 
 def limits(package: Path) -> Iterator[tuple[str, int, str]]:

@@ -187,8 +187,8 @@ def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
     made: list[Spool] = []
     begin = Spool.__init__
 
-    def remembered(self: Spool, memory: int) -> None:
-        begin(self, memory)
+    def remembered(self: Spool, memory: int, **options: Any) -> None:
+        begin(self, memory, **options)
         made.append(self)
 
     monkeypatch.setattr(Spool, "__init__", remembered)

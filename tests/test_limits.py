@@ -5,6 +5,7 @@ Those of CMS and ASN.1 stand with the readers that they bound; these are the oth
 
 import dataclasses
 import hashlib
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.message.layers import Encrypted
+from smimekit.message.sealed_file import SealedFile
 from smimekit.message.spool import Spool
 from smimekit.mime.address import parse_mailboxes
 from smimekit.mime.confidentiality import hcp_shy
@@ -75,11 +77,11 @@ def code_of(call: Callable[[], object]) -> str:
     return caught.value.code
 
 
-def policy(**limits: int) -> Policy:
+def policy(**limits: Any) -> Policy:
     return replace(Policy.INTEROP, limits=Limits(**limits))
 
 
-def opened(source: bytes, **limits: int) -> Any:
+def opened(source: bytes, **limits: Any) -> Any:
     with smimekit.open(source, trust=trust(), policy=policy(**limits)) as found:
         return found
 
@@ -269,6 +271,28 @@ def test_limit_spool_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         files.clear()
         opened(mail, spool_memory=limit)
         assert len(files) == used
+
+
+def test_limit_spool_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the disk is another thing than what was opened; in memory nothing is."""
+    written: list[bytes] = []
+    close = SealedFile.close
+
+    def closing(self: SealedFile) -> None:
+        if not self.closed:
+            self.seek(0, 2)  # which sends what is buffered
+            written.append(os.pread(self.fileno(), 1 << 20, 0))
+        close(self)
+
+    monkeypatch.setattr(SealedFile, "close", closing)
+    mail = smimekit.sign(draft(text="MARKER " * 9_000), alice(), opaque=True)
+    opened(mail, spool_memory=100, spool_encrypted=False)
+    opened(mail, spool_memory=1 << 20, spool_encrypted=True)
+    assert not written
+    opened(mail, spool_memory=100, spool_encrypted=True)
+    [found] = written
+    assert len(found) > 9_000 * 7
+    assert b"MARKER" not in found
 
 
 # --- paths ---------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
 from datetime import datetime
 from functools import partial, wraps
-from tempfile import TemporaryFile
 from typing import (
     Any,
     Concatenate,
@@ -281,7 +280,8 @@ def _streamed(
     async def streamed(
         draft: _Source, /, *args: _P.args, **options: _P.kwargs
     ) -> AsyncGenerator[bytes, None]:
-        async with _readable(draft, executor) as source:
+        policy = options.get("policy", Policy.INTEROP)
+        async with _readable(draft, policy, executor) as source:
             work = partial(begin, source, *args, **options)
             chunks = await _run(executor, work, _close)
             step = partial(_batch, chunks)
@@ -314,18 +314,18 @@ def _closing_on_error(chunks: _Chunks) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _readable(draft: _Source, executor: Executor | None) -> AsyncIterator[Draft]:
-    """The draft; what comes by and by waits in an unlinked file, as it is read more than once."""
+async def _readable(draft: _Source, policy: Any, executor: Executor | None) -> AsyncIterator[Draft]:
+    """The draft; what comes by and by waits in a spool, as it is read more than once."""
     if not isinstance(draft, AsyncIterable):
         yield draft
         return
-    with TemporaryFile() as file:
+    # A policy that is none is refused by the verb, which says so.
+    with new_spool(policy if isinstance(policy, Policy) else Policy.INTEROP) as spool:
         async for chunk in draft:
             if not isinstance(chunk, bytes):
                 raise UsageError(f"The chunks of a draft are bytes, not {type(chunk).__name__}.")
-            await _run(executor, partial(file.write, chunk), lambda _: None)
-        file.seek(0)
-        yield file
+            await _run(executor, partial(spool.write, chunk), lambda _: None)
+        yield spool.span()
 
 
 _VERBS: Final = Verbs()

@@ -75,6 +75,9 @@ class Limits:
     short text may be any."""
     spool_memory: int = 8 << 20
     """Plaintext kept in memory before it goes to an unlinked temporary file."""
+    spool_encrypted: bool = False
+    """Whether that file is encrypted, by a key that only the process has and that goes with the
+    file. For disks that others may read one day; a gigabyte costs about a second."""
     judgement_bytes: int = 16 << 20
     """Judgements that one `Trust` remembers: those of some thousand people. The oldest go; 0
     remembers none."""

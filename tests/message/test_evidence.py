@@ -1,6 +1,7 @@
 """What a message brings along costs no more than its limits say."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def with_crl(crl: bytes) -> bytes:
     return der.sequence(oid, der.explicit(0, content))
 
 
-def limited(**limits: int) -> Policy:
+def limited(**limits: Any) -> Policy:
     return replace(Policy.INTEROP, limits=Limits(**limits))
 
 

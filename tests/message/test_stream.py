@@ -298,8 +298,8 @@ def spools(monkeypatch: pytest.MonkeyPatch) -> list[Spool]:
     """Every spool of a draft that is made."""
     made: list[Spool] = []
 
-    def remembered(memory: int) -> Spool:
-        made.append(Spool(memory))
+    def remembered(memory: int, *, encrypted: bool) -> Spool:
+        made.append(Spool(memory, encrypted=encrypted))
         return made[-1]
 
     monkeypatch.setattr(source, "Spool", remembered)

@@ -1,16 +1,18 @@
 """Messages that are made to burn time, and a program that sets them off: `bombs.py < SIZES`.
 
-It reads the sizes of each bomb by name, in JSON, and prints what came of each and how many
-seconds of processor time it took.
+It reads the sizes of each bomb by name, in JSON, and prints what came of each how many
+seconds of processor time it took, and how much memory.
 """
 
 import base64
+import gc
 import json
 import sys
 import time
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import smimekit
@@ -25,6 +27,7 @@ from smimekit.cms.content import (
     encapsulated,
 )
 
+STATUS: Final = Path("/proc/self/status")
 DIGEST: Final = SHA256.identifier.encode()
 ONE: Final = b"\x04\x01x"
 EMPTY: Final = b"\x04\x00"
@@ -170,15 +173,36 @@ BOMBS: Final = {
 }
 
 
-def spend(source: bytes) -> tuple[str, float]:
-    """What comes of it, and the seconds of processor time."""
+def resident(name: str) -> int:
+    """Octets of memory: "VmRSS" now, or "VmHWM" at most since `forget_peak`; 0 where unknown."""
+    if not STATUS.exists():
+        return 0
+    [line] = [each for each in STATUS.read_text("ascii").splitlines() if each.startswith(name)]
+    return int(line.split()[1]) << 10
+
+
+def forget_peak() -> bool:
+    """Let the peak begin anew (proc(5)); False where the system does not."""
+    try:
+        STATUS.with_name("clear_refs").write_text("5", "ascii")
+    except OSError:
+        return False
+    return True
+
+
+def spend(source: bytes) -> tuple[str, float, int | None]:
+    """What comes of it, the seconds of processor time, and how many octets of memory it took."""
+    gc.collect()
+    measured = forget_peak()
+    before = resident("VmRSS")
     started = time.process_time()
     try:
         smimekit.open(source, trust=Trust()).close()
         found = "result"
     except smimekit.SmimeError as error:
         found = error.code
-    return found, time.process_time() - started
+    spent = time.process_time() - started
+    return found, spent, resident("VmHWM") - before if measured else None
 
 
 def main() -> None:
@@ -186,7 +210,7 @@ def main() -> None:
     for small in (signed(), enveloped(recipient())):
         spend(small)
         spend(MAIL + base64.encodebytes(small))
-    found: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[tuple[str, float, int | None]]] = {}
     for name, sizes in json.load(sys.stdin).items():
         found[name] = []
         for size in sizes:

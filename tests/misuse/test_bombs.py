@@ -19,6 +19,7 @@ from smimekit.limits import Limits
 from tests.misuse import bombs
 
 HERE = Path(__file__).resolve()
+MIB = 1 << 20
 GENEROUS = 3.0
 """Seconds; a second is what is promised, on a machine that does nothing else."""
 
@@ -47,7 +48,7 @@ def codes(name: str) -> set[str]:
 
 
 @cache
-def set_off() -> dict[str, list[tuple[str, float]]]:
+def set_off() -> dict[str, list[tuple[str, float, int | None]]]:
     """All of them."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(
@@ -63,7 +64,7 @@ def set_off() -> dict[str, list[tuple[str, float]]]:
         env=environment,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[tuple[str, float]]] = json.loads(done.stdout)
+    found: dict[str, list[tuple[str, float, int | None]]] = json.loads(done.stdout)
     return found
 
 
@@ -78,6 +79,25 @@ def test_a_bomb_burns_no_time(name: str) -> None:
     for once, twice in ((bare[1], twice_bare[1]), (mail[1], twice_mail[1])):
         assert twice < GENEROUS
         assert twice < 4 * once + 0.3  # a quadratic one takes four times as long, and seconds
+
+
+@pytest.mark.parametrize("name", bombs.BOMBS)
+def test_a_bomb_takes_no_memory(name: str) -> None:
+    """Some copies of what came in, and a constant: never what it says it would unpack to."""
+    once, twice = sizes(name)
+    for size, found in zip((once, once, twice, twice), set_off()[name], strict=True):
+        taken = found[2]
+        if taken is None:
+            pytest.skip("this system does not tell the peak of memory")
+        assert taken < 24 * MIB + 4 * len(bombs.BOMBS[name](size)), f"{taken} octets"
+
+
+def test_the_measure_of_memory_sees_it() -> None:
+    if not bombs.forget_peak():
+        pytest.skip("this system does not tell the peak of memory")
+    before = bombs.resident("VmRSS")
+    assert len(bytearray(b"x" * (64 * MIB))) == 64 * MIB
+    assert bombs.resident("VmHWM") - before > 60 * MIB
 
 
 def test_what_is_within_the_limits_passes_them() -> None:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, final
@@ -33,7 +33,7 @@ class Settings:
     """What a CA is made of."""
 
     certificate: Certificate
-    key_pem: str
+    key_pem: str = field(repr=False)
     """The private key, encrypted."""
     crl_url: str | None
     issuer_url: str | None

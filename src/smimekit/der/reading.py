@@ -6,7 +6,7 @@ in time linear in the input.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, final
@@ -201,35 +201,34 @@ class Reader:
         """An OCTET STRING, primitive or constructed (X.690, 8.7); `tag` where it is implicit."""
         if self._pos >= self._end or self._data[self._pos] != tag | _CONSTRUCTED:
             return self.read(tag)
-        return b"".join(self.enter(tag | _CONSTRUCTED).segments(OCTET_STRING, 1))
+        # Not as a list of segments: an object for each octet costs fifty times as much memory.
+        joined = bytearray()
+        self.enter(tag | _CONSTRUCTED).segments(OCTET_STRING, 1, joined.extend)
+        return bytes(joined)
 
-    def segments(self, tag: int, depth: int) -> list[bytes]:
-        """All that is left, as the segments of a constructed string."""
+    def segments(self, tag: int, depth: int, add: Callable[[bytes], object]) -> None:
+        """Give all that is left, the segments of a constructed string, to `add`, in order."""
         if depth > _LIMITS.cms_depth:
             raise _too_deep()
-        found: list[bytes] = []
         while self.more:
-            found += self._short_segments(tag)
+            self._short_segments(tag, add)
             if not self.more:
                 break
             if self.peek == tag | _CONSTRUCTED:
-                found += self.enter(tag | _CONSTRUCTED).segments(tag, depth + 1)
+                self.enter(tag | _CONSTRUCTED).segments(tag, depth + 1, add)
             else:
-                found.append(self.read(tag))
-        return found
+                add(self.read(tag))
 
-    def _short_segments(self, tag: int) -> list[bytes]:
+    def _short_segments(self, tag: int, add: Callable[[bytes], object]) -> None:
         """The short segments that stand next: an octet each would cost a call each."""
         data, at, end = self._data, self._pos, self._end
-        found: list[bytes] = []
         while at + 2 <= end and data[at] == tag and data[at + 1] < 0x80:
             stop = at + 2 + data[at + 1]
             if stop > end:
                 break
-            found.append(data[at + 2 : stop])
+            add(data[at + 2 : stop])
             at = stop
         self._pos = at
-        return found
 
     def members(self) -> Iterator["Reader"]:
         """One cursor, standing before each value inside the next one; each must be taken.
@@ -283,11 +282,18 @@ class Reader:
         """A constructed BIT STRING as a primitive one: only its last segment may end in the
         middle of an octet (X.690, 8.6.4).
         """
-        parts = self.enter(tag | _CONSTRUCTED).segments(BIT_STRING, 1)
-        whole = all(part[:1] == b"\x00" for part in parts[:-1])
-        if not whole or (parts and len(parts[-1]) < 2 and parts[-1] != b"\x00"):
+        unused, joined, last = bytearray(), bytearray(), b"\x00"
+
+        def add(part: bytes) -> None:
+            nonlocal last
+            unused.append(part[0] if part else 0xFF)
+            joined.extend(part[1:])
+            last = part
+
+        self.enter(tag | _CONSTRUCTED).segments(BIT_STRING, 1, add)
+        if any(unused[:-1]) or (len(last) < 2 and last != b"\x00"):
             raise _malformed("a BIT STRING in impossible segments")
-        return parts[-1][:1] + b"".join(part[1:] for part in parts) if parts else b"\x00"
+        return last[:1] + bytes(joined)
 
     def time(self) -> datetime:
         """A UTCTime or GeneralizedTime, as an aware datetime in UTC."""

@@ -14,7 +14,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Final, final
@@ -66,7 +66,7 @@ class _Chunk:
     """Messages with their octets, or what became of those that could not be had."""
 
     messages: list[Message]
-    contents: list[tuple[str, bytes | Examined]]
+    contents: list[tuple[str, bytes | Examined]] = field(repr=False)
     octets: int = 0
 
     @property

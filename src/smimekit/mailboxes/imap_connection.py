@@ -8,7 +8,7 @@ import imaplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NoReturn, final
 
@@ -55,7 +55,7 @@ class ImapAccount:
 
     host: str
     user: str
-    password: Callable[[], str]
+    password: Callable[[], str] = field(repr=False)
     port: int | None = None
     """143, or 993 for TLS, where none is given."""
     security: Security = Security.TLS

@@ -7,7 +7,7 @@ makes no signature good.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, final
 
@@ -80,7 +80,7 @@ class Found:
     """A form of the content whose digest is one that was signed."""
 
     divergence: Divergence
-    pieces: tuple[bytes, ...]
+    pieces: tuple[bytes, ...] = field(repr=False)
 
     def content(self) -> tuple[bytes, ...]:
         """The form, in pieces."""

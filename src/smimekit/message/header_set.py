@@ -6,7 +6,7 @@ protected on the wire (`mime.protected` does), nor how a message is taken apart.
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from smimekit.errors import InputError
@@ -46,10 +46,10 @@ class HeaderField:
     """One field about a message, and what protects it."""
 
     name: str
-    value: str
+    value: str = field(repr=False)
     """Unfolded, with its encoded words."""
     state: FieldState
-    outer: str | None
+    outer: str | None = field(repr=False)
     """What the field says outside, where anybody can write: the same, another value, or None
     where it is not there."""
 
@@ -71,7 +71,7 @@ class HeaderSet:
     scheme: HeaderScheme
     fields: tuple[HeaderField, ...]
     """Those that were protected, in order, then those that stand outside only."""
-    outside: tuple[tuple[str, str], ...]
+    outside: tuple[tuple[str, str], ...] = field(repr=False)
     """Names and values that the author says stood outside: for replies."""
     inside: int
     """How many of `fields` were protected."""
@@ -208,11 +208,11 @@ def _partners(inner: Sequence[Field], around: Sequence[Field]) -> dict[int, int]
     for key_of in (_name_and_value, _name):
         waiting: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
         taken = set(partners.values())
-        for at, field in enumerate(around):
+        for at, one in enumerate(around):
             if at not in taken:
-                waiting[key_of(field)].append(at)
-        for at, field in enumerate(inner):
-            if at not in partners and (queue := waiting.get(key_of(field))):
+                waiting[key_of(one)].append(at)
+        for at, one in enumerate(inner):
+            if at not in partners and (queue := waiting.get(key_of(one))):
                 partners[at] = queue.popleft()
     return partners
 

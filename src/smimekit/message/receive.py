@@ -337,7 +337,7 @@ class _Opening:
             except (KeyAccessError, PolicyError, LimitExceeded) as error:
                 failure = error
                 continue
-            spool = Spool(self.judge.policy.limits.spool_memory)
+            spool = new_spool(self.judge.policy)
             # It is read as far as the content already: once, for the first key that may fit.
             ready, reading = reading or self._enveloped(found), None
             try:

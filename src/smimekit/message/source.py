@@ -74,5 +74,6 @@ def _file_span(file: BinaryIO, policy: Policy, closing: ExitStack) -> Span:
 
 
 def new_spool(policy: Policy) -> Spool:
-    """An empty spool, as large in memory as the policy's limits allow."""
-    return Spool(policy.limits.spool_memory)
+    """An empty spool, as the policy's limits want it."""
+    limits = policy.limits
+    return Spool(limits.spool_memory, encrypted=limits.spool_encrypted)

@@ -1,6 +1,6 @@
 """Where content waits for its verdict: in memory, then in an unlinked temporary file.
 
-Knows bytes only.
+Knows bytes only; how a file is encrypted is the business of `sealed_file`.
 """
 
 import io
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO, Final, Self, final
 
 from smimekit.errors import UsageError
+from smimekit.message.sealed_file import SealedFile
 from smimekit.span import CHUNK, Span
 
 __all__ = ["Spool", "closed"]
@@ -28,14 +29,16 @@ class Spool:
     """Bytes written once, then read as often as need be. Closing it forgets them.
 
     `memory` is how many bytes may stay in memory. The file has no name that anybody else
-    could open, and mode 0600 until then.
+    could open, and mode 0600 until then; where it is `encrypted`, the disk never holds
+    what was written, and the key goes with the spool.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, *, encrypted: bool = False) -> None:
         self._memory: Final = memory
+        self._encrypted: Final = encrypted
         # One buffer, whose size is that of the bytes, however small the pieces are.
         self._held: Final = io.BytesIO()
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] | SealedFile | None = None
         self._at_end = True
         self._lock: Final = threading.Lock()
         self._closed = False
@@ -45,7 +48,7 @@ class Spool:
         """Append; there must not have been a read that still is in use."""
         if self._file is None and self.size + len(data) > self._memory:
             # Closed by `close`, not by a block: it lives as long as the spool.
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            self._file = SealedFile() if self._encrypted else tempfile.TemporaryFile()  # noqa: SIM115
             with self._held.getbuffer() as held:
                 self._file.write(held)
             self._held.close()

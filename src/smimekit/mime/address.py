@@ -6,7 +6,7 @@ identity hangs on it: a field that is not an address list has no mailboxes, not 
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from smimekit.errors import LimitExceeded
@@ -33,12 +33,12 @@ class Mailbox:
     """
 
     address: str
-    display: str
+    display: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    text: str
+    text: str = field(repr=False)
     quoted: bool = False
 
 

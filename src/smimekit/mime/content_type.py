@@ -52,7 +52,9 @@ class ContentType:
 
     type: str
     subtype: str
-    parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    parameters: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False, repr=False
+    )
 
     @property
     def media(self) -> str:
@@ -69,7 +71,9 @@ class Disposition:
     """A Content-Disposition (RFC 2183): `kind` is mostly "inline" or "attachment"."""
 
     kind: str
-    parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    parameters: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False, repr=False
+    )
 
     @property
     def filename(self) -> str | None:

@@ -29,7 +29,7 @@ class Field:
     """One header field. `raw` is all of it: name, colon, folded lines, last line break."""
 
     name: str
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @classmethod
     def of(cls, name: str, value: bytes) -> "Field":
@@ -62,9 +62,9 @@ class HeaderBlock:
     """
 
     fields: tuple[Field, ...]
-    raw: bytes
+    raw: bytes = field(repr=False)
     length: int
-    envelope_line: bytes | None = None
+    envelope_line: bytes | None = field(default=None, repr=False)
     index: dict[str, list[Field]] | None = field(
         default=None, init=False, repr=False, compare=False
     )

@@ -6,7 +6,7 @@ encrypted, or a signature good, it is told.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
@@ -194,7 +194,7 @@ class ProtectedHeader:
 
     scheme: HeaderScheme
     fields: tuple[Field, ...]
-    outside: tuple[tuple[str, str], ...]
+    outside: tuple[tuple[str, str], ...] = field(repr=False)
 
     @property
     def hides(self) -> bool:

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -52,7 +52,7 @@ class LdapServer:
     url: str
     base: str = ""
     """The distinguished name below which people are."""
-    credentials: tuple[str, str] | None = None
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
     """A distinguished name and its password; only over TLS."""
     start_tls: bool = False
     """Of ldap://: go on over TLS (RFC 4511, 4.14)."""

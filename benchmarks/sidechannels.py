@@ -1,0 +1,133 @@
+"""What the time of a failed decryption tells: `python -m benchmarks.sidechannels [--rounds N]`.
+
+Run by hand; nothing is asserted. Messages that fail, each for another reason, are decrypted by
+turns in random order, and the times of each class are compared with those of the first by
+Welch's t: beyond 4.5 the difference would be seen by somebody who may ask that often (the
+threshold of test vector leakage assessment, ISO/IEC 17825). The figures in
+`docs/explanation/security.md` are from here.
+"""
+
+import argparse
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import smimekit
+from smimekit import Credential, DecryptionError
+from smimekit.algorithms import AES256_CBC
+from smimekit.cms.enveloped import enveloped_data, new_content_key
+from smimekit.cms.recipients import KeyTransRecipient
+from smimekit.cms.wrapping import wrap_for
+from smimekit.policy import Policy
+from smimekit.testing import FakeCA
+
+__all__ = ["Times", "measure", "messages", "report"]
+
+TEXT = b"Content-Type: text/plain\r\n\r\n" + b"The plan is on.\r\n" * 20 + b"x"
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of one class: nanoseconds of each decryption, without the slowest twentieth."""
+
+    kept: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.kept)
+
+    def t(self, other: "Times") -> float:
+        """Welch's t of two classes."""
+        spread = sum(statistics.variance(each.kept) / len(each.kept) for each in (self, other))
+        return (statistics.fmean(self.kept) - statistics.fmean(other.kept)) / math.sqrt(spread)
+
+
+def _swap(data: bytes, place: bytes, at: int, flip: int) -> bytes:
+    """One octet changed, counted from where `place` begins."""
+    changed = bytearray(data)
+    changed[data.index(place) + at] ^= flip
+    return bytes(changed)
+
+
+def messages(bob: Credential) -> Mapping[str, Mapping[str, bytes]]:
+    """For each path, the messages that fail there, by what is wrong with them."""
+    key = new_content_key(AES256_CBC)
+    info = wrap_for(bob.certificate, key, Policy.INTEROP.rsa_padding)
+    good = enveloped_data(TEXT, AES256_CBC, key, [info])
+    assert isinstance(info, KeyTransRecipient)
+    wrong = new_content_key(AES256_CBC)
+    other = wrap_for(bob.certificate, wrong, Policy.INTEROP.rsa_padding)
+    assert isinstance(other, KeyTransRecipient)
+    whole, tail = info.encrypted_key, good[-32:]
+    return {
+        "PKCS #1 v1.5": {
+            "another key, well padded": good.replace(whole, other.encrypted_key),
+            "padding is broken": _swap(good, whole, 255, 1),
+            "padding is broken at its head": _swap(good, whole, 128, 0x40),
+            "zeros": good.replace(whole, bytes(256)),
+        },
+        "CBC": {
+            # Of the last block but one: CBC carries a change over to the padding.
+            "length is too large": _swap(good, tail, 15, 0x55),
+            "length is too large, by another bit": _swap(good, tail, 15, 0x80),
+            "first octet of padding": _swap(good, tail, 15 - good_padding() + 1, 0x55),
+        },
+    }
+
+
+def good_padding() -> int:
+    """Octets of padding behind TEXT (RFC 5652, 6.3)."""
+    return 16 - len(TEXT) % 16
+
+
+def _spend(message: bytes, bob: Credential) -> float:
+    begun = time.perf_counter_ns()
+    # A random key that takes the place of one that does not open fits the padding once in 256.
+    with suppress(DecryptionError):
+        smimekit.decrypt(message, [bob])
+    return time.perf_counter_ns() - begun
+
+
+def measure(
+    classes: Mapping[str, bytes], bob: Credential, *, rounds: int, seed: int = 1
+) -> dict[str, Times]:
+    """By turns, in random order; each class equally often."""
+    order = random.Random(seed)  # noqa: S311 - no secret
+    found: dict[str, list[float]] = {name: [] for name in classes}
+    names = list(classes)
+    for _ in range(rounds):
+        order.shuffle(names)
+        for name in names:
+            found[name].append(_spend(classes[name], bob))
+    return {
+        name: Times(tuple(sorted(each)[: max(2, len(each) * 19 // 20)]))
+        for name, each in found.items()
+    }
+
+
+def report(paths: Mapping[str, Mapping[str, bytes]], bob: Credential, rounds: int) -> Iterator[str]:
+    """A table in Markdown."""
+    yield "| Path | What is wrong | Median, µs | t against the first |"
+    yield "| --- | --- | --- | --- |"
+    for path, classes in paths.items():
+        times = measure(classes, bob, rounds=rounds)
+        first = next(iter(times.values()))
+        for name, each in times.items():
+            t = "" if each is first else f"{each.t(first):+.1f}"
+            yield f"| {path} | {name} | {each.median / 1e3:.1f} | {t} |"
+
+
+def main(show: Callable[[str], None] = print) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5_000)
+    bob = FakeCA("Timing CA").person("bob@example.org", key="rsa-2048")
+    for line in report(messages(bob), bob, parser.parse_args().rounds):
+        show(line)
+
+
+if __name__ == "__main__":
+    main()
