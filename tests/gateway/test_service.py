@@ -90,6 +90,17 @@ def test_esmtp_parameters_go_through(running: Running, fresh: Hop) -> None:
     assert b"X-Client: 2001:db8::9\r\n" in arrived.content
 
 
+@pytest.mark.parametrize("end", ["DATA", "RSET"])
+def test_a_client_is_that_of_one_mail_only(running: Running, fresh: Hop, end: str) -> None:
+    with running.smtp() as client:
+        client.docmd("XFORWARD ADDR=192.0.2.7")
+        client.mail("a@x.org")
+        client.rcpt("b@x.org")
+        _ = client.data(MESSAGE) if end == "DATA" else client.docmd("RSET")
+        client.sendmail("a@x.org", "c@x.org", MESSAGE)
+    assert b"X-Client: \r\n" in fresh.arrived[-1].content
+
+
 def test_the_null_reverse_path_goes_through(running: Running, fresh: Hop) -> None:
     with running.smtp() as client:
         assert client.mail("")[0] == 250
@@ -181,7 +192,10 @@ def test_xclient_names_the_user(running: Running, fresh: Hop) -> None:
         assert client.docmd("MAIL FROM:<a@x.org>")[0] == 503
         client.ehlo()
         client.sendmail("a@x.org", "b@x.org", MESSAGE)
-    assert fresh.arrived[0].content.startswith(b"X-User: alice@x.org\r\nX-Client: 192.0.2.7\r\n")
+        client.sendmail("a@x.org", "c@x.org", MESSAGE)  # it is about all mail of the connection
+    for arrived in fresh.arrived:
+        assert arrived.content.startswith(b"X-User: alice@x.org\r\nX-Client: 192.0.2.7\r\n")
+    assert len(fresh.arrived) == 2
 
 
 def test_xclient_is_for_one_listener_only(running: Running, fresh: Hop) -> None:

@@ -111,7 +111,7 @@ class SmtpSession(SMTP):
         self._reception: Final = reception
         self._arrived = False
         self._busy = False
-        self._client = Client()
+        self._proxied = Client()
         self._login: str | None = None
         self._unheard: tuple[str, Sequence[str]] | None = None
         self._forget_mail()
@@ -160,6 +160,8 @@ class SmtpSession(SMTP):
         self._forget_mail()
 
     def _forget_mail(self) -> None:
+        """XFORWARD is about one mail: the next may be somebody else's. XCLIENT is about all."""
+        self._client = self._proxied
         self._mail_from: str | None = None
         self._parameters: Parameters = ()
         self._recipients: list[EnvelopeRecipient] = []
@@ -268,7 +270,7 @@ class SmtpSession(SMTP):
         elif not attributes or not set(attributes) <= {*FORWARDED, "LOGIN"}:
             await self.push(Reply(501, "5.5.4", "Syntax: XCLIENT attribute=value ...").line())
         else:
-            self._client = client_from(attributes, self._client)
+            self._proxied = client_from(attributes, self._proxied)
             self._login = attributes.get("LOGIN", self._login)
             self._set_rset_state()
             if self.session is not None:
