@@ -98,6 +98,22 @@ def test_a_login_signs_as_its_own_addresses_only(user: str | None, address: str,
     assert rules.may_sign_as(user, address) is may
 
 
+@pytest.mark.parametrize(
+    ("login", "user", "same"),
+    [
+        ("sam@example.org", "SAM@Example.org", True),
+        ("sam@example.org", "\u017fam@example.org", False),
+        ("kim", "\u212aim", False),
+        ("strasse", "stra\u00dfe", False),
+        ("j\u00f6rg", "j\u00d6rg", False),
+        ("j\u00f6rg", "J\u00f6rg", True),
+    ],
+)
+def test_logins_that_only_look_alike_are_others(login: str, user: str, same: bool) -> None:
+    rules = Rules(sender_login={login: ("boss@example.org",)})
+    assert rules.may_sign_as(user, "boss@example.org") is same
+
+
 def test_nobody_is_no_login() -> None:
     """Whatever stands in the rules about an empty one."""
     rules = Rules(sender_login={"": ("*",)})

@@ -45,6 +45,7 @@ __all__ = [
     "Words",
     "domain_of",
     "folded",
+    "login_key",
 ]
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -189,7 +190,7 @@ class Rules:
         put(self, "_patterns", {folded(key): (key, one) for key, one in self.domains.items()})
         put(self, "_people", {folded(key): (key, one) for key, one in self.addresses.items()})
         put(self, "_inside", frozenset(map(folded, self.inside_domains)))
-        logins = {key.casefold(): tuple(map(folded, one)) for key, one in self.sender_login.items()}
+        logins = {login_key(key): tuple(map(folded, one)) for key, one in self.sender_login.items()}
         put(self, "_logins", logins)
 
     # --- who is inside --------------------------------------------------------------------
@@ -215,7 +216,7 @@ class Rules:
         whom = folded(address)
         if not domain_of(address):
             return False
-        allowed = self._logins.get(user.casefold())
+        allowed = self._logins.get(login_key(user))
         if allowed is None:
             return folded(user) == whom
         return any(one in allowed for one in (whom, *_above(domain_of(address))))
@@ -292,6 +293,14 @@ def folded(text: str) -> str:
         key = address_key(text)
         return f"{key[0]}@{key[1].rstrip('.')}" if key else text.casefold()
     return domain_of(f"x@{text}") if text else text
+
+
+def login_key(login: str) -> str:
+    """A login as it is compared: the case of ASCII letters makes no difference, and nothing else
+    is the same. Folding all of Unicode would give one user the rights of another: a long s is an
+    s there, and a sharp s is two.
+    """
+    return "".join(char.lower() if char.isascii() else char for char in login)
 
 
 def _above(domain: str) -> Iterator[str]:

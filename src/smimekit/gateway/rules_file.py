@@ -28,6 +28,7 @@ from smimekit.gateway.rules import (
     Special,
     Words,
     folded,
+    login_key,
 )
 from smimekit.gateway.toml_lines import Table, read_toml
 from smimekit.mime.address import address_key
@@ -195,7 +196,7 @@ _SIDE: Final = "an address, a domain, *.a-domain or *"
 
 def _logins(table: Table) -> Mapping[str, tuple[str, ...]]:
     found = {name: _all(table, name, _is_side, f"a list: {_SIDE}") for name in table.values}
-    if len({name.casefold() for name in found}) < len(found):
+    if len(set(map(login_key, found))) < len(found):
         raise table.wrong(None, "has one login twice, written otherwise")
     return found
 
