@@ -114,6 +114,23 @@ def signers(message: bytes) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "\uff50artner.example",
+        "partner\u3002example",
+        "part\u00adner.example",
+        "partne\u24c7.example",
+        "partner.example.",
+        "PARTNER.example",
+    ],
+)
+def test_no_spelling_of_a_domain_escapes_must(domain: str) -> None:
+    rules = '[outbound]\nencrypt = "never"\n[domain."partner.example"]\nencrypt = "must"\n'
+    to = f"nobody@{domain}"
+    assert isinstance(only(send(gateway(rules), mail(to=[BOB]), to)), Reject)
+
+
 # --- the plan ---------------------------------------------------------------------------------------
 
 

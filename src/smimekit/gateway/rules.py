@@ -4,6 +4,8 @@ Knows addresses, patterns of domains and networks. May not know files (`rules_fi
 messages, certificates or sockets. `Rules` never change: who has new ones replaces them.
 """
 
+import stringprep
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -51,6 +53,8 @@ __all__ = [
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _EMPTY: Final = Settings()
+_SHARP: Final = "\u00df\u1e9e\u03c2"
+"""Letters that domains tell apart, though case folding does not (UTS 46, 4: no transition)."""
 
 
 class Internal(StrEnum):
@@ -283,14 +287,32 @@ class Rules:
 
 def domain_of(address: str) -> str:
     """The domain as it is compared: lower case, A-labels; "" where there is none."""
-    key = address_key(address)
+    key = address_key(_mapped(address))
     return key[1].rstrip(".") if key else ""
+
+
+def _mapped(address: str) -> str:
+    """The address with the domain that servers look up for it (UTS 46, 4.1): nobody escapes a rule
+    by full-width letters, other dots or invisible characters, since the mail arrives all the same.
+    """
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    shown = "".join(char for char in domain if not _is_invisible(char))
+    text = unicodedata.normalize("NFKC", shown)
+    found = "".join(char.lower() if char in _SHARP else char.casefold() for char in text)
+    found = unicodedata.normalize("NFKC", found).replace("\u3002", ".")
+    return address if "@" in found else f"{local}{at}{found}"
+
+
+def _is_invisible(char: str) -> bool:
+    return stringprep.in_table_b1(char) or unicodedata.category(char) == "Cf"
 
 
 def folded(text: str) -> str:
     """An address, a domain or a pattern as it is compared."""
     if "@" in text:
-        key = address_key(text)
+        key = address_key(_mapped(text))
         return f"{key[0]}@{key[1].rstrip('.')}" if key else text.casefold()
     return domain_of(f"x@{text}") if text else text
 
