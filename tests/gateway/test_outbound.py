@@ -880,6 +880,43 @@ def test_internal_mail_stays_as_it_is() -> None:
         assert message_of(only(outcomes)) == message
 
 
+FORGED = (
+    "Authentication-Results: mx.example.org; smime=pass",
+    "X-Smimekit-Signer-1-1: ian@example.org",
+)
+SITE = '[gateway]\nname = "mx.example.org"\n'
+
+
+@pytest.mark.parametrize("tag", ["", "[sign] "])
+def test_nobody_inside_forges_our_results(tag: str) -> None:
+    message = mail(*FORGED, "X-Mine: 1", to=(INSIDER,), subject=f"{tag}Hello")
+    with send(gateway(SITE), message, INSIDER) as outcomes:
+        sent = message_of(only(outcomes))
+    assert b"X-Mine: 1\r\n" in sent
+    assert b"smime=pass" not in sent
+    assert b"X-Smimekit" not in sent
+
+
+def test_nobody_inside_forges_results_in_a_header_that_no_strict_reader_takes() -> None:
+    message = b"no field\r\n" + "\r\n".join(FORGED).encode() + b"\r\n\r\n" + TEXT
+    with send(gateway(SITE), message, INSIDER) as outcomes:
+        assert message_of(only(outcomes)) == b"no field\r\n\r\n" + TEXT
+
+
+def test_internal_mail_whose_header_is_too_long_to_be_searched_is_refused() -> None:
+    limits = replace(Policy.INTEROP.limits, header_bytes=100)
+    found = gateway(SITE, policy=replace(Policy.INTEROP, limits=limits))
+    with send(found, mail("X: " + "a" * 200, to=(INSIDER,)), INSIDER) as outcomes:
+        assert isinstance(only(outcomes), Reject)
+
+
+def test_mail_of_strangers_to_strangers_keeps_what_it_says() -> None:
+    message = mail(*FORGED, "From: x@elsewhere.example", to=(DAVE,))
+    sender = "x@elsewhere.example"
+    with send(gateway(SITE), message, DAVE, mail_from=sender, user=None) as outcomes:
+        assert message_of(only(outcomes)) == message
+
+
 def test_internal_mail_is_signed_on_request() -> None:
     with send(gateway(), mail(to=(INSIDER,), subject="[sign] x"), INSIDER, "ian") as outcomes:
         for one in outcomes.outcomes:

@@ -12,11 +12,13 @@ from smimekit.errors import InputError
 from smimekit.gateway.core import Core
 from smimekit.gateway.edit import with_fields
 from smimekit.gateway.envelope import Envelope
+from smimekit.gateway.forged import forgeries, strip
 from smimekit.gateway.letter import UNREADABLE, Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.marker import passes_of, unmarked
 from smimekit.gateway.rules import Leave, Rules
 from smimekit.gateway.treatment import Encrypt, Treatment
 from smimekit.gateway.triggers import Ask, Triggers, read_triggers
+from smimekit.limits import Limits
 from smimekit.span import Span
 
 __all__ = ["Case", "case_of"]
@@ -58,20 +60,25 @@ class Case:
         """Is this asked for, by somebody who may?"""
         return self.honoured and ask in self.triggers.asked
 
-    def draft(self, rules: Rules) -> Span:
+    def draft(self, rules: Rules, *, limits: Limits) -> Span:
         """The mail as it goes on: without tags, twins and markers, and else the very bytes.
 
         Tags that do not count stay in the subject: they are the mail's own words. Twins are for us
-        and for nobody else. Mail of strangers keeps all that it has, but for markers.
+        and for nobody else. Results that only we write are forged where somebody submits them: a
+        colleague would take them for ours (RFC 8601, 5). Mail of strangers keeps all that it has,
+        but for markers. Raises LimitExceeded for a header that is too long to be searched.
         """
         if not self.ours:
             fields = self.letter.header.fields
         else:
             fields = self.triggers.fields if self.honoured else self.triggers.untagged
         kept = unmarked(fields, rules)
-        if kept == self.letter.header.fields:
-            return self.message
-        return with_fields(self.message, self.letter.header, kept)
+        message = self.message
+        if kept != self.letter.header.fields:
+            message = with_fields(message, self.letter.header, kept)
+        if not self.submission:
+            return message
+        return strip(message, forgeries(rules), limits=limits).message
 
     def passes_inside(self, rules: Rules, recipient: str) -> bool:
         """Is it internal mail that is delivered as it is? A rule for a pair of either sender
