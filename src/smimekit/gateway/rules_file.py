@@ -47,7 +47,8 @@ SECTIONS: Final = (
 _LEAST_SECRET: Final = 16
 """Octets of a secret: fewer could be guessed."""
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,200}")
-_DOMAIN: Final = re.compile(r"(?:\*\.)?[^\s@*,<>()\"]+|\*")
+_LABEL: Final = r'[^\s@*,<>()"/.]+'
+_DOMAIN: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\*")
 
 _Record = TypeVar("_Record")
 
