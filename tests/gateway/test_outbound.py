@@ -289,6 +289,33 @@ def test_another_from_does_not_escape_the_rules_for_a_sender() -> None:
         assert isinstance(only(outcomes), Reject)
 
 
+@pytest.mark.parametrize(
+    ("author", "mail_from", "user"),
+    [
+        (f"{ALICE}, x@evil.example", "", None),
+        (f"x@evil.example, {ALICE}", INSIDER, INSIDER),
+        (f"a: {ALICE}, {INSIDER};", INSIDER, INSIDER),
+        ("x@evil.example", "x@evil.example", ALICE),
+    ],
+)
+def test_one_more_author_does_not_escape_the_rules_for_a_sender(
+    author: str, mail_from: str, user: str | None
+) -> None:
+    rules = f'[address."{ALICE}"]\nencrypt = "must"\n'
+    message = mail(f"From: {author}", to=(DAVE,))
+    with send(gateway(rules), message, DAVE, mail_from=mail_from, user=user) as outcomes:
+        assert isinstance(only(outcomes), Reject)
+
+
+def test_whoever_authenticated_is_inside_whatever_they_call_themselves() -> None:
+    rules = 'encrypt = "must"\n'  # in [inside]
+    who, message = "x@evil.example", mail("From: x@evil.example", to=(DAVE,))
+    with send(gateway(rules), message, DAVE, mail_from=who, user="alice") as outcomes:
+        assert isinstance(only(outcomes), Reject)
+    with send(gateway(rules), message, DAVE, mail_from=who, user=None) as outcomes:
+        assert message_of(only(outcomes)) == message
+
+
 def test_a_mail_of_any_size_is_protected_in_bounded_memory(tmp_path: Any) -> None:
     import tracemalloc  # noqa: PLC0415 - slow, and for this test only
 

@@ -80,25 +80,28 @@ class Case:
             return message
         return strip(message, forgeries(rules), limits=limits).message
 
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """Whose mail it may be: all authors, the reverse-path, and whoever authenticated."""
+        named = (*self.letter.authors, self.envelope.mail_from, self.envelope.user or "")
+        return tuple(dict.fromkeys(each for each in named if each))
+
     def passes_inside(self, rules: Rules, recipient: str) -> bool:
-        """Is it internal mail that is delivered as it is? A rule for a pair of either sender
-        says no.
+        """Is it internal mail that is delivered as it is? A rule for a pair of any sender says
+        no.
         """
-        named = bool(self.envelope.mail_from) and rules.has_partner(
-            self.envelope.mail_from, recipient
-        )
+        named = any(rules.has_partner(each, recipient) for each in self.senders)
         return rules.passes_inside(self.author, recipient) and not named
 
     def treatment(self, rules: Rules, recipient: str) -> Treatment:
-        """What the rules say; the author and the reverse-path are both senders, and where they
-        differ the stricter counts: nobody escapes a rule by writing another name.
+        """What the rules say about mail of the author. Where another sender's mail must be
+        encrypted, that counts: nobody escapes a rule by writing one more name, or another.
         """
         own = rules.treatment(self.author, recipient)
-        other = self.envelope.mail_from
-        if own.encrypt is Encrypt.MUST or not other or other == self.author:
+        if own.encrypt is Encrypt.MUST:
             return own
-        theirs = rules.treatment(other, recipient)
-        return theirs if theirs.encrypt is Encrypt.MUST else own
+        others = (rules.treatment(each, recipient) for each in self.senders)
+        return next((each for each in others if each.encrypt is Encrypt.MUST), own)
 
 
 def case_of(
@@ -141,7 +144,7 @@ def case_of(
 
 def _is_ours(rules: Rules, envelope: Envelope, letter: Letter) -> bool:
     """The null reverse-path is nobody's (RFC 5321, 4.5.5)."""
-    senders = (envelope.mail_from, letter.author)
+    senders = (envelope.mail_from, *letter.authors)
     return any(each and rules.inside(each) for each in senders)
 
 
