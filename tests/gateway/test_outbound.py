@@ -307,6 +307,16 @@ def test_one_more_author_does_not_escape_the_rules_for_a_sender(
         assert isinstance(only(outcomes), Reject)
 
 
+def test_nobody_hides_behind_authors_without_end() -> None:
+    """The rules are asked about each, for each recipient: so there is a bound, and no way past."""
+    rules = f'[address."{ALICE}"]\nencrypt = "must"\n'
+    crowd = ", ".join(f"a{number}@example.org" for number in range(20))
+    for author, kind in ((crowd, Deliver), (f"{crowd}, {ALICE}", Reject)):
+        message = mail(f"From: {author}", to=(DAVE,))
+        with send(gateway(rules), message, DAVE, mail_from=INSIDER, user=INSIDER) as outcomes:
+            assert isinstance(only(outcomes), kind)
+
+
 def test_whoever_authenticated_is_inside_whatever_they_call_themselves() -> None:
     rules = 'encrypt = "must"\n'  # in [inside]
     who, message = "x@evil.example", mail("From: x@evil.example", to=(DAVE,))

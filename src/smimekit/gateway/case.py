@@ -6,7 +6,7 @@ Knows envelopes, letters and triggers. May not know certificates or keys, nor wh
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import final
+from typing import Final, final
 
 from smimekit.errors import InputError
 from smimekit.gateway.core import Core
@@ -22,6 +22,9 @@ from smimekit.limits import Limits
 from smimekit.span import Span
 
 __all__ = ["Case", "case_of"]
+
+_AUTHORS: Final = 20
+"""Authors of one mail of ours: the rules are asked about each of them, for each recipient."""
 
 
 @final
@@ -83,7 +86,7 @@ class Case:
     @property
     def senders(self) -> tuple[str, ...]:
         """Whose mail it may be: all authors, the reverse-path, and whoever authenticated."""
-        named = (*self.letter.authors, self.envelope.mail_from, self.envelope.user or "")
+        named = (*self.letter.authors[:_AUTHORS], self.envelope.mail_from, self.envelope.user or "")
         return tuple(dict.fromkeys(each for each in named if each))
 
     def passes_inside(self, rules: Rules, recipient: str) -> bool:
@@ -119,6 +122,8 @@ def case_of(
         letter = read_letter(message, limits=core.policy.limits)
     except InputError as error:
         letter, problem = UNREADABLE, str(error)
+    if len(letter.authors) > _AUTHORS:
+        problem = f"From names more than {_AUTHORS} authors."
     ours = _is_ours(rules, envelope, letter)
     trusted = envelope.user is not None or rules.inside_client(envelope.client.address)
     submission = ours and trusted
