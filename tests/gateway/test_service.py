@@ -3,13 +3,15 @@
 import asyncio
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from smimekit.gateway.answers import Reply
+from smimekit.gateway.tasks import Task
 from tests.gateway.harness import Running, gateway
 from tests.gateway.peers import Hop, hop
 
@@ -204,6 +206,23 @@ def test_xclient_is_for_one_listener_only(running: Running, fresh: Hop) -> None:
         assert client.docmd("XCLIENT LOGIN=alice")[0] == 550
         client.sendmail("a@x.org", "b@x.org", MESSAGE)
     assert fresh.arrived[0].content.startswith(b"X-User: None\r\n")
+
+
+def test_a_failure_of_our_own_is_told_for_each_recipient(
+    running: Running, fresh: Hop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(task: Task) -> Sequence[Reply]:
+        raise RuntimeError(task.key)
+
+    monkeypatch.setattr(running.service, "deal_with", fail)
+    with running.smtp("lmtp") as client:
+        client.mail("a@x.org")
+        client.rcpt("b@x.org")
+        client.rcpt("c@x.org")
+        assert client.data(MESSAGE)[0] == 451
+        assert client.getreply()[0] == 451
+        assert client.noop()[0] == 250
+    assert fresh.arrived == []
 
 
 # --- what is refused --------------------------------------------------------------------------

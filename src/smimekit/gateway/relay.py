@@ -79,6 +79,9 @@ class Relay:
             missing = Reply(451, _LATER, f"The next hop says: {heard.code} {heard.text}")
         except (smtplib.SMTPException, OSError):
             self.close()
+        except BaseException:
+            self.close()  # it is in the middle of a message, and no place for the next one
+            raise
         return tuple(missing if each is None else each for each in found)
 
     def close(self) -> None:

@@ -313,13 +313,23 @@ class SmtpSession(SMTP):
         self._set_rset_state()
         if incoming.refusal is None:
             task = Task(place.path, incoming.digest, envelope, single=self.single)
-            replies = await place.hand_over(task)
+            replies = await self._handed_over(place, task)
         else:
             replies = [incoming.refusal] * len(envelope.recipients)
         self._reset_timeout()
         if not buffer_of(self._reader):  # else what comes next was sent before our answer
             self._unheard = (incoming.digest, answered(envelope, replies))
         await self._answer(replies)
+
+    async def _handed_over(self, place: Place, task: Task) -> Sequence[Reply]:
+        """In LMTP the client waits for as many replies as there are recipients, whatever failed:
+        it would take the reply to its next command for one of them.
+        """
+        try:
+            return await place.hand_over(task)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
+            _LOG.error("A message could not be dealt with", exc_info=error)
+            return [BROKEN] * len(task.envelope.recipients)
 
     async def _answer(self, replies: Sequence[Reply]) -> None:
         await self.push(replies[0].line())
