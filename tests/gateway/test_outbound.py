@@ -307,6 +307,23 @@ def test_one_more_author_does_not_escape_the_rules_for_a_sender(
         assert isinstance(only(outcomes), Reject)
 
 
+@pytest.mark.parametrize("strict", [ALICE, INSIDER])
+@pytest.mark.parametrize("lax", ["must", "if_possible"])
+def test_another_name_escapes_no_archive_and_no_minimum(strict: str, lax: str) -> None:
+    other = INSIDER if strict == ALICE else ALICE
+    rules = (
+        f'[address."{strict}"]\nencrypt = "if_possible"\narchive = ["{ARCHIVE}"]\n'
+        f'cipher_bits = 256\nauthenticated = true\n[address."{other}"]\nencrypt = "{lax}"\n'
+    )
+    with send(gateway(rules), mail(to=(BOB,)), BOB, mail_from=INSIDER) as outcomes:
+        sent = message_of(only(outcomes))
+    assert encrypted_to(sent) == {BOB, ARCHIVE}
+    [layer] = layers(sent, *world().people[BOB])
+    assert isinstance(layer, Encrypted)
+    assert layer.authenticated
+    assert "256" in str(layer.algorithm)
+
+
 def test_nobody_hides_behind_authors_without_end() -> None:
     """The rules are asked about each, for each recipient: so there is a bound, and no way past."""
     rules = f'[address."{ALICE}"]\nencrypt = "must"\n'

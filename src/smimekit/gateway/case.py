@@ -6,6 +6,7 @@ Knows envelopes, letters and triggers. May not know certificates or keys, nor wh
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Final, final
 
 from smimekit.errors import InputError
@@ -16,7 +17,7 @@ from smimekit.gateway.forged import forgeries, strip
 from smimekit.gateway.letter import UNREADABLE, Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.marker import passes_of, unmarked
 from smimekit.gateway.rules import Leave, Rules
-from smimekit.gateway.treatment import Encrypt, Treatment
+from smimekit.gateway.treatment import Treatment, stricter
 from smimekit.gateway.triggers import Ask, Triggers, read_triggers
 from smimekit.limits import Limits
 from smimekit.span import Span
@@ -97,14 +98,12 @@ class Case:
         return rules.passes_inside(self.author, recipient) and not named
 
     def treatment(self, rules: Rules, recipient: str) -> Treatment:
-        """What the rules say about mail of the author. Where another sender's mail must be
-        encrypted, that counts: nobody escapes a rule by writing one more name, or another.
+        """What the rules say about mail of the author. Where those for another sender are stricter,
+        they count: nobody escapes `must`, a minimum or an archive by writing one more name.
         """
         own = rules.treatment(self.author, recipient)
-        if own.encrypt is Encrypt.MUST:
-            return own
-        others = (rules.treatment(each, recipient) for each in self.senders)
-        return next((each for each in others if each.encrypt is Encrypt.MUST), own)
+        others = (each for each in self.senders if each != self.author)
+        return reduce(stricter, (rules.treatment(each, recipient) for each in others), own)
 
 
 def case_of(
