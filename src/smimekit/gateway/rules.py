@@ -53,6 +53,8 @@ __all__ = [
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _EMPTY: Final = Settings()
+_LONGEST_DOMAIN: Final = 255
+"""RFC 1035, 2.3.4: nothing can be delivered to a longer one."""
 _SHARP: Final = "\u00df\u1e9e\u03c2"
 """Letters that domains tell apart, though case folding does not (UTS 46, 4: no transition)."""
 
@@ -326,8 +328,11 @@ def login_key(login: str) -> str:
 
 
 def _above(domain: str) -> Iterator[str]:
-    """The domain, and the patterns that it is under, the nearest first."""
-    if domain:
+    """The domain, and the patterns that it is under, the nearest first.
+
+    One that is too long to be a domain is under none but all: its labels are without end.
+    """
+    if domain and len(domain) <= _LONGEST_DOMAIN:
         yield domain
         labels = domain.split(".")
         for at in range(1, len(labels)):
