@@ -339,3 +339,9 @@ def test_a_message_that_breaks_off_does_not_run_into_the_next_one(server: Hop) -
     assert codes(relay.deliver(whole, Client())) == [250]
     assert [each.content for each in server.wait_for(2)] == [MESSAGE, MESSAGE]
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("verb", [".", "RCPT", "MAIL"])
+def test_an_answer_that_is_none_is_tried_again(verb: str) -> None:
+    with hop(answer=lambda command: "354 Go" if command.startswith(verb) else "") as server:
+        assert codes(relay_to(server).deliver(mail("b@x.org"), Client())) == [451]
