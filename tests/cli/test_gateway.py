@@ -201,3 +201,18 @@ def test_a_milter_needs_its_extra(run: Run, file: Path, monkeypatch: pytest.Monk
     done = run("gateway", "run", str(file))
     assert done.status == 2
     assert "usage.extra-milter" in done.err
+
+
+@pytest.mark.parametrize("sender", ["jürgen@inside.example", '"a, b"@inside.example'])
+def test_the_address_tester_writes_addresses_as_they_are(run: Run, file: Path, sender: str) -> None:
+    facts = run("gateway", "test", str(file), "--from", sender, "--to", BOB, "--json").json
+    assert facts["author"] == sender
+    assert facts["submission"] is True
+
+
+@pytest.mark.parametrize("option", ["--from", "--to", "--subject"])
+def test_the_address_tester_writes_no_field_into_another(run: Run, file: Path, option: str) -> None:
+    words = {"--from": ALICE, "--to": BOB, "--subject": "a"} | {option: "a\nCc: b@x.example"}
+    done = run("gateway", "test", str(file), *(each for pair in words.items() for each in pair))
+    assert done.status == 2
+    assert "[usage.gateway]" in done.err

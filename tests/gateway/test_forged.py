@@ -45,6 +45,8 @@ KEPT = b"From: a@b.example\r\n"
         b'Authentication-Results: "mx.example.com"; smime=pass\r\n',
         b'Authentication-Results: "mx\\.example.com"; smime=pass\r\n',
         b"Authentication-Results: mx.example.com.; smime=pass\r\n",
+        b"Authentication-Results: mx.example.com/1; smime=pass\r\n",
+        b"Authentication-Results\r\n : mx.example.com; smime=pass\r\n",
         b"Authentication-Results: =?utf-8?q?mx=2Eexample=2Ecom?=; smime=pass\r\n",
         b"Authentication-Results: mx.example.com(a)\r\n",
         b"Authentication-Results: (mx.example.com; smime=pass\r\n",

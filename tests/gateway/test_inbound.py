@@ -317,7 +317,8 @@ def test_octets_above_127_say_so_in_the_envelope() -> None:
     with received(core(carol()), mail, parameters=(("BODY", "7BIT"), ("ENVID", "a"))) as found:
         [outcome] = found.outcomes
         assert isinstance(outcome, Deliver)
-        assert outcome.mail.parameters == (("ENVID", "a"), ("BODY", "8BITMIME"))
+        assert dict(outcome.mail.parameters)["BODY"] == "8BITMIME"
+        assert outcome.mail.parameters[0] == ("ENVID", "a")
 
 
 def test_the_envelope_travels_on() -> None:
@@ -326,6 +327,21 @@ def test_the_envelope_travels_on() -> None:
         assert isinstance(outcome, Deliver)
         assert outcome.mail.mail_from == ALICE
         assert outcome.mail.parameters == (("RET", "HDRS"),)
+
+
+@pytest.mark.parametrize("given", [(), (("RET", "FULL"),), (("ret", "FULL"),)])
+def test_no_report_takes_what_was_decrypted_to_whoever_sent_it(
+    given: tuple[tuple[str, str], ...],
+) -> None:
+    """RFC 3461, 4.3: who found an encrypted mail sends it again, to somebody whose box is full."""
+    with received(core(carol()), encrypted(), parameters=given) as found:
+        [outcome] = found.outcomes
+        assert isinstance(outcome, Deliver)
+        assert outcome.mail.parameters == (("RET", "HDRS"),)
+    with received(core(), encrypted(), parameters=given) as found:
+        [outcome] = found.outcomes
+        assert isinstance(outcome, Deliver)
+        assert outcome.mail.parameters == given
 
 
 # --- what nobody opens ----------------------------------------------------------------------------

@@ -114,6 +114,23 @@ def signers(message: bytes) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "\uff50artner.example",
+        "partner\u3002example",
+        "part\u00adner.example",
+        "partne\u24c7.example",
+        "partner.example.",
+        "PARTNER.example",
+    ],
+)
+def test_no_spelling_of_a_domain_escapes_must(domain: str) -> None:
+    rules = '[outbound]\nencrypt = "never"\n[domain."partner.example"]\nencrypt = "must"\n'
+    to = f"nobody@{domain}"
+    assert isinstance(only(send(gateway(rules), mail(to=[BOB]), to)), Reject)
+
+
 # --- the plan ---------------------------------------------------------------------------------------
 
 
@@ -270,6 +287,60 @@ def test_another_from_does_not_escape_the_rules_for_a_sender() -> None:
         assert isinstance(only(outcomes), Reject)
     with send(gateway(rules), mail(to=(DAVE,)), DAVE, mail_from=INSIDER) as outcomes:
         assert isinstance(only(outcomes), Reject)
+
+
+@pytest.mark.parametrize(
+    ("author", "mail_from", "user"),
+    [
+        (f"{ALICE}, x@evil.example", "", None),
+        (f"x@evil.example, {ALICE}", INSIDER, INSIDER),
+        (f"a: {ALICE}, {INSIDER};", INSIDER, INSIDER),
+        ("x@evil.example", "x@evil.example", ALICE),
+    ],
+)
+def test_one_more_author_does_not_escape_the_rules_for_a_sender(
+    author: str, mail_from: str, user: str | None
+) -> None:
+    rules = f'[address."{ALICE}"]\nencrypt = "must"\n'
+    message = mail(f"From: {author}", to=(DAVE,))
+    with send(gateway(rules), message, DAVE, mail_from=mail_from, user=user) as outcomes:
+        assert isinstance(only(outcomes), Reject)
+
+
+@pytest.mark.parametrize("strict", [ALICE, INSIDER])
+@pytest.mark.parametrize("lax", ["must", "if_possible"])
+def test_another_name_escapes_no_archive_and_no_minimum(strict: str, lax: str) -> None:
+    other = INSIDER if strict == ALICE else ALICE
+    rules = (
+        f'[address."{strict}"]\nencrypt = "if_possible"\narchive = ["{ARCHIVE}"]\n'
+        f'cipher_bits = 256\nauthenticated = true\n[address."{other}"]\nencrypt = "{lax}"\n'
+    )
+    with send(gateway(rules), mail(to=(BOB,)), BOB, mail_from=INSIDER) as outcomes:
+        sent = message_of(only(outcomes))
+    assert encrypted_to(sent) == {BOB, ARCHIVE}
+    [layer] = layers(sent, *world().people[BOB])
+    assert isinstance(layer, Encrypted)
+    assert layer.authenticated
+    assert "256" in str(layer.algorithm)
+
+
+def test_nobody_hides_behind_authors_without_end() -> None:
+    """The rules are asked about each, for each recipient: so there is a bound, and no way past."""
+    rules = f'[address."{ALICE}"]\nencrypt = "must"\n'
+    crowd = ", ".join(f"a{number}@example.org" for number in range(20))
+    for author, kind in ((crowd, Deliver), (f"{crowd}, {ALICE}", Reject)):
+        message = mail(f"From: {author}", to=(DAVE,))
+        with send(gateway(rules), message, DAVE, mail_from=INSIDER, user=INSIDER) as outcomes:
+            assert isinstance(only(outcomes), kind)
+
+
+def test_whoever_authenticated_is_inside_whatever_they_call_themselves() -> None:
+    rules = 'encrypt = "must"\n'  # in [inside]
+    who, message = "x@evil.example", mail("From: x@evil.example", to=(DAVE,))
+    with send(gateway(rules), message, DAVE, mail_from=who, user="alice") as outcomes:
+        assert isinstance(only(outcomes), Reject)
+    with send(gateway(rules), message, DAVE, mail_from=who, user=None) as outcomes:
+        assert message_of(only(outcomes)) == message
 
 
 def test_a_mail_of_any_size_is_protected_in_bounded_memory(tmp_path: Any) -> None:
@@ -860,6 +931,43 @@ def test_internal_mail_stays_as_it_is() -> None:
         message,
         INSIDER,
     ) as outcomes:
+        assert message_of(only(outcomes)) == message
+
+
+FORGED = (
+    "Authentication-Results: mx.example.org; smime=pass",
+    "X-Smimekit-Signer-1-1: ian@example.org",
+)
+SITE = '[gateway]\nname = "mx.example.org"\n'
+
+
+@pytest.mark.parametrize("tag", ["", "[sign] "])
+def test_nobody_inside_forges_our_results(tag: str) -> None:
+    message = mail(*FORGED, "X-Mine: 1", to=(INSIDER,), subject=f"{tag}Hello")
+    with send(gateway(SITE), message, INSIDER) as outcomes:
+        sent = message_of(only(outcomes))
+    assert b"X-Mine: 1\r\n" in sent
+    assert b"smime=pass" not in sent
+    assert b"X-Smimekit" not in sent
+
+
+def test_nobody_inside_forges_results_in_a_header_that_no_strict_reader_takes() -> None:
+    message = b"no field\r\n" + "\r\n".join(FORGED).encode() + b"\r\n\r\n" + TEXT
+    with send(gateway(SITE), message, INSIDER) as outcomes:
+        assert message_of(only(outcomes)) == b"no field\r\n\r\n" + TEXT
+
+
+def test_internal_mail_whose_header_is_too_long_to_be_searched_is_refused() -> None:
+    limits = replace(Policy.INTEROP.limits, header_bytes=100)
+    found = gateway(SITE, policy=replace(Policy.INTEROP, limits=limits))
+    with send(found, mail("X: " + "a" * 200, to=(INSIDER,)), INSIDER) as outcomes:
+        assert isinstance(only(outcomes), Reject)
+
+
+def test_mail_of_strangers_to_strangers_keeps_what_it_says() -> None:
+    message = mail(*FORGED, "From: x@elsewhere.example", to=(DAVE,))
+    sender = "x@elsewhere.example"
+    with send(gateway(SITE), message, DAVE, mail_from=sender, user=None) as outcomes:
         assert message_of(only(outcomes)) == message
 
 

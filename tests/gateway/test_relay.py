@@ -1,6 +1,7 @@
 """Handing mail on: RFC 5321 and its extensions, as a next hop sees them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -319,3 +320,28 @@ def test_one_client_is_not_taken_for_the_next(server: Hop) -> None:
 def test_without_pipelining_each_command_waits() -> None:
     with hop(offers=tuple(each for each in OFFERS if each != "PIPELINING")) as server:
         assert codes(relay_to(server).deliver(mail("b@x.org", "c@x.org"), Client())) == [250, 250]
+
+
+def test_a_message_that_breaks_off_does_not_run_into_the_next_one(server: Hop) -> None:
+    class Broken:
+        size = 1 << 20
+
+        def read(self, start: int, end: int) -> bytes:
+            if start:
+                raise ValueError("no such octets")
+            return b"Subject: a\r\n\r\n" + b"b" * (end - 14)
+
+    relay = relay_to(server)
+    whole = mail("b@x.org")
+    relay.deliver(whole, Client())
+    with pytest.raises(ValueError, match="no such octets"):
+        relay.deliver(replace(whole, message=Span(Broken(), 0, Broken.size)), Client())
+    assert codes(relay.deliver(whole, Client())) == [250]
+    assert [each.content for each in server.wait_for(2)] == [MESSAGE, MESSAGE]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("verb", [".", "RCPT", "MAIL"])
+def test_an_answer_that_is_none_is_tried_again(verb: str) -> None:
+    with hop(answer=lambda command: "354 Go" if command.startswith(verb) else "") as server:
+        assert codes(relay_to(server).deliver(mail("b@x.org"), Client())) == [451]

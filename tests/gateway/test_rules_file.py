@@ -320,3 +320,18 @@ def test_reload_reads_what_the_rules_name(folder: Path) -> None:
     (folder / "secret").write_bytes(b"another secret of a gateway")
     found.reload()
     assert found.rules.marker_secret == b"another secret of a gateway"
+
+
+@pytest.mark.parametrize("name", [".a.example", "a..example", "*..a.example", "a.example/", "."])
+@pytest.mark.parametrize(
+    "text", ['[domain."{}"]\nencrypt = "must"', '[[partner]]\nrecipient = "{}"\nencrypt = "must"']
+)
+def test_a_domain_that_none_is_under_is_refused(name: str, text: str) -> None:
+    """Postfix' tables have .example.org for what is below one: here it would match nothing."""
+    with pytest.raises(GatewayError, match=r"line [12]"):
+        read_rules(text.format(name))
+
+
+@pytest.mark.parametrize("name", ["a.example.", "localhost", "*.a.example", "[192.0.2.1]", "*"])
+def test_a_domain_may_be_written_so(name: str) -> None:
+    assert read_rules(f'[domain."{name}"]\nencrypt = "must"').domains

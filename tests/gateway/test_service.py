@@ -3,13 +3,15 @@
 import asyncio
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from smimekit.gateway.answers import Reply
+from smimekit.gateway.tasks import Task
 from tests.gateway.harness import Running, gateway
 from tests.gateway.peers import Hop, hop
 
@@ -88,6 +90,17 @@ def test_esmtp_parameters_go_through(running: Running, fresh: Hop) -> None:
     assert "ADDR=IPV6:2001:db8::9" in arrived.xforward
     assert "HELO=x+20y" in arrived.xforward
     assert b"X-Client: 2001:db8::9\r\n" in arrived.content
+
+
+@pytest.mark.parametrize("end", ["DATA", "RSET"])
+def test_a_client_is_that_of_one_mail_only(running: Running, fresh: Hop, end: str) -> None:
+    with running.smtp() as client:
+        client.docmd("XFORWARD ADDR=192.0.2.7")
+        client.mail("a@x.org")
+        client.rcpt("b@x.org")
+        _ = client.data(MESSAGE) if end == "DATA" else client.docmd("RSET")
+        client.sendmail("a@x.org", "c@x.org", MESSAGE)
+    assert b"X-Client: \r\n" in fresh.arrived[-1].content
 
 
 def test_the_null_reverse_path_goes_through(running: Running, fresh: Hop) -> None:
@@ -181,7 +194,10 @@ def test_xclient_names_the_user(running: Running, fresh: Hop) -> None:
         assert client.docmd("MAIL FROM:<a@x.org>")[0] == 503
         client.ehlo()
         client.sendmail("a@x.org", "b@x.org", MESSAGE)
-    assert fresh.arrived[0].content.startswith(b"X-User: alice@x.org\r\nX-Client: 192.0.2.7\r\n")
+        client.sendmail("a@x.org", "c@x.org", MESSAGE)  # it is about all mail of the connection
+    for arrived in fresh.arrived:
+        assert arrived.content.startswith(b"X-User: alice@x.org\r\nX-Client: 192.0.2.7\r\n")
+    assert len(fresh.arrived) == 2
 
 
 def test_xclient_is_for_one_listener_only(running: Running, fresh: Hop) -> None:
@@ -190,6 +206,23 @@ def test_xclient_is_for_one_listener_only(running: Running, fresh: Hop) -> None:
         assert client.docmd("XCLIENT LOGIN=alice")[0] == 550
         client.sendmail("a@x.org", "b@x.org", MESSAGE)
     assert fresh.arrived[0].content.startswith(b"X-User: None\r\n")
+
+
+def test_a_failure_of_our_own_is_told_for_each_recipient(
+    running: Running, fresh: Hop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(task: Task) -> Sequence[Reply]:
+        raise RuntimeError(task.key)
+
+    monkeypatch.setattr(running.service, "deal_with", fail)
+    with running.smtp("lmtp") as client:
+        client.mail("a@x.org")
+        client.rcpt("b@x.org")
+        client.rcpt("c@x.org")
+        assert client.data(MESSAGE)[0] == 451
+        assert client.getreply()[0] == 451
+        assert client.noop()[0] == 250
+    assert fresh.arrived == []
 
 
 # --- what is refused --------------------------------------------------------------------------

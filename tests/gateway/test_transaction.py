@@ -1,5 +1,7 @@
 """Never lost, never twice: what is done, in which order, and what is answered."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -381,3 +383,40 @@ def test_a_file_that_is_taken_away_before_it_is_locked(
     assert len(locked) == 2
     with Journal(tmp_path).open("key") as entry:
         assert entry.known == {"b": OK}
+
+
+# --- a journal on a full disk ------------------------------------------------------------------
+
+
+def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Of a write to a full disk a part arrives: the message must not be stuck because of that."""
+    journal = Journal(tmp_path, patience=0)
+    with journal.open("key") as entry:
+        entry.record("a@x.org", OK)
+    with (tmp_path / "key").open("ab") as file:
+        file.write(b'["b@x.org", 250, "2.')
+    with journal.open("key") as entry:
+        assert set(entry.known) == {"a@x.org"}
+        entry.record("c@x.org", OK)
+    with journal.open("key") as entry:
+        assert entry.known == {"a@x.org": OK, "c@x.org": OK}
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_what_was_delivered_is_answered_so_where_nobody_can_write_it_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """Else each try would bring one more copy, for as long as the disk is full."""
+    whole = os.write
+
+    def full(descriptor: int, line: bytes) -> int:
+        if not written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(descriptor, line[:written])
+
+    monkeypatch.setattr(os, "write", full)
+    fake = Fake(by_name)
+    assert handle(fake, tmp_path, envelope("d1", "d2", "l"), single=False) == [250, 250, 451]
+    assert fake.delivered == ["d1", "d2"]
+    monkeypatch.undo()
+    assert handle(fake, tmp_path, envelope("l"), single=False) == [451]

@@ -8,8 +8,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfileobj
@@ -32,6 +30,7 @@ from smimekit.gateway.next_hop import Protocol
 from smimekit.gateway.release import release
 from smimekit.gateway.rules_file import RulesFile
 from smimekit.gateway.rules_lint import lint
+from smimekit.mime.address import address_key
 from smimekit.span import Span
 
 __all__ = ["gateway"]
@@ -136,10 +135,15 @@ def test(
 
 
 def _draft(sender: str, recipients: Sequence[str], subject: str) -> Span:
-    mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = sender, ", ".join(recipients), subject
-    mail.set_content("A test.\n")
-    return Span.of(mail.as_bytes(policy=SMTP))
+    """A mail as it would be with these addresses: in UTF-8, as they are given (RFC 6532)."""
+    for each in (subject, sender, *recipients):
+        if not each.isprintable():
+            raise UsageError(f"{each!r} does not stand in a header.", code="usage.gateway")
+    shown = [f"<{each}>" for each in recipients if address_key(each)]
+    author = f"From: <{sender}>\r\n" if sender else ""
+    to = f"To: {', '.join(shown)}\r\n" if shown else ""
+    fields = f"{author}{to}Subject: {subject}\r\nContent-Type: text/plain\r\n"
+    return Span.of(f"{fields}\r\nA test.\r\n".encode())
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
-from smimekit.gateway.audit import CertificateRole, Entry, audit_line
+from smimekit.gateway.audit import Entry, audit_line
+from smimekit.gateway.counting import count_entry
 from smimekit.gateway.events import Events
 from smimekit.gateway.metrics import Metrics
 
@@ -30,18 +31,7 @@ class Bookkeeper(Events):
             line = audit_line(entry).encode()
             if os.write(self._descriptor, line) != len(line):  # one call: lines do not mix
                 raise OSError("There is no room for the audit line.")
-        self._count(entry)
-
-    def _count(self, entry: Entry) -> None:
-        direction = "outbound" if entry.plan.get("submission") else "inbound"
-        self._metrics.count("smimekit_gateway_messages_total", direction)
-        for outcome in entry.outcomes:
-            kind, number = type(outcome).__name__.lower(), len(outcome.recipients)
-            self._metrics.count("smimekit_gateway_recipients_total", direction, kind, by=number)
-        for use in entry.certificates:
-            if use.role is CertificateRole.HARVESTED:
-                name = "smimekit_gateway_certificates_harvested_total"
-                self._metrics.count(name, use.status or "unknown")
+        count_entry(self._metrics, entry)
 
 
 @contextmanager

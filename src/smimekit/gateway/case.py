@@ -6,20 +6,26 @@ Knows envelopes, letters and triggers. May not know certificates or keys, nor wh
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import final
+from functools import reduce
+from typing import Final, final
 
 from smimekit.errors import InputError
 from smimekit.gateway.core import Core
 from smimekit.gateway.edit import with_fields
 from smimekit.gateway.envelope import Envelope
+from smimekit.gateway.forged import forgeries, strip
 from smimekit.gateway.letter import UNREADABLE, Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.marker import passes_of, unmarked
 from smimekit.gateway.rules import Leave, Rules
-from smimekit.gateway.treatment import Encrypt, Treatment
+from smimekit.gateway.treatment import Treatment, stricter
 from smimekit.gateway.triggers import Ask, Triggers, read_triggers
+from smimekit.limits import Limits
 from smimekit.span import Span
 
 __all__ = ["Case", "case_of"]
+
+_AUTHORS: Final = 20
+"""Authors of one mail of ours: the rules are asked about each of them, for each recipient."""
 
 
 @final
@@ -58,40 +64,46 @@ class Case:
         """Is this asked for, by somebody who may?"""
         return self.honoured and ask in self.triggers.asked
 
-    def draft(self, rules: Rules) -> Span:
+    def draft(self, rules: Rules, *, limits: Limits) -> Span:
         """The mail as it goes on: without tags, twins and markers, and else the very bytes.
 
         Tags that do not count stay in the subject: they are the mail's own words. Twins are for us
-        and for nobody else. Mail of strangers keeps all that it has, but for markers.
+        and for nobody else. Results that only we write are forged where somebody submits them: a
+        colleague would take them for ours (RFC 8601, 5). Mail of strangers keeps all that it has,
+        but for markers. Raises LimitExceeded for a header that is too long to be searched.
         """
         if not self.ours:
             fields = self.letter.header.fields
         else:
             fields = self.triggers.fields if self.honoured else self.triggers.untagged
         kept = unmarked(fields, rules)
-        if kept == self.letter.header.fields:
-            return self.message
-        return with_fields(self.message, self.letter.header, kept)
+        message = self.message
+        if kept != self.letter.header.fields:
+            message = with_fields(message, self.letter.header, kept)
+        if not self.submission:
+            return message
+        return strip(message, forgeries(rules), limits=limits).message
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """Whose mail it may be: all authors, the reverse-path, and whoever authenticated."""
+        named = (*self.letter.authors[:_AUTHORS], self.envelope.mail_from, self.envelope.user or "")
+        return tuple(dict.fromkeys(each for each in named if each))
 
     def passes_inside(self, rules: Rules, recipient: str) -> bool:
-        """Is it internal mail that is delivered as it is? A rule for a pair of either sender
-        says no.
+        """Is it internal mail that is delivered as it is? A rule for a pair of any sender says
+        no.
         """
-        named = bool(self.envelope.mail_from) and rules.has_partner(
-            self.envelope.mail_from, recipient
-        )
+        named = any(rules.has_partner(each, recipient) for each in self.senders)
         return rules.passes_inside(self.author, recipient) and not named
 
     def treatment(self, rules: Rules, recipient: str) -> Treatment:
-        """What the rules say; the author and the reverse-path are both senders, and where they
-        differ the stricter counts: nobody escapes a rule by writing another name.
+        """What the rules say about mail of the author. Where those for another sender are stricter,
+        they count: nobody escapes `must`, a minimum or an archive by writing one more name.
         """
         own = rules.treatment(self.author, recipient)
-        other = self.envelope.mail_from
-        if own.encrypt is Encrypt.MUST or not other or other == self.author:
-            return own
-        theirs = rules.treatment(other, recipient)
-        return theirs if theirs.encrypt is Encrypt.MUST else own
+        others = (each for each in self.senders if each != self.author)
+        return reduce(stricter, (rules.treatment(each, recipient) for each in others), own)
 
 
 def case_of(
@@ -109,6 +121,8 @@ def case_of(
         letter = read_letter(message, limits=core.policy.limits)
     except InputError as error:
         letter, problem = UNREADABLE, str(error)
+    if len(letter.authors) > _AUTHORS:
+        problem = f"From names more than {_AUTHORS} authors."
     ours = _is_ours(rules, envelope, letter)
     trusted = envelope.user is not None or rules.inside_client(envelope.client.address)
     submission = ours and trusted
@@ -134,7 +148,7 @@ def case_of(
 
 def _is_ours(rules: Rules, envelope: Envelope, letter: Letter) -> bool:
     """The null reverse-path is nobody's (RFC 5321, 4.5.5)."""
-    senders = (envelope.mail_from, letter.author)
+    senders = (envelope.mail_from, *letter.authors)
     return any(each and rules.inside(each) for each in senders)
 
 

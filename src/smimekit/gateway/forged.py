@@ -29,9 +29,11 @@ _LINE = re.compile(rb"(?<=\n)(?![ \t])")
 _LINE_BREAK = re.compile(rb"\r?\n\Z")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 """A bare CR: a line break for some programs, Python's `email` among them."""
-_NAME = re.compile(rb"[ \t]*([^\x00-\x20:\x7f]{1,997})[ \t]*:")
+_NAME = re.compile(rb"[ \t]*([^\x00-\x20:\x7f]{1,997})(?:[ \t]|\r?\n(?=[ \t]))*:")
+"""Of a field; some programs take blanks, and even a folded line, before the colon."""
 _RESULTS: Final = "authentication-results"
-_ID = re.compile(r'[^\s;()"]+')
+_ID = re.compile(r'[^\s;()"/]+')
+"""No token has a slash (RFC 2045, 5.1): a version follows it for readers that expect one there."""
 _FIRST_READ: Final = 1 << 12
 
 

@@ -137,22 +137,31 @@ class _Inbound:
         notes: tuple[str, ...],
         *,
         eight_bit: bool = False,
+        decrypted: bool = False,
     ) -> Deliver:
         """The mail in the envelope that it came in."""
         mail = Mail(
             mail_from=self.envelope.mail_from,
             recipients=recipients,
             message=message,
-            parameters=_parameters(self.envelope.parameters, eight_bit=eight_bit),
+            parameters=_parameters(
+                self.envelope.parameters, eight_bit=eight_bit, decrypted=decrypted
+            ),
         )
         return Deliver(mail=mail, notes=notes)
 
 
-def _parameters(given: Parameters, *, eight_bit: bool) -> Parameters:
-    """Those of the envelope; BODY says what is in the mail now (RFC 6152)."""
-    if not eight_bit:
-        return given
-    return (*((key, value) for key, value in given if key.upper() != "BODY"), ("BODY", "8BITMIME"))
+def _parameters(given: Parameters, *, eight_bit: bool, decrypted: bool) -> Parameters:
+    """Those of the envelope. BODY says what is in the mail now (RFC 6152).
+
+    A report about what was decrypted goes to whoever sent it, who may have found the mail
+    somewhere and cannot read it: RET keeps its text out of there (RFC 3461, 4.3).
+    """
+    now: Parameters = (("BODY", "8BITMIME"),) if eight_bit else ()
+    if decrypted:
+        now = (*now, ("RET", "HDRS"))
+    names = {key for key, _ in now}
+    return (*((key, value) for key, value in given if key.upper() not in names), *now)
 
 
 @final
@@ -208,6 +217,7 @@ class _Case:
             self._written(fields, found, opened, tags),
             (*_notes(results, decrypted=found.decrypted), *_left(opened, found, rules)),
             eight_bit=found.eight_bit,
+            decrypted=found.decrypted,
         )
 
     # --- what stays closed ------------------------------------------------------------------

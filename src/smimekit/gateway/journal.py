@@ -8,6 +8,7 @@ failure the worst is that somebody gets a message twice (RFC 1047), never that i
 
 import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from smimekit.gateway.answers import Reply
 
 __all__ = ["Entry", "Journal"]
 
+_LOG: Final = logging.getLogger("smimekit.gateway")
 _MOMENT: Final = 0.05
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
@@ -30,7 +32,11 @@ class Entry:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: Final = descriptor
-        self.known: Final = dict(_read(descriptor))
+        self.known: Final[dict[str, Reply]] = {}
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read()
+        self._torn = not data.endswith(b"\n") and data != b""
+        self.known.update(_read(data))
 
     def record(self, who: str, reply: Reply) -> None:
         """A recipient is done: whatever happens now, do it no second time."""
@@ -44,20 +50,34 @@ class Entry:
                 self._write([who])
 
     def _write(self, fields: list[str | int]) -> None:
-        os.write(self._descriptor, f"{json.dumps(fields)}\n".encode())
+        line = f"{json.dumps(fields)}\n".encode()
+        # A line that a full disk cut off ends here, and takes no other with it.
+        line = b"\n" + line if self._torn else line
+        try:
+            self._torn = os.write(self._descriptor, line) != len(line)
+        except OSError as error:
+            # The next hop has it: to say so to the sender is what keeps it from coming again.
+            self._torn = True
+            _LOG.warning("The journal cannot be written: %s", error)
 
 
-def _read(descriptor: int) -> Iterator[tuple[str, Reply]]:
-    with open(descriptor, "rb", closefd=False) as file:
-        lines = file.read().split(b"\n")
+def _read(data: bytes) -> Iterator[tuple[str, Reply]]:
     found: dict[str, Reply] = {}
-    for line in lines[:-1]:  # a last line without its end was never written to its end
-        match json.loads(line):
+    for line in data.split(b"\n"):
+        match _fields(line):
             case [str(who)]:
                 found.pop(who, None)
             case [str(who), int(code), str(enhanced), str(text)]:
                 found[who] = Reply(code, enhanced, text)
     yield from found.items()
+
+
+def _fields(line: bytes) -> object:
+    """None for a line that was not written to its end."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 @final

@@ -44,8 +44,8 @@ class Letter:
     """A mail as the rules see it."""
 
     header: HeaderBlock
-    author: str | None
-    """The address in From, where it is just one."""
+    authors: tuple[str, ...]
+    """The addresses in From; none where it cannot be read."""
     shown: frozenset[tuple[str, str]]
     """The keys of the addresses that every recipient sees (`address_key`)."""
     protected: Protected
@@ -54,10 +54,15 @@ class Letter:
     report: bool
     """Is it a delivery report or the like (multipart/report, RFC 6522)?"""
 
+    @property
+    def author(self) -> str | None:
+        """The address in From, where it is just one."""
+        return self.authors[0] if len(self.authors) == 1 else None
+
 
 UNREADABLE: Final = Letter(
     header=HeaderBlock((), b"", 0),
-    author=None,
+    authors=(),
     shown=frozenset(),
     protected=Protected.NOTHING,
     auto_submitted=False,
@@ -74,7 +79,7 @@ def read_letter(message: Span, *, limits: Limits) -> Letter:
     content = content_type(header)
     return Letter(
         header=header,
-        author=_author(header),
+        authors=_authors(header),
         shown=frozenset(_shown(header)),
         protected=_protected(message, header, limits),
         auto_submitted=_is_automatic(header),
@@ -82,15 +87,14 @@ def read_letter(message: Span, *, limits: Limits) -> Letter:
     )
 
 
-def _author(header: HeaderBlock) -> str | None:
+def _authors(header: HeaderBlock) -> tuple[str, ...]:
     found = header.one("From")
     if found is None:
-        return None
+        return ()
     try:
-        mailboxes = parse_mailboxes(found.value)
+        return tuple(each.address for each in parse_mailboxes(found.value))
     except MimeError:
-        return None
-    return mailboxes[0].address if len(mailboxes) == 1 else None
+        return ()
 
 
 def _shown(header: HeaderBlock) -> Iterator[tuple[str, str]]:

@@ -125,7 +125,11 @@ def _passed_on(core: Core, case: Case, part: Part) -> Outcome:
         if problem is not None:
             text = f"The mail says that it is encrypted, and it is not well: {problem}"
             return Reject(recipients=part.recipients, code=550, enhanced="5.7.10", text=text)
-    mail = _mail(case, part.recipients, case.draft(core.rules))
+    try:
+        draft = case.draft(core.rules, limits=core.policy.limits)
+    except LimitExceeded as error:
+        return Reject(recipients=part.recipients, code=554, enhanced="5.6.0", text=str(error))
+    mail = _mail(case, part.recipients, draft)
     return Deliver(mail=mail, notes=part.reasons)
 
 
@@ -174,7 +178,7 @@ def _is_same(one: Span, other: Span) -> bool:
 
 
 def _protected(core: Core, case: Case, part: Part, closing: ExitStack) -> Outcome:
-    draft = case.draft(core.rules)
+    draft = case.draft(core.rules, limits=core.policy.limits)
     if part.encrypt:
         scan = Scan(envelope=case.envelope, recipients=part.recipients, message=draft, at=case.at)
         objection = consult(core.events.before_encrypt, scan)

@@ -79,7 +79,10 @@ class Relay:
             missing = Reply(451, _LATER, f"The next hop says: {heard.code} {heard.text}")
         except (smtplib.SMTPException, OSError):
             self.close()
-        return tuple(missing if each is None else each for each in found)
+        except BaseException:
+            self.close()  # it is in the middle of a message, and no place for the next one
+            raise
+        return tuple(_final(missing if each is None else each) for each in found)
 
     def close(self) -> None:
         """Hang up."""
@@ -143,6 +146,11 @@ class Relay:
             answers = [one] * len(accepted)
         for each, answer in zip(accepted, answers, strict=True):
             found[each] = answer
+
+
+def _final(reply: Reply) -> Reply:
+    """A 3yz that nobody asked for is no answer that a client could be given (RFC 5321, 4.2.1)."""
+    return Reply(451, _LATER, reply.text) if 300 <= reply.code < 400 else reply
 
 
 def _recipients(

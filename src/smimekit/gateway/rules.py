@@ -4,6 +4,8 @@ Knows addresses, patterns of domains and networks. May not know files (`rules_fi
 messages, certificates or sockets. `Rules` never change: who has new ones replaces them.
 """
 
+import stringprep
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,11 +47,16 @@ __all__ = [
     "Words",
     "domain_of",
     "folded",
+    "login_key",
 ]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _EMPTY: Final = Settings()
+_LONGEST_DOMAIN: Final = 255
+"""RFC 1035, 2.3.4: nothing can be delivered to a longer one."""
+_SHARP: Final = "\u00df\u1e9e\u03c2"
+"""Letters that domains tell apart, though case folding does not (UTS 46, 4: no transition)."""
 
 
 class Internal(StrEnum):
@@ -189,7 +196,7 @@ class Rules:
         put(self, "_patterns", {folded(key): (key, one) for key, one in self.domains.items()})
         put(self, "_people", {folded(key): (key, one) for key, one in self.addresses.items()})
         put(self, "_inside", frozenset(map(folded, self.inside_domains)))
-        logins = {key.casefold(): tuple(map(folded, one)) for key, one in self.sender_login.items()}
+        logins = {login_key(key): tuple(map(folded, one)) for key, one in self.sender_login.items()}
         put(self, "_logins", logins)
 
     # --- who is inside --------------------------------------------------------------------
@@ -215,7 +222,7 @@ class Rules:
         whom = folded(address)
         if not domain_of(address):
             return False
-        allowed = self._logins.get(user.casefold())
+        allowed = self._logins.get(login_key(user))
         if allowed is None:
             return folded(user) == whom
         return any(one in allowed for one in (whom, *_above(domain_of(address))))
@@ -282,21 +289,50 @@ class Rules:
 
 def domain_of(address: str) -> str:
     """The domain as it is compared: lower case, A-labels; "" where there is none."""
-    key = address_key(address)
+    key = address_key(_mapped(address))
     return key[1].rstrip(".") if key else ""
+
+
+def _mapped(address: str) -> str:
+    """The address with the domain that servers look up for it (UTS 46, 4.1): nobody escapes a rule
+    by full-width letters, other dots or invisible characters, since the mail arrives all the same.
+    """
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    shown = "".join(char for char in domain if not _is_invisible(char))
+    text = unicodedata.normalize("NFKC", shown)
+    found = "".join(char.lower() if char in _SHARP else char.casefold() for char in text)
+    found = unicodedata.normalize("NFKC", found).replace("\u3002", ".")
+    return address if "@" in found else f"{local}{at}{found}"
+
+
+def _is_invisible(char: str) -> bool:
+    return stringprep.in_table_b1(char) or unicodedata.category(char) == "Cf"
 
 
 def folded(text: str) -> str:
     """An address, a domain or a pattern as it is compared."""
     if "@" in text:
-        key = address_key(text)
+        key = address_key(_mapped(text))
         return f"{key[0]}@{key[1].rstrip('.')}" if key else text.casefold()
     return domain_of(f"x@{text}") if text else text
 
 
+def login_key(login: str) -> str:
+    """A login as it is compared: the case of ASCII letters makes no difference, and nothing else
+    is the same. Folding all of Unicode would give one user the rights of another: a long s is an
+    s there, and a sharp s is two.
+    """
+    return "".join(char.lower() if char.isascii() else char for char in login)
+
+
 def _above(domain: str) -> Iterator[str]:
-    """The domain, and the patterns that it is under, the nearest first."""
-    if domain:
+    """The domain, and the patterns that it is under, the nearest first.
+
+    One that is too long to be a domain is under none but all: its labels are without end.
+    """
+    if domain and len(domain) <= _LONGEST_DOMAIN:
         yield domain
         labels = domain.split(".")
         for at in range(1, len(labels)):

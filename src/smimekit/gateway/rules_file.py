@@ -28,6 +28,7 @@ from smimekit.gateway.rules import (
     Special,
     Words,
     folded,
+    login_key,
 )
 from smimekit.gateway.toml_lines import Table, read_toml
 from smimekit.mime.address import address_key
@@ -46,7 +47,8 @@ SECTIONS: Final = (
 _LEAST_SECRET: Final = 16
 """Octets of a secret: fewer could be guessed."""
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,200}")
-_DOMAIN: Final = re.compile(r"(?:\*\.)?[^\s@*,<>()\"]+|\*")
+_LABEL: Final = r'[^\s@*,<>()"/.]+'
+_DOMAIN: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\*")
 
 _Record = TypeVar("_Record")
 
@@ -195,7 +197,7 @@ _SIDE: Final = "an address, a domain, *.a-domain or *"
 
 def _logins(table: Table) -> Mapping[str, tuple[str, ...]]:
     found = {name: _all(table, name, _is_side, f"a list: {_SIDE}") for name in table.values}
-    if len({name.casefold() for name in found}) < len(found):
+    if len(set(map(login_key, found))) < len(found):
         raise table.wrong(None, "has one login twice, written otherwise")
     return found
 

@@ -111,7 +111,7 @@ class SmtpSession(SMTP):
         self._reception: Final = reception
         self._arrived = False
         self._busy = False
-        self._client = Client()
+        self._proxied = Client()
         self._login: str | None = None
         self._unheard: tuple[str, Sequence[str]] | None = None
         self._forget_mail()
@@ -160,6 +160,8 @@ class SmtpSession(SMTP):
         self._forget_mail()
 
     def _forget_mail(self) -> None:
+        """XFORWARD is about one mail: the next may be somebody else's. XCLIENT is about all."""
+        self._client = self._proxied
         self._mail_from: str | None = None
         self._parameters: Parameters = ()
         self._recipients: list[EnvelopeRecipient] = []
@@ -268,7 +270,7 @@ class SmtpSession(SMTP):
         elif not attributes or not set(attributes) <= {*FORWARDED, "LOGIN"}:
             await self.push(Reply(501, "5.5.4", "Syntax: XCLIENT attribute=value ...").line())
         else:
-            self._client = client_from(attributes, self._client)
+            self._proxied = client_from(attributes, self._proxied)
             self._login = attributes.get("LOGIN", self._login)
             self._set_rset_state()
             if self.session is not None:
@@ -311,13 +313,23 @@ class SmtpSession(SMTP):
         self._set_rset_state()
         if incoming.refusal is None:
             task = Task(place.path, incoming.digest, envelope, single=self.single)
-            replies = await place.hand_over(task)
+            replies = await self._handed_over(place, task)
         else:
             replies = [incoming.refusal] * len(envelope.recipients)
         self._reset_timeout()
         if not buffer_of(self._reader):  # else what comes next was sent before our answer
             self._unheard = (incoming.digest, answered(envelope, replies))
         await self._answer(replies)
+
+    async def _handed_over(self, place: Place, task: Task) -> Sequence[Reply]:
+        """In LMTP the client waits for as many replies as there are recipients, whatever failed:
+        it would take the reply to its next command for one of them.
+        """
+        try:
+            return await place.hand_over(task)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
+            _LOG.error("A message could not be dealt with", exc_info=error)
+            return [BROKEN] * len(task.envelope.recipients)
 
     async def _answer(self, replies: Sequence[Reply]) -> None:
         await self.push(replies[0].line())

@@ -11,7 +11,7 @@ archives of both sides add up. Only a nearer level of the *same* side, or a part
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum, StrEnum
 from typing import Final, final
 
@@ -29,6 +29,7 @@ __all__ = [
     "Suite",
     "Treatment",
     "combine",
+    "stricter",
 ]
 
 
@@ -185,6 +186,20 @@ def combine(levels: Iterable[Level]) -> Treatment:
         if name not in loosened:
             found[name] = value
     return _treatment({name: value for name, (value, _) in found.items()}, found)
+
+
+def stricter(own: Treatment, other: Treatment) -> Treatment:
+    """A treatment as strict as both; where that is no matter of strictness, it is the first,
+    unless only the second is `must`.
+    """
+    musts = other.encrypt is Encrypt.MUST and own.encrypt is not Encrypt.MUST
+    return replace(
+        other if musts else own,
+        archive=tuple(dict.fromkeys((*own.archive, *other.archive))),
+        authenticated=own.authenticated or other.authenticated,
+        cipher_bits=max(own.cipher_bits, other.cipher_bits),
+        rsa_bits=max(own.rsa_bits, other.rsa_bits),
+    )
 
 
 def _last(levels: Iterable[Level]) -> _Found:
