@@ -33,6 +33,8 @@ def test_the_least() -> None:
     assert found.next_hop.tls is Tls.NEVER
     assert found.hold == Path("/etc/gw/spool/hold")
     assert found.journal == Path("/etc/gw/spool/journal")
+    assert found.digests == Path("/etc/gw/spool/digests")
+    assert found.digest_hours == 24
     assert found.name == found.next_hop.helo == "localhost"
 
 
@@ -75,6 +77,8 @@ stop_seconds = 9
 journal_days = 3
 [hold]
 folder = "held"
+[digest]
+hours = 0.5
 [audit]
 file = "audit.log"
 [metrics]
@@ -98,6 +102,7 @@ address = "127.0.0.1:9100"
     assert found.workers.spool == Path("/var/spool/gw")
     assert (found.workers.processes, found.workers.threads, found.workers.in_flight) == (3, 5, 7)
     assert found.hold == Path("/etc/gw/held")
+    assert found.digest_hours == 0.5
     assert found.audit == "/etc/gw/audit.log"
     assert found.metrics == Address("127.0.0.1", 9100)
 
@@ -106,6 +111,9 @@ address = "127.0.0.1:9100"
     ("more", "line", "word"),
     [
         ("[hold]\nfolders = 'x'", 8, "folder"),
+        ("[digest]\nhour = 5", 8, "write hours"),
+        ("[digest]\nhours = -1", 8, "number of hours"),
+        ("[digest]\nhours = 'daily'", 8, "number of hours"),
         ("[audit]\nfolder = 'x'", 8, "file"),
         ("[metrics]\nport = 1", 8, "address"),
         ("[metrics]\naddress = '9100'", 8, "HOST:PORT"),
