@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
-from smimekit.gateway.config import Address, Config, Submitter, parse_config, read_config
+from smimekit.gateway.config import TABLES, Address, Config, Submitter, parse_config, read_config
 from smimekit.gateway.next_hop import Protocol, Tls
+from smimekit.gateway.rules_file import ADAPTER_SECTIONS
 from smimekit.gateway.rules_lint import lint
 from smimekit.gateway.toml_lines import read_toml
 from tests.conftest import ROOT
@@ -155,6 +156,10 @@ def test_what_is_needed_is_asked_for(old: str, new: str, word: str) -> None:
     with pytest.raises(GatewayError) as caught:
         parsed(LEAST.replace(old, new))
     assert word in str(caught.value)
+
+
+def test_both_readers_know_the_same_tables() -> None:
+    assert TABLES == ADAPTER_SECTIONS
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"[next_hop\n", b"#" * (17 << 20)])
