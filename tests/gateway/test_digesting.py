@@ -1,11 +1,12 @@
 """When the administrator is told what waits: what is new, once, by one of several processes."""
 
+import asyncio
 import email
 import email.policy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -15,12 +16,16 @@ from smimekit import Certificate, MemoryTrustStore, Trust
 from smimekit.errors import UsageError
 from smimekit.gateway import Mail
 from smimekit.gateway.answers import Reply
+from smimekit.gateway.config import Config, read_config
 from smimekit.gateway.digesting import Digests
 from smimekit.gateway.envelope import Client
 from smimekit.gateway.inbound_rules import Inbound
 from smimekit.gateway.rules import Rules, Site
+from smimekit.gateway.service import Service
 from smimekit.testing import FakeCA
 from smimekit.trust import Source
+from smimekit.trust.stores.directory import DirectoryTrustStore
+from tests.gateway.peers import hop
 from tests.message.people import NOW, ca
 
 RULES = Rules(site=Site(name="gw.example.com", administrator="admin@example.com"))
@@ -200,3 +205,64 @@ def test_what_is_trusted_by_itself_is_no_news(tmp_path: Path) -> None:
     digests = Digests(folder=tmp_path / "digests", rules=RULES, trust=trust, courier=hop)
     assert digests.send_if_due(at=NOW, every=DAY)
     assert hop.read() == []
+
+
+# --- the service ----------------------------------------------------------------------------------
+
+FILE = """
+[gateway]
+name = "gw.example.org"
+administrator = "admin@example.org"
+[next_hop]
+address = "127.0.0.1:{port}"
+[store]
+url = "dir:{folder}/trust"
+[workers]
+spool = "spool"
+processes = 1
+{workers}
+[digest]
+hours = {hours}
+"""
+
+
+def written(folder: Path, port: int, hours: float, workers: str = "") -> Config:
+    """A gateway's file, and a store in which somebody waits."""
+    bob = FakeCA("Unknown").person("bob@example.org").certificate
+    store = DirectoryTrustStore(folder / "trust")
+    store.put(bob, Source("mail", "bob@example.org"), at=datetime.now(UTC))
+    file = folder / "gateway.toml"
+    file.write_text(FILE.format(port=port, folder=folder, hours=hours, workers=workers))
+    return read_config(file)
+
+
+def test_services_with_one_spool_tell_once(tmp_path: Path) -> None:
+    with hop() as server:
+        config = written(tmp_path, server.port, 24)
+        for _ in range(2):
+            Service(config).tell_administrator()
+        (arrived,) = server.arrived
+    assert arrived.addresses == ["admin@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "workers"), [(0, ""), (24, 'processor = "tests.gateway.processors:by_name"')]
+)
+def test_services_that_do_not_tell(tmp_path: Path, hours: int, workers: str) -> None:
+    with hop() as server:
+        Service(written(tmp_path, server.port, hours, workers)).tell_administrator()
+        assert server.commands == []
+
+
+def test_the_file_that_is_read_again_counts(tmp_path: Path) -> None:
+    async def reloaded() -> float:
+        service = Service(written(tmp_path, 1, 24))
+        await service.start()
+        try:
+            written(tmp_path, 1, 0.5)
+            await service.reload()
+            return service.digest_hours
+        finally:
+            await service.stop()
+
+    assert asyncio.run(reloaded()) == 0.5
