@@ -188,7 +188,8 @@ def test_the_reference_has_every_key() -> None:
     page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
     asked = set(
         re.findall(
-            r'(?:text|texts|choice|number|seconds|_address|_required)\((?:\w+, )?"(\w+)"', source
+            r'(?:text|texts|choice|number|seconds|hours|_address|_required)\((?:\w+, )?"(\w+)"',
+            source,
         )
     )
     asked |= set(re.findall(r'^        \("(\w+)", ', source, re.MULTILINE))
