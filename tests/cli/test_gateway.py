@@ -185,6 +185,68 @@ def test_what_the_next_hop_refuses_stays(run: Run, file: Path) -> None:
     assert [each.name for each in HoldQueue(file.parent / "spool" / "hold")] == [name]
 
 
+# --- the digest ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waits(run: Run, file: Path, tmp_path: Path) -> str:
+    """The fingerprint of a certificate that waits."""
+    partner = FakeCA("Another CA").person(BOB).certificate
+    (tmp_path / "bob.pem").write_bytes(partner.pem())
+    done = run("trust", "import", "--store", f"dir:{tmp_path}/trust", str(tmp_path / "bob.pem"))
+    assert done.status == 0
+    return partner.fingerprint
+
+
+def administered(file: Path, server: Hop) -> None:
+    next_hop(file, server)
+    name = 'name = "gw.inside.example"\n'
+    line = 'administrator = "admin@inside.example"\n'
+    file.write_text(file.read_text().replace(name, name + line))
+
+
+def test_the_digest_is_shown(run: Run, file: Path, waits: str) -> None:
+    with hop() as server:
+        administered(file, server)
+        for _ in range(2):
+            done = run("gateway", "digest", str(file))
+            assert done.status == 0
+            assert waits in done.text
+            assert "To: admin@inside.example" in done.text
+        facts = run("gateway", "digest", str(file), "--json").json
+        assert [each["fingerprint"] for each in facts["waiting"]] == [waits]
+        assert facts["waiting"][0]["addresses"] == [BOB]
+        assert facts["sent"] is False
+        assert server.arrived == []
+
+
+def test_the_digest_is_sent_once(run: Run, file: Path, waits: str) -> None:
+    with hop() as server:
+        administered(file, server)
+        assert run("gateway", "digest", str(file), "--send", "--json").json["sent"] is True
+        (arrived,) = server.arrived
+        assert arrived.addresses == ["admin@inside.example"]
+        assert arrived.mail.startswith("MAIL FROM:<>")
+        again = run("gateway", "digest", str(file), "--send")
+        assert again.status == 0
+        assert "Nothing new" in again.err
+        assert run("gateway", "digest", str(file), "--json").json == {"waiting": [], "sent": False}
+        assert len(server.arrived) == 1
+
+
+def test_the_next_hop_does_not_take_the_digest(run: Run, file: Path, waits: str) -> None:
+    with hop(answer=lambda command: "451 4.3.0 Later" if command == "." else "") as server:
+        administered(file, server)
+        assert run("gateway", "digest", str(file), "--send").status == 1
+        assert waits in run("gateway", "digest", str(file)).text
+
+
+def test_nobody_reads_the_digest(run: Run, file: Path, waits: str) -> None:
+    done = run("gateway", "digest", str(file), "--send")
+    assert done.status == 2
+    assert "[usage.no-administrator]" in done.err
+
+
 def test_nothing_to_listen_at(run: Run, file: Path) -> None:
     text = file.read_text().replace('[listen.submission]\naddress = "127.0.0.1:10025"\n', "")
     file.write_text(text)

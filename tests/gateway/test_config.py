@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
-from smimekit.gateway.config import Address, Config, Submitter, parse_config, read_config
+from smimekit.gateway.config import TABLES, Address, Config, Submitter, parse_config, read_config
 from smimekit.gateway.next_hop import Protocol, Tls
+from smimekit.gateway.rules_file import ADAPTER_SECTIONS
 from smimekit.gateway.rules_lint import lint
 from smimekit.gateway.toml_lines import read_toml
 from tests.conftest import ROOT
@@ -33,6 +34,8 @@ def test_the_least() -> None:
     assert found.next_hop.tls is Tls.NEVER
     assert found.hold == Path("/etc/gw/spool/hold")
     assert found.journal == Path("/etc/gw/spool/journal")
+    assert found.digests == Path("/etc/gw/spool/digests")
+    assert found.digest_hours == 24
     assert found.name == found.next_hop.helo == "localhost"
 
 
@@ -75,6 +78,8 @@ stop_seconds = 9
 journal_days = 3
 [hold]
 folder = "held"
+[digest]
+hours = 0.5
 [audit]
 file = "audit.log"
 [metrics]
@@ -98,6 +103,7 @@ address = "127.0.0.1:9100"
     assert found.workers.spool == Path("/var/spool/gw")
     assert (found.workers.processes, found.workers.threads, found.workers.in_flight) == (3, 5, 7)
     assert found.hold == Path("/etc/gw/held")
+    assert found.digest_hours == 0.5
     assert found.audit == "/etc/gw/audit.log"
     assert found.metrics == Address("127.0.0.1", 9100)
 
@@ -106,6 +112,9 @@ address = "127.0.0.1:9100"
     ("more", "line", "word"),
     [
         ("[hold]\nfolders = 'x'", 8, "folder"),
+        ("[digest]\nhour = 5", 8, "write hours"),
+        ("[digest]\nhours = -1", 8, "number of hours"),
+        ("[digest]\nhours = 'daily'", 8, "number of hours"),
         ("[audit]\nfolder = 'x'", 8, "file"),
         ("[metrics]\nport = 1", 8, "address"),
         ("[metrics]\naddress = '9100'", 8, "HOST:PORT"),
@@ -166,6 +175,10 @@ def test_a_milter() -> None:
     assert found.submitter is Submitter.NOBODY
 
 
+def test_both_readers_know_the_same_tables() -> None:
+    assert TABLES == ADAPTER_SECTIONS
+
+
 @pytest.mark.parametrize("data", [b"\xff", b"[next_hop\n", b"#" * (17 << 20)])
 def test_what_is_no_toml(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "gw.toml"
@@ -192,7 +205,7 @@ def test_the_reference_has_every_key() -> None:
     page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
     asked = set(
         re.findall(
-            r'(?:text|texts|truth|choice|number|seconds|_address|_required)\((?:\w+, )?"(\w+)"',
+            r'(?:text|texts|truth|choice|number|seconds|hours|_address|_required)\((?:\w+, )?"(\w+)"',
             source,
         )
     )

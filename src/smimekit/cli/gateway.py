@@ -1,4 +1,4 @@
-"""`gateway`: run one, check its file, ask what it would do, and see to what it holds.
+"""`gateway`: run one, check its file, ask what it would do, and see to what waits in it.
 
 Knows commands and reports. May not know how mail is treated.
 """
@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import SMTP
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copyfileobj
@@ -22,11 +24,12 @@ from smimekit.cli.gateway_pipe import pipe
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import AT, JSON
 from smimekit.cli.output import Json, note, say, show_json, show_list
-from smimekit.gateway.assembly import assembled, opened_gateway
+from smimekit.gateway.assembly import assembled, opened_digests, opened_gateway
 from smimekit.gateway.config import read_config
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
 from smimekit.gateway.hold import Held, HoldQueue
 from smimekit.gateway.next_hop import Protocol
+from smimekit.gateway.notices import Waiting
 from smimekit.gateway.release import release
 from smimekit.gateway.rules_file import RulesFile
 from smimekit.gateway.rules_lint import lint
@@ -155,6 +158,47 @@ def _seekable(name: str) -> Iterator[BinaryIO]:
 
 
 gateway.add_command(pipe)
+
+
+@gateway.command()
+@_FILE
+@click.option("--send", is_flag=True, help="Send it now, whether it is time for it or not.")
+@JSON
+def digest(*, file: Path, send: bool, as_json: bool) -> int:
+    """Show the mail that tells the administrator which certificates wait, and are news."""
+    at = datetime.now(UTC)
+    with opened_digests(read_config(file)) as digests:
+        news = digests.send(at=at) if send else digests.news(at=at)
+    if news is None:
+        note("The next hop did not take the digest; nobody was told.")
+        return Exit.NOT_AS_REQUIRED
+    if as_json:
+        facts = [_wait(each) for each in news.waiting]
+        show_json({"waiting": facts, "sent": send and news.mail is not None})
+    elif news.mail is None:
+        note("Nothing new waits for a decision.")
+    else:
+        for line in _readable(news.mail.message.bytes()):
+            say(line)
+    return Exit.DONE
+
+
+def _wait(each: Waiting) -> Json:
+    record = each.record
+    return {
+        "fingerprint": record.fingerprint,
+        "addresses": list(record.addresses),
+        "first_seen": record.first_seen.isoformat(),
+        "reasons": [reason.text for reason in each.judgement.reasons],
+    }
+
+
+def _readable(mail: bytes) -> Iterator[str]:
+    message = message_from_bytes(mail, policy=SMTP)
+    for name in ("To", "Subject"):
+        yield f"{name}: {message[name]}"
+    yield ""
+    yield from str(message.get_content()).splitlines()
 
 
 # --- the hold queue -------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from typing import Final, final
 from smimekit.certificate import load_certificates
 from smimekit.errors import GatewayError
 from smimekit.gateway.bookkeeping import bookkeeping
-from smimekit.gateway.config import Config, Keys
+from smimekit.gateway.config import Config, Keys, Store
+from smimekit.gateway.digesting import Digests
 from smimekit.gateway.dsn import bounce
 from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.gateway import Gateway, Processor
@@ -35,7 +36,7 @@ from smimekit.keys.ring import KeySource
 from smimekit.trust import Trust
 from smimekit.trust.stores.opening import open_store
 
-__all__ = ["Assembly", "assembled", "now", "opened_gateway"]
+__all__ = ["Assembly", "assembled", "now", "opened_digests", "opened_gateway"]
 
 
 @final
@@ -108,13 +109,27 @@ def opened_gateway(config: Config, events: Events = NO_EVENTS) -> Iterator[Gatew
     """
     rules = RulesFile(config.path)
     ring = _keys(config.keys)
-    anchors = [
-        each for name in config.store.anchors for each in load_certificates(Path(name).read_bytes())
-    ]
-    store = open_store(config.store.url)
-    try:
-        trust = Trust(store, anchors=anchors)
+    with _trust(config.store) as trust:
         yield Gateway(rules=rules, trust=trust, keys=ring, events=events)
+
+
+@contextmanager
+def opened_digests(config: Config) -> Iterator[Digests]:
+    """Who tells the administrator what waits. Raises SmimeError and OSError."""
+    with _trust(config.store) as trust, closing(Relay(config.next_hop)) as courier:
+        rules = RulesFile(config.path).rules
+        yield Digests(folder=config.digests, rules=rules, trust=trust, courier=courier)
+
+
+@contextmanager
+def _trust(settings: Store) -> Iterator[Trust]:
+    """Whom to trust: the store, and the anchors in files. Raises SmimeError and OSError."""
+    anchors = [
+        each for name in settings.anchors for each in load_certificates(Path(name).read_bytes())
+    ]
+    store = open_store(settings.url)
+    try:
+        yield Trust(store, anchors=anchors)
     finally:
         close = getattr(store, "close", None)
         if close is not None:

@@ -1,8 +1,8 @@
 """What a gateway needs besides its rules: where it listens, where mail goes, and what it keeps.
 
-Knows the tables [listen], [next_hop], [store], [keys], [workers], [hold], [audit] and [metrics]
-of the gateway's file. May not know the rules in the same file (`rules_file` does), and opens
-nothing that they name.
+Knows the tables [listen], [next_hop], [store], [keys], [workers], [hold], [digest], [audit] and
+[metrics] of the gateway's file. May not know the rules in the same file (`rules_file` does), and
+opens nothing that they name.
 """
 
 import os
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 TABLES: Final = frozenset(
-    {"listen", "next_hop", "store", "keys", "workers", "hold", "audit", "metrics"}
+    {"listen", "next_hop", "store", "keys", "workers", "hold", "digest", "audit", "metrics"}
 )
 """The tables of the file that this module reads."""
 
@@ -156,6 +156,8 @@ class Config:
     keys: Keys
     workers: Workers
     hold: Path
+    digest_hours: float = 24
+    """How often to look for certificates that wait, and tell the administrator; 0 is never."""
     audit: str | None = None
     """A file that audit lines are appended to."""
     metrics: Address | None = None
@@ -165,6 +167,11 @@ class Config:
     def journal(self) -> Path:
         """Where it is remembered what was done."""
         return self.workers.spool / "journal"
+
+    @property
+    def digests(self) -> Path:
+        """Where it is remembered what the administrator was told."""
+        return self.workers.spool / "digests"
 
 
 def read_config(path: str | os.PathLike[str]) -> Config:
@@ -184,10 +191,13 @@ def parse_config(whole: Table, path: Path) -> Config:
     """The same from a file that was read; relative names count from its folder."""
     workers = _workers(whole.table("workers"), path.parent)
     hold, audit, metrics = whole.table("hold"), whole.table("audit"), whole.table("metrics")
-    for table, known in ((hold, "folder"), (audit, "file"), (metrics, "address")):
+    digest = whole.table("digest")
+    alone = ((hold, "folder"), (audit, "file"), (metrics, "address"), (digest, "hours"))
+    for table, known in alone:
         table.only([known])
     folder = hold.text("folder")
     file = audit.text("file")
+    hours = digest.hours("hours")
     name = whole.table("gateway").text("name") or "localhost"
     return Config(
         path=path,
@@ -198,6 +208,7 @@ def parse_config(whole: Table, path: Path) -> Config:
         keys=_keys(whole.table("keys"), path.parent),
         workers=workers,
         hold=workers.spool / "hold" if folder is None else path.parent / folder,
+        digest_hours=24 if hours is None else hours,
         audit=None if file is None else str(path.parent / file),
         metrics=_address(metrics, "address"),
     )

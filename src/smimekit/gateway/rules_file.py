@@ -36,7 +36,7 @@ from smimekit.mime.address import address_key
 __all__ = ["ADAPTER_SECTIONS", "SECTIONS", "RulesFile", "read_record", "read_rules"]
 
 ADAPTER_SECTIONS: Final = frozenset(
-    {"listen", "next_hop", "store", "keys", "workers", "hold", "audit", "metrics"}
+    {"listen", "next_hop", "store", "keys", "workers", "hold", "digest", "audit", "metrics"}
 )
 """Sections of the same file that are for the adapters: passed over here."""
 SECTIONS: Final = (

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from smimekit.errors import SmimeError
 from smimekit.gateway.config import Config
 from smimekit.gateway.service import Service
 
@@ -32,6 +33,7 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
     tasks = [
         asyncio.create_task(_reloading(service, again)),
         asyncio.create_task(_expiring(service)),
+        asyncio.create_task(_telling(service)),
     ]
     await end.wait()
     for task in tasks:
@@ -54,3 +56,14 @@ async def _expiring(service: Service) -> None:
         except OSError as error:
             _LOG.warning("The journal: %s", error)
         await asyncio.sleep(_HOUR)
+
+
+async def _telling(service: Service) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(service.tell_administrator)
+        except (SmimeError, OSError) as error:
+            _LOG.warning("The digest: %s", error)
+        # An hour, at most: a digest that the next hop did not take is tried again.
+        every = service.digest_hours * _HOUR or _HOUR
+        await asyncio.sleep(min(max(every, 1.0), _HOUR))

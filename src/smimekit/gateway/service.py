@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, final
 
 from smimekit.errors import SmimeError
 from smimekit.gateway.answers import Reply
+from smimekit.gateway.assembly import opened_digests
 from smimekit.gateway.config import Address, Config, Listener, read_config
 from smimekit.gateway.incoming_folder import IncomingFolder
 from smimekit.gateway.journal import Journal
@@ -85,6 +86,7 @@ class Service:
         self._sessions: Final[set[SmtpSession]] = set()
         self._counts: Final[Counter[str]] = Counter()
         self._stopping = False
+        self._digest_hours = config.digest_hours
         self._servers: Final[dict[str, asyncio.Server]] = {}
 
     @property
@@ -196,6 +198,7 @@ class Service:
         except (SmimeError, OSError) as error:
             _LOG.warning("Not reloaded: %s", error)
             return
+        self._digest_hours = config.digest_hours
         if config.listeners != self._config.listeners or config.metrics != self._config.metrics:
             _LOG.warning("The listeners stay as they are until the gateway is started anew")
         _LOG.info("Reloaded")
@@ -203,6 +206,21 @@ class Service:
     def expire(self) -> None:
         """Forget what is too old to be asked for. Raises OSError."""
         self._journal.expire(time.time() - self._config.workers.journal_days * _DAY)
+
+    @property
+    def digest_hours(self) -> float:
+        """How often the administrator is told what waits; 0 is never."""
+        # A processor of somebody's own may have other rules, and another store.
+        return 0 if self._config.workers.processor else self._digest_hours
+
+    def tell_administrator(self) -> None:
+        """Send the digest, where it is due. Raises SmimeError and OSError."""
+        every = timedelta(hours=self.digest_hours)
+        if not every:
+            return
+        with opened_digests(self._config) as digests:
+            if not digests.send_if_due(at=self.now(), every=every):
+                _LOG.warning("The next hop did not take the digest; it is tried again later")
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, end."""

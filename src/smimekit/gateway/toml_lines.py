@@ -130,11 +130,18 @@ class Table:
 
     def seconds(self, key: str) -> float | None:
         """A number that is not negative, whole or not."""
+        return self._amount(key, "seconds")
+
+    def hours(self, key: str) -> float | None:
+        """The same, of hours."""
+        return self._amount(key, "hours")
+
+    def _amount(self, key: str, of: str) -> float | None:
         found = self.values.get(key)
         if found is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e9:
-            raise self.wrong(key, "is a number of seconds")
+            raise self.wrong(key, f"is a number of {of}")
         return float(found)
 
     def texts(self, key: str) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""A mail system with the gateway in it: Postfix with content filters, as the how-to sets it up.
+"""A mail system with the gateway in it: Postfix with filters, as the how-to sets it up.
 
 Two ways in (from outside, and for those who authenticated), each with the gateway's listener of
 its own as content_filter; one way back in; everything then leaves for a sink. Knows how all of it
@@ -66,14 +66,15 @@ smtpd_client_connection_rate_limit = 0
 """
 MASTER = """
 127.0.0.1:{mx} inet n - n - - smtpd
-  -o content_filter={protocol}:[127.0.0.1]:{from_outside}
+  -o {filter}{from_outside}
 127.0.0.1:{submission} inet n - n - - smtpd
-  -o content_filter={protocol}:[127.0.0.1]:{from_inside}
+  -o {filter}{from_inside}
 127.0.0.1:{back} inet n - n - - smtpd
   -o content_filter=
   -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks
   -o smtpd_authorized_xforward_hosts=127.0.0.0/8
 {back_options}
+{services}
 lmtp      unix  - - n - {concurrency} lmtp
   -o lmtp_send_xforward_command=yes
 smtp      unix  - - n - {concurrency} smtp
@@ -272,9 +273,13 @@ class Setup:
     workers: str = ""
     main: str = ""
     back_options: str = ""
+    services: str = ""
+    """More of master.cf."""
     concurrency: str = "-"
     master: str = MASTER
     config: str = CONFIG
+    before_queue: bool = False
+    """Whether the gateway is a smtpd_proxy_filter, in place of a content_filter."""
     direct: bool = False
     """Whether the gateway's next hop is the sink, with no Postfix between them."""
 
@@ -337,10 +342,12 @@ def postfix_running(
     owner = pwd.getpwnam("postfix")
     os.chown(home / "data", owner.pw_uid, owner.pw_gid)
     (home / "main.cf").write_text(MAIN.format(home=home, sink=sink, main=setup.main))
+    after = f"content_filter={setup.protocol}:[127.0.0.1]:"
     master = setup.master.format(
         **asdict(ports),
-        protocol=setup.protocol,
+        filter="smtpd_proxy_filter=127.0.0.1:" if setup.before_queue else after,
         back_options=setup.back_options,
+        services=setup.services,
         concurrency=setup.concurrency,
     )
     (home / "master.cf").write_text("".join(f"{line}\n" for line in master.splitlines() if line))

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import SMTP
 
 import pytest
 
@@ -63,12 +65,25 @@ def quiet(postfix: str, keys: dict[str, bytes]) -> Iterator[MailSystem]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def mail(postfix: str, keys: dict[str, bytes]) -> Iterator[MailSystem]:
+    """An administrator who is told at once."""
+    rules = "[digest]\nhours = 0.0001\n"
+    with mail_system(postfix, Setup(keys=keys, rules=rules)) as found:
+        yield found
+
+
 def test_an_untrusted_certificate_waits_for_a_person(
     mail: MailSystem, openssl: OpenSsl, partner_nss: Nss, bob: Credential
 ) -> None:
     """Scenario 1."""
     mail.receive("bob@partner.example", [ALICE], signed_by(openssl, bob, "bob@partner.example"))
-    (came,) = mail.arrived(1)
+    came, digest = sorted(mail.arrived(2), key=lambda each: each.addresses != [ALICE])
+    assert came.addresses == [ALICE]
+    assert digest.addresses == ["postmaster@inside.example"]
+    assert digest.mail.startswith("MAIL FROM:<>")
+    said = message_from_bytes(digest.content, policy=SMTP)
+    assert bob.certificate.fingerprint in said.get_content()
     assert b"smime=pass" not in b"".join(field(came, "Authentication-Results"))
     assert b"Hello Alice" in came.content
     assert status(mail, "bob@partner.example") == "untrusted"
