@@ -21,6 +21,7 @@ from smimekit.gateway.answers import Reply
 __all__ = ["Entry", "Journal"]
 
 _MOMENT: Final = 0.05
+_PIECE: Final = 1 << 20
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -38,18 +39,22 @@ class Entry:
         self._write([who, reply.code, reply.enhanced, reply.text])
 
     def forget(self, whom: Iterable[str]) -> None:
-        """The sender knows of these: a message to them is a new one."""
-        for who in whom:
-            if self.known.pop(who, None) is not None:
-                self._write([who])
+        """The sender knows of these: a message to them is a new one. Where nobody is left, it is
+        the caller's to remove the file.
+        """
+        gone = [who for who in whom if self.known.pop(who, None) is not None]
+        for who in gone if self.known else ():
+            self._write([who])
 
     def _write(self, fields: list[str | int]) -> None:
         os.write(self._descriptor, f"{json.dumps(fields)}\n".encode())
 
 
 def _read(descriptor: int) -> Iterator[tuple[str, Reply]]:
-    with open(descriptor, "rb", closefd=False) as file:
-        lines = file.read().split(b"\n")
+    content = b""
+    while more := os.read(descriptor, _PIECE):
+        content += more
+    lines = content.split(b"\n")
     found: dict[str, Reply] = {}
     for line in lines[:-1]:  # a last line without its end was never written to its end
         match json.loads(line):
