@@ -79,6 +79,11 @@ def test_dots_are_doubled_at_the_start_of_lines_only(chunks: list[bytes]) -> Non
     assert b"".join(stuffed(chunks)) == expected + end
 
 
+def test_the_end_of_content_is_sent_with_its_last_octets() -> None:
+    assert list(stuffed([b"one\r\n", b".two"])) == [b"one\r\n", b"..two\r\n.\r\n"]
+    assert list(stuffed([])) == [b".\r\n"]
+
+
 def test_content_arrives_as_it_is(server: Hop) -> None:
     assert codes(relay_to(server).deliver(mail("b@example.org"), Client())) == [250]
     (arrived,) = server.arrived

@@ -68,7 +68,7 @@ from smimekit.cms.recipients import ContentKey, KeyAgreeRecipient, RecipientInfo
 from smimekit.message.addressee import Addressee, Knowledge
 from smimekit.message.layers import Encrypted
 from smimekit.testing.profiles import Profile
-from smimekit.trust import Capabilities, Source
+from smimekit.trust import Capabilities, Record, Source
 from tests.cms.test_signature_kinds import with_key_algorithm
 from tests.message.people import (
     ALICE,
@@ -203,6 +203,16 @@ def peers(said: Sequence[tuple[ContentCipher, ...] | None]) -> list[Known]:
         Known(certificate, None if found is None else listed(*found))
         for certificate, found in zip(certificates, said, strict=True)
     ]
+
+
+def test_a_record_counts_for_what_it_says_now() -> None:
+    bob = person(BOB, key="p256").certificate
+    silent = Record(certificate=bob, sources=(), first_seen=NOW, last_seen=NOW)
+    announcing = replace(silent, capabilities=Capabilities(listed(AES256_GCM), NOW))
+    for record, cipher in ((silent, AES256_CBC), (announcing, AES256_GCM), (silent, AES256_CBC)):
+        assert chosen([record]) is cipher
+        (served,) = plan_encryption([record]).served
+        assert served.addressee is record
 
 
 def test_messages_in_chunks_are_as_planned() -> None:

@@ -61,6 +61,20 @@ def test_two_connections_see_one_conflict(tmp_path: Path) -> None:
         assert one.records(ByFingerprint(alice.fingerprint))[0].rejected
 
 
+def test_a_certificate_is_parsed_once_and_facts_are_asked_for_each_time(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/trust.db"
+    alice = certs.person("alice@example.com").certificate
+    query = ByAddress("alice@example.com")
+    with SqlTrustStore(url) as one, SqlTrustStore(url) as two:
+        one.put(alice, HERE, at=NOW)
+        (before,) = one.records(query)
+        two.put(alice, HERE, at=NOW + DAY, capabilities=Capabilities(b"\x30\x00", NOW))
+        decided = two.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        (after,) = one.records(query)
+        assert after.certificate is before.certificate
+        assert after == decided != before
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/trust.db"
     SqlTrustStore(url).close()

@@ -23,6 +23,7 @@ __all__ = ["Entry", "Journal"]
 
 _LOG: Final = logging.getLogger("smimekit.gateway")
 _MOMENT: Final = 0.05
+_PIECE: Final = 1 << 20
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -44,10 +45,12 @@ class Entry:
         self._write([who, reply.code, reply.enhanced, reply.text])
 
     def forget(self, whom: Iterable[str]) -> None:
-        """The sender knows of these: a message to them is a new one."""
-        for who in whom:
-            if self.known.pop(who, None) is not None:
-                self._write([who])
+        """The sender knows of these: a message to them is a new one. Where nobody is left, it is
+        the caller's to remove the file.
+        """
+        gone = [who for who in whom if self.known.pop(who, None) is not None]
+        for who in gone if self.known else ():
+            self._write([who])
 
     def _write(self, fields: list[str | int]) -> None:
         line = f"{json.dumps(fields)}\n".encode()

@@ -40,11 +40,14 @@ class Courier(Protocol):
 def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Content as it stands after DATA: transparent (RFC 5321, 4.5.2), and with its end."""
     before = b"\r\n"  # the end of the line DATA
+    ready = b""  # kept back: the end goes with the last chunk, in one packet
     for chunk in chunks:
+        if ready:
+            yield ready
         whole = before + chunk
         before = whole[-2:]
-        yield whole.replace(b"\r\n.", b"\r\n..")[2:]
-    yield b".\r\n" if before == b"\r\n" else b"\r\n.\r\n"
+        ready = whole.replace(b"\r\n.", b"\r\n..")[2:]
+    yield ready + (b".\r\n" if before == b"\r\n" else b"\r\n.\r\n")
 
 
 class _Refused(Exception):

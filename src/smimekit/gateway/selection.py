@@ -7,11 +7,13 @@ rules of addresses, MIME or envelopes.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar, final
+from functools import lru_cache
+from typing import Final, TypeVar, final
 
 from smimekit.algorithms import AES256_CBC, AES256_GCM, ContentCipher
 from smimekit.gateway.plan import Chosen, Unused
 from smimekit.gateway.treatment import Suite, Treatment
+from smimekit.limits import Limits
 from smimekit.message.plan import decide
 from smimekit.policy import Policy
 from smimekit.trust import Purpose, Trust
@@ -21,6 +23,8 @@ from smimekit.trust.records import Record
 __all__ = ["Available", "available", "policy_of", "share"]
 
 _Who = TypeVar("_Who")
+_POLICIES: Final = 64
+"""Kinds of policy that are kept: rules have a handful."""
 
 
 @final
@@ -35,21 +39,33 @@ class Available:
 
 def policy_of(treatment: Treatment, policy: Policy) -> Policy:
     """What may be emitted under a treatment; the limits are those of `policy`."""
-    suite = Policy.MODERN if treatment.suite is Suite.MODERN else Policy.INTEROP
-    ciphers = tuple(row for row in suite.ciphers if _is_enough(row, treatment))
-    preferred = (suite.cipher, AES256_GCM, AES256_CBC)
-    return replace(
-        suite,
-        limits=policy.limits,
-        ciphers=ciphers,
-        cipher=next(row for row in preferred if row in ciphers),
-        minimum_rsa=max(suite.minimum_rsa, treatment.rsa_bits),
+    one = treatment
+    return _policy_of(
+        one.suite, one.authenticated, one.cipher_bits, one.rsa_bits, limits=policy.limits
     )
 
 
-def _is_enough(row: ContentCipher, treatment: Treatment) -> bool:
-    long = row.key_size * 8 >= treatment.cipher_bits
-    return long and (row.authenticated or not treatment.authenticated)
+@lru_cache(_POLICIES)
+def _policy_of(
+    named: Suite | None, authenticated: bool, cipher_bits: int, rsa_bits: int, *, limits: Limits
+) -> Policy:
+    """The same object for the same minimums: what credentials and certificates remember of the
+    last message counts under the very policy that it was worked out for.
+    """
+    suite = Policy.MODERN if named is Suite.MODERN else Policy.INTEROP
+    ciphers = tuple(
+        row
+        for row in suite.ciphers
+        if row.key_size * 8 >= cipher_bits and (row.authenticated or not authenticated)
+    )
+    preferred = (suite.cipher, AES256_GCM, AES256_CBC)
+    return replace(
+        suite,
+        limits=limits,
+        ciphers=ciphers,
+        cipher=next(row for row in preferred if row in ciphers),
+        minimum_rsa=max(suite.minimum_rsa, rsa_bits),
+    )
 
 
 def available(

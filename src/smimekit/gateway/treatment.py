@@ -177,10 +177,12 @@ _HIGHEST: Final = ("authenticated", "cipher_bits", "rsa_bits")
 def combine(levels: Iterable[Level]) -> Treatment:
     """One answer of all levels that concern a sender and a recipient."""
     ordered = sorted(levels, key=lambda one: (one.side is Side.PAIR, one.nearness, one.side))
-    found = _last(ordered)
-    loosened = _last(one for one in ordered if one.side is Side.PAIR)
+    said = [(level.side, _said(level)) for level in ordered]
+    found = _last(each for _, each in said)
+    loosened = _last(each for side, each in said if side is Side.PAIR)
     sides = [
-        _last(one for one in ordered if one.side is side) for side in (Side.SENDER, Side.RECIPIENT)
+        _last(each for side, each in said if side is wanted)
+        for wanted in (Side.SENDER, Side.RECIPIENT)
     ]
     for name, value in _strictest(sides).items():
         if name not in loosened:
@@ -202,14 +204,17 @@ def stricter(own: Treatment, other: Treatment) -> Treatment:
     )
 
 
-def _last(levels: Iterable[Level]) -> _Found:
+def _said(level: Level) -> _Found:
+    """What one level says."""
+    values = ((name, getattr(level.settings, name)) for name in _NAMES)
+    return {name: (value, level.where) for name, value in values if value is not None}
+
+
+def _last(levels: Iterable[_Found]) -> _Found:
     """What the levels say, the last of them first in rank."""
     found: _Found = {}
-    for level in levels:
-        for name in _NAMES:
-            value = getattr(level.settings, name)
-            if value is not None:
-                found[name] = (value, level.where)
+    for each in levels:
+        found |= each
     return found
 
 

@@ -11,9 +11,9 @@ cannot be read, leaves it to the next: lists are partial (RFC 8551, 2.5.2).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, final, runtime_checkable
+from typing import Final, Protocol, TypeAlias, final, runtime_checkable
 
 from smimekit.algorithms import (
     AES128_CBC,
@@ -42,9 +42,7 @@ from smimekit.keys import (
 from smimekit.keys.credential import may_encrypt
 from smimekit.message.capabilities import Announced, read_capabilities
 from smimekit.policy import Grade, Policy
-
-if TYPE_CHECKING:
-    from smimekit.trust.records import Capabilities
+from smimekit.trust.records import Capabilities, Record
 
 __all__ = ["Addressee", "Knowledge", "Peer", "Person", "person"]
 
@@ -77,7 +75,7 @@ class Peer(Protocol):
         ...
 
     @property
-    def capabilities(self) -> "Capabilities | bytes | None":
+    def capabilities(self) -> Capabilities | bytes | None:
         """SMIMECapabilities, or their DER; None where nothing was announced."""
         ...
 
@@ -244,6 +242,11 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
             return _holder(addressee, certificate, said, policy, way=addressee)
+        # A Peer by its class: to ask whether something has all that a protocol wants takes longer
+        # than all the rest.
+        case Record(certificate=certificate, capabilities=announced):
+            said = own.get(certificate) or _encoded(announced)
+            return replace(_known_holder(certificate, said, policy), addressee=addressee)
         case Recipient():
             return Person(addressee, _kind(addressee), addressee)
         case Peer(certificate=Certificate() as certificate):

@@ -253,6 +253,8 @@ def address_key(address: str) -> tuple[str, str] | None:
     if local.startswith('"'):
         local = _unquote(local)
     local = local.lower() if local.isascii() else local
+    if domain.isascii():
+        return local, domain.lower()
     return local, ".".join(_a_label(label) for label in domain.split("."))
 
 

@@ -37,6 +37,8 @@ _LINES = 1024
 # 57 octets make one line of 76 (RFC 2045, 6.8).
 _BLOCK = 57 * _LINES
 _SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
+_FEW_LINES = Struct(f"{_LINE}s" * 32)
+"""For what is no whole block."""
 
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _BLANK_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
@@ -146,7 +148,9 @@ def _encode_block(block: bytes) -> bytes:
 
 def _encode_rest(data: bytes) -> bytes:
     text = binascii.b2a_base64(data, newline=False)
-    lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
+    whole = len(text) - len(text) % _FEW_LINES.size
+    lines = [line for few in _FEW_LINES.iter_unpack(memoryview(text)[:whole]) for line in few]
+    lines += [text[at : at + _LINE] for at in range(whole, len(text), _LINE)]
     return b"\r\n".join(lines) + b"\r\n"
 
 

@@ -49,6 +49,8 @@ def _passed_over(trusted: Iterable[Record]) -> frozenset[str]:
     A wish counts for the certificate that signed it and for no other. Two that name each other
     both stay: their owner said one thing and then the other, and of two, one may be lost.
     """
+    if all(one.preference is None for one in trusted):
+        return frozenset()
     by_key = {key: one for one in trusted for key in index_keys(one.certificate)}
     wishes: dict[str, str] = {}
     for one in trusted:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from smimekit.certificate import Certificate
 from smimekit.database import OpenDatabase
 from smimekit.errors import CertificateError, StoreError, UsageError
+from smimekit.trust.parsed import ParsedCertificates
 from smimekit.trust.records import (
     AuditEntry,
     ByFingerprint,
@@ -72,6 +73,8 @@ __all__ = ["SCHEMA_VERSION", "SqlTrustStore"]
 _T = TypeVar("_T")
 _NAMES: Final = 500
 """Certificates that one statement asks for."""
+_PARSED: Final = 16 << 20
+"""Bytes of parsed certificates that one store keeps: those of some hundred people."""
 
 
 # --- rows ----------------------------------------------------------------------------------
@@ -99,12 +102,12 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _read(row: Any) -> Record:
+def _read(row: Any, parsed: Callable[[bytes], Certificate] = Certificate) -> Record:
     capabilities = None
     if row.capabilities is not None:
         capabilities = Capabilities(bytes(row.capabilities), read_time(row.capabilities_at))
     return Record(
-        certificate=Certificate(bytes(row.der)),
+        certificate=parsed(bytes(row.der)),
         sources=tuple(map(read_source, json.loads(row.sources))),
         first_seen=read_time(row.first_seen),
         last_seen=read_time(row.last_seen),
@@ -175,6 +178,7 @@ class SqlTrustStore(OpenDatabase, TrustStore):
             pragmas=("journal_mode=WAL", "synchronous=FULL"),
         )
         self._watch = Watch(self._engine, str(CHANGES))
+        self._parsed: Final = ParsedCertificates(_PARSED)
         self._prepare(_is_ready, prepare_tables)
 
     def close(self) -> None:
@@ -195,8 +199,12 @@ class SqlTrustStore(OpenDatabase, TrustStore):
 
     def records(self, query: Query) -> tuple[Record, ...]:
         if isinstance(query, ByFingerprint):
-            return self._select(BY_NAME, _read, name=_name(query.fingerprint))
-        return self._select(BY_KEY, _read, key=query_key(query))
+            return self._select(BY_NAME, self._recalled, name=_name(query.fingerprint))
+        return self._select(BY_KEY, self._recalled, key=query_key(query))
+
+    def _recalled(self, row: Any) -> Record:
+        """What the database says now, with the certificate's octets parsed once for many asks."""
+        return _read(row, self._parsed.certificate)
 
     def anchors(self) -> tuple[Record, ...]:
         return self._select(ANCHORS, _read)
