@@ -24,7 +24,7 @@ from tests.message.people import bare_enveloped, bare_signed
 
 ALICE = "alice@example.org"
 CONTENT = b"Content-Type: text/plain\r\n\r\nThe plan is on.\r\n"
-ROUNDS = int(os.environ.get("SMIMEKIT_VERDICTS", "60"))
+ROUNDS = int(os.environ.get("SMIMEKIT_VERDICTS", "30"))
 """Changed messages for each seed and peer; each costs a process."""
 
 DATA_OID = der.oid(DATA)
