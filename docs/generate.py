@@ -39,7 +39,7 @@ Castle's parts* are its primitives and its syntax, put together by the program o
 RULES = """\
 All keys of the file that `RulesFile` and `read_rules` read, with what holds where a key is missing.
 Unknown keys and values are refused with file and line (`gateway.rules`), and
-`smimekit.gateway.rules_lint` warns of what is valid and may not be meant. The sections `[listen]`,
+`smimekit.gateway.rules.lint` warns of what is valid and may not be meant. The sections `[listen]`,
 `[next_hop]`, `[store]`, `[keys]`, `[workers]`, `[hold]`, `[audit]` and `[metrics]` of the same file
 belong to the program that runs the gateway. [Rules by example](../how-to/gateway-rules.md) shows
 them at work.

@@ -14,7 +14,7 @@ from error_codes import first_paragraph, parse
 __all__ = ["Key", "keys_of", "sections"]
 
 Table = Callable[[tuple[str, ...], Sequence[tuple[str, ...]]], str]
-MODULES = ("treatment", "rules", "inbound_rules")
+MODULES = ("treatment", "__init__", "inbound")
 CHAIN = ("message", "signing.py")
 
 
@@ -120,7 +120,7 @@ def keys_of(package: Path, kind: str) -> Iterator[Key]:
 
 def _trees(package: Path) -> Iterator[ast.Module]:
     for module in MODULES:
-        yield parse(package / "gateway" / f"{module}.py")
+        yield parse(package / "gateway" / "rules" / f"{module}.py")
     yield parse(package.joinpath(*CHAIN))
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import smimekit
 from smimekit import Trust
-from smimekit.gateway.config import read_config
-from smimekit.gateway.next_hop import Protocol
-from smimekit.gateway.rules_lint import lint
+from smimekit.gateway.handover.next_hop import Protocol
+from smimekit.gateway.program.config import read_config
+from smimekit.gateway.rules.lint import lint
 from smimekit.testing import FakeCA
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
-from smimekit.gateway.hold import HoldQueue
+from smimekit.gateway.handover.hold import HoldQueue
 from smimekit.gateway.outcomes import Hold, Mail
 from smimekit.span import Span
 from smimekit.testing import FakeCA

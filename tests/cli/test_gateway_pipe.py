@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smimekit.gateway.answers import Reply
-from smimekit.gateway.pipe import Sysexit, exit_status
+from smimekit.gateway.adapters.pipe import Sysexit, exit_status
+from smimekit.gateway.handover.answers import Reply
 from tests.conftest import ROOT
 from tests.gateway.peers import hop
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from smimekit import Credential, MemoryTrustStore, Trust
 from smimekit.gateway import Deliver, Envelope, EnvelopeRecipient
-from smimekit.gateway.audit import Entry
 from smimekit.gateway.core import Core, Results
 from smimekit.gateway.events import NO_EVENTS, CertificateSeen, Events, Objection, Scan
-from smimekit.gateway.inbound import inbound
-from smimekit.gateway.inbound_rules import Inbound
+from smimekit.gateway.inbound.steps import inbound
+from smimekit.gateway.reports.audit import Entry
 from smimekit.gateway.rules import Rules, Site
+from smimekit.gateway.rules.inbound import Inbound
 from smimekit.keys import KeyRing
 from smimekit.limits import Limits
 from smimekit.mime.fields import HeaderBlock, read_header

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from smimekit.gateway.config import read_config
-from smimekit.gateway.service import Service
+from smimekit.gateway.program.config import read_config
+from smimekit.gateway.program.service import Service
 from tests.conftest import ROOT
 
 FILE = """

@@ -8,8 +8,8 @@ from functools import cache
 from smimekit import Credential, KeyRing, MemoryTrustStore, Policy, Trust
 from smimekit.gateway import Client, Envelope, EnvelopeRecipient, Gateway, Outcomes, Plan, Rules
 from smimekit.gateway.events import NO_EVENTS, Events
-from smimekit.gateway.outbound import Portal
-from smimekit.gateway.rules_file import read_rules
+from smimekit.gateway.outbound.execution import Portal
+from smimekit.gateway.rules.file import read_rules
 from smimekit.span import Span
 from smimekit.testing import FakeCA
 from smimekit.trust.records import Capabilities, Decision, Purpose, Source, Verdict

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.gateway import Client, Defer, Deliver, Envelope, EnvelopeRecipient, Hold, Mail, Reject
-from smimekit.gateway.audit import CertificateRole, CertificateUse, Entry, audit_line
+from smimekit.gateway.reports.audit import CertificateRole, CertificateUse, Entry, audit_line
 from smimekit.span import Span
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from smimekit.gateway.audit import CertificateRole
-from smimekit.gateway.bookkeeping import bookkeeping
-from smimekit.gateway.counting import count_entry
-from smimekit.gateway.metrics import Metrics
+from smimekit.gateway.program.bookkeeping import bookkeeping
+from smimekit.gateway.reports.audit import CertificateRole
+from smimekit.gateway.reports.counting import count_entry
+from smimekit.gateway.reports.metrics import Metrics
 from tests.gateway.test_counting import entry, use
 
 ENTRY = entry(use(CertificateRole.SIGNER, result="pass"), use(CertificateRole.DECRYPTED_WITH))

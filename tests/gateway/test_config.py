@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
-from smimekit.gateway.config import TABLES, Address, Config, Submitter, parse_config, read_config
-from smimekit.gateway.next_hop import Protocol, Tls
-from smimekit.gateway.rules_file import ADAPTER_SECTIONS
-from smimekit.gateway.rules_lint import lint
-from smimekit.gateway.toml_lines import read_toml
+from smimekit.gateway.handover.next_hop import Protocol, Tls
+from smimekit.gateway.program.config import (
+    TABLES,
+    Address,
+    Config,
+    Submitter,
+    parse_config,
+    read_config,
+)
+from smimekit.gateway.rules.file import ADAPTER_SECTIONS
+from smimekit.gateway.rules.lint import lint
+from smimekit.gateway.rules.toml_lines import read_toml
 from tests.conftest import ROOT
 
 LEAST = """[next_hop]
@@ -201,7 +208,7 @@ def test_the_example_is_right(tmp_path: Path) -> None:
 
 def test_the_reference_has_every_key() -> None:
     """The keys that the source asks a table for are in the page, and the other way round."""
-    source = (ROOT / "src" / "smimekit" / "gateway" / "config.py").read_text()
+    source = (ROOT / "src" / "smimekit" / "gateway" / "program" / "config.py").read_text()
     page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
     asked = set(
         re.findall(

@@ -3,9 +3,9 @@
 import pytest
 
 from smimekit.gateway import Deliver, EnvelopeRecipient, Mail, Reject
-from smimekit.gateway.audit import CertificateRole, CertificateUse, Entry
-from smimekit.gateway.counting import count_entry, direction_of
-from smimekit.gateway.metrics import Metrics
+from smimekit.gateway.reports.audit import CertificateRole, CertificateUse, Entry
+from smimekit.gateway.reports.counting import count_entry, direction_of
+from smimekit.gateway.reports.metrics import Metrics
 from smimekit.span import Span
 from tests.gateway.arrivals import CAROL, DAVE, envelope
 from tests.message.people import NOW

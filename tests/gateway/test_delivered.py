@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import smimekit
 from smimekit import Credential
-from smimekit.gateway.delivered import tagged
+from smimekit.gateway.inbound.delivered import tagged
 from smimekit.mime.fields import Field
 from smimekit.mime.protected import HeaderProtection
 from tests.gateway.arrivals import CAROL, body, carol, core, delivered, header, value

@@ -15,13 +15,13 @@ import pytest
 from smimekit import Certificate, MemoryTrustStore, Trust
 from smimekit.errors import UsageError
 from smimekit.gateway import Mail
-from smimekit.gateway.answers import Reply
-from smimekit.gateway.config import Config, read_config
-from smimekit.gateway.digesting import Digests
 from smimekit.gateway.envelope import Client
-from smimekit.gateway.inbound_rules import Inbound
+from smimekit.gateway.handover.answers import Reply
+from smimekit.gateway.program.config import Config, read_config
+from smimekit.gateway.program.digesting import Digests
+from smimekit.gateway.program.service import Service
 from smimekit.gateway.rules import Rules, Site
-from smimekit.gateway.service import Service
+from smimekit.gateway.rules.inbound import Inbound
 from smimekit.testing import FakeCA
 from smimekit.trust import Source
 from smimekit.trust.stores.directory import DirectoryTrustStore

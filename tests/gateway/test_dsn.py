@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from smimekit.errors import UsageError
 from smimekit.gateway import Envelope, EnvelopeRecipient, Mail, Reject
-from smimekit.gateway.dsn import bounce
 from smimekit.gateway.envelope import Parameters
+from smimekit.gateway.reports.dsn import bounce
 from smimekit.span import Span
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.errors import LimitExceeded
-from smimekit.gateway.forged import Forgeries, forgeries, strip, without_tags
-from smimekit.gateway.inbound_rules import Inbound
+from smimekit.gateway.inbound.forged import Forgeries, forgeries, strip, without_tags
 from smimekit.gateway.rules import Rules, Site
+from smimekit.gateway.rules.inbound import Inbound
 from smimekit.limits import Limits
 from smimekit.mime.fields import decode_words, read_header
 from smimekit.span import Span

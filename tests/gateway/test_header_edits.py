@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smimekit.gateway.header_edits import Deletion, HeaderEdits, Insertion, header_edits
+from smimekit.gateway.adapters.header_edits import Deletion, HeaderEdits, Insertion, header_edits
 from smimekit.mime.fields import Field
 
 

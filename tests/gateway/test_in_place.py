@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
-from smimekit.gateway.answers import Reply
+from smimekit.gateway.adapters.in_place import KEPT, handle_in_place
 from smimekit.gateway.envelope import Envelope
-from smimekit.gateway.in_place import KEPT, handle_in_place
+from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.outcomes import Deliver, Mail, Outcome
 from smimekit.span import Span
 from tests.gateway.test_transaction import LATER, MESSAGE, NO, Fake, by_name, envelope, mail, to

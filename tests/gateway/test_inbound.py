@@ -12,9 +12,9 @@ import smimekit
 from smimekit import Credential, MemoryTrustStore
 from smimekit.errors import KeyAccessError, StoreError
 from smimekit.gateway import Defer, Deliver, Hold, Reject
-from smimekit.gateway.audit import CertificateRole
 from smimekit.gateway.events import Action, Objection
-from smimekit.gateway.inbound_rules import Accept, Open, Undecryptable
+from smimekit.gateway.reports.audit import CertificateRole
+from smimekit.gateway.rules.inbound import Accept, Open, Undecryptable
 from smimekit.message.layers import Protection
 from smimekit.trust import ByAddress, Record, Sighting
 from tests.gateway.arrivals import (

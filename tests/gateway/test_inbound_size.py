@@ -10,7 +10,7 @@ import pytest
 import smimekit
 from smimekit.gateway import Deliver
 from smimekit.gateway.core import Core
-from smimekit.gateway.inbound import inbound
+from smimekit.gateway.inbound.steps import inbound
 from smimekit.span import Span
 from tests.gateway.arrivals import carol, core, envelope
 from tests.message.people import ALICE, NOW, alice

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smimekit.gateway.incoming import Incoming
+from smimekit.gateway.adapters.incoming import Incoming
 
 # A line feed without CR; a dot between CRs; a dot that begins a line and has a CR without LF.
 SMUGGLING = re.compile(rb"[^\r]\n|\r\.\r|\n\.\r[^\n]")

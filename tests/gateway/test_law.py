@@ -35,9 +35,9 @@ from smimekit.gateway import (
     Reject,
     Rules,
 )
-from smimekit.gateway.audit import Entry
 from smimekit.gateway.events import Action, Events, Objection, Scan
 from smimekit.gateway.outcomes import Mail, Outcome
+from smimekit.gateway.reports.audit import Entry
 from smimekit.gateway.rules import (
     Encrypt,
     Impossible,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.errors import UsageError
-from smimekit.gateway.metrics import METRICS, Histogram, Metric, Metrics
+from smimekit.gateway.reports.metrics import METRICS, Histogram, Metric, Metrics
 
 TABLE = (
     Metric("mail_total", 'All "mail"\\\nin lines.', ("way", "end")),

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from smimekit.gateway.answers import Reply
-from smimekit.gateway.config import Address, Listener, Submitter
+from smimekit.gateway.adapters.precheck import Planner
 from smimekit.gateway.envelope import Envelope
-from smimekit.gateway.next_hop import Protocol
+from smimekit.gateway.handover.answers import Reply
+from smimekit.gateway.handover.next_hop import Protocol
+from smimekit.gateway.handover.transaction import Desk
 from smimekit.gateway.outcomes import Deliver, Mail, Outcome
-from smimekit.gateway.precheck import Planner
-from smimekit.gateway.transaction import Desk
+from smimekit.gateway.program.config import Address, Listener, Submitter
 from smimekit.span import Span
 from tests.conftest import IN_CI
 from tests.gateway.test_transaction import AT, LATER, NO, Fake, by_name
@@ -27,7 +27,7 @@ if not IN_CI:
     pytest.importorskip("Milter")
 import Milter
 
-from smimekit.gateway.milter import MilterSession
+from smimekit.gateway.adapters.milter import MilterSession
 
 LISTENER = Listener(
     name="milter",
@@ -218,7 +218,7 @@ def test_a_server_that_may_have_given_up_has_not_heard(
     """It told the client to try again, perhaps: then nobody may get it twice."""
     ticks = itertools.count(0.0, 100.0)  # each look at the clock is a hundred seconds later
     clock = SimpleNamespace(monotonic=lambda: next(ticks))
-    monkeypatch.setattr("smimekit.gateway.milter.time", clock)
+    monkeypatch.setattr("smimekit.gateway.adapters.milter.time", clock)
     fake = Fake(by_name)
     found = session(Shared(fake, tmp_path), Server())
     mail(found, "d", "d2")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
-from smimekit.gateway.config import read_config
-from smimekit.gateway.service import Service
+from smimekit.gateway.program.config import read_config
+from smimekit.gateway.program.service import Service
 from tests.conftest import IN_CI, ROOT
 
 if not IN_CI:

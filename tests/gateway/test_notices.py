@@ -9,9 +9,9 @@ import pytest
 from smimekit import Certificate, MemoryTrustStore, Trust
 from smimekit.errors import UsageError
 from smimekit.gateway import Mail
-from smimekit.gateway.inbound_rules import Inbound
-from smimekit.gateway.notices import Waiting, digest, waiting
+from smimekit.gateway.reports.notices import Waiting, digest, waiting
 from smimekit.gateway.rules import Rules, Site
+from smimekit.gateway.rules.inbound import Inbound
 from smimekit.testing import FakeCA
 from smimekit.trust import Decision, Purpose, Source, Verdict
 from tests.message.people import ALICE, NOW, alice, ca, root

@@ -14,7 +14,7 @@ from smimekit import Credential
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.gateway import Deliver, EnvelopeRecipient
 from smimekit.gateway.core import Core
-from smimekit.gateway.opening import openings
+from smimekit.gateway.inbound.opening import openings
 from smimekit.message.layers import Protection
 from smimekit.message.receive import open_message
 from smimekit.span import Span
@@ -118,7 +118,7 @@ def opened_times(monkeypatch: pytest.MonkeyPatch, at: Core, mail: bytes, *to: st
         count += 1
         return open_message(*args, **options)
 
-    monkeypatch.setattr("smimekit.gateway.opening.open_message", counting)
+    monkeypatch.setattr("smimekit.gateway.inbound.opening.open_message", counting)
     with received(at, mail, *to) as results:
         told = [each.address for one in results.outcomes for each in one.recipients]
     assert sorted(told) == sorted(to)

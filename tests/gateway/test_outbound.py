@@ -27,12 +27,12 @@ from smimekit.gateway import (
     Reject,
     Rules,
 )
-from smimekit.gateway.audit import CertificateRole, Entry
 from smimekit.gateway.core import Results
 from smimekit.gateway.events import Action as Wanted
 from smimekit.gateway.events import Events, Objection, Scan
+from smimekit.gateway.outbound.plan import Action
 from smimekit.gateway.outcomes import Mail, Outcome
-from smimekit.gateway.plan import Action
+from smimekit.gateway.reports.audit import CertificateRole, Entry
 from smimekit.message.layers import Encrypted, Signed
 from smimekit.private_key import PrivateKey
 from smimekit.span import Span

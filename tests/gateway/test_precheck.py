@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smimekit.gateway.answers import Reply
-from smimekit.gateway.precheck import Planner, precheck
+from smimekit.gateway.adapters.precheck import Planner, precheck
+from smimekit.gateway.handover.answers import Reply
 from tests.gateway.people import ALICE, BOB, CAROL, DAVE, INSIDER, LATE, envelope, gateway, world
 from tests.gateway.test_transaction import Fake, by_name
 

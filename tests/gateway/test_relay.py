@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smimekit.gateway.answers import Reply
 from smimekit.gateway.envelope import Client, EnvelopeRecipient, Parameters
-from smimekit.gateway.next_hop import NextHop, Protocol
+from smimekit.gateway.handover.answers import Reply
+from smimekit.gateway.handover.next_hop import NextHop, Protocol
+from smimekit.gateway.handover.relay import Relay, stuffed
 from smimekit.gateway.outcomes import Mail
-from smimekit.gateway.relay import Relay, stuffed
 from smimekit.span import Span
 from tests.gateway.peers import OFFERS, Hop, hop
 

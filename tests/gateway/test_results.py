@@ -13,7 +13,7 @@ from smimekit import Credential, MemoryTrustStore, Trust
 from smimekit.cms.content import TST_INFO
 from smimekit.cms.signed import signed_data
 from smimekit.errors import DecryptionError
-from smimekit.gateway.results import (
+from smimekit.gateway.inbound.results import (
     Result,
     Verdict,
     authentication_results,
@@ -302,10 +302,10 @@ def test_the_name_of_the_gateway_is_quoted_where_it_must_be(name: str) -> None:
 def test_serial_and_issuer_come_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 7281, 3.2.3: an endless name is left out."""
     assert b"smime-serial" in field(signed())
-    monkeypatch.setattr("smimekit.gateway.results._LONGEST_NAME", 10)
+    monkeypatch.setattr("smimekit.gateway.inbound.results._LONGEST_NAME", 10)
     raw = field(signed())
     assert b"smime-issuer" in raw
-    monkeypatch.setattr("smimekit.gateway.results._LONGEST_NAME", 9)
+    monkeypatch.setattr("smimekit.gateway.inbound.results._LONGEST_NAME", 9)
     raw = field(signed())
     assert b"smime-serial" not in raw
     assert b"smime-issuer" not in raw

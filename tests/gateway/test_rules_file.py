@@ -8,7 +8,6 @@ import pytest
 
 from smimekit import Chain, GatewayError
 from smimekit.gateway import Inbound, Rules, RulesFile, Settings, read_rules
-from smimekit.gateway.inbound_rules import Accept, Undecryptable
 from smimekit.gateway.rules import (
     Encrypt,
     Headers,
@@ -20,7 +19,8 @@ from smimekit.gateway.rules import (
     Sign,
     Suite,
 )
-from smimekit.gateway.rules_lint import lint
+from smimekit.gateway.rules.inbound import Accept, Undecryptable
+from smimekit.gateway.rules.lint import lint
 
 ALL = """
 [gateway]

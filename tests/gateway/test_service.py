@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from smimekit.gateway.answers import Reply
-from smimekit.gateway.tasks import Task
+from smimekit.gateway.handover.answers import Reply
+from smimekit.gateway.program.tasks import Task
 from tests.gateway.harness import Running, gateway
 from tests.gateway.peers import Hop, hop
 

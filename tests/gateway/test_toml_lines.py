@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit import GatewayError
-from smimekit.gateway.toml_lines import Table, read_toml
+from smimekit.gateway.rules.toml_lines import Table, read_toml
 
 TEXT = '''# a comment with [brackets] and "quotes
 title = "a # no comment"

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.errors import StoreError
-from smimekit.gateway.answers import Reply, one_answer
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient
-from smimekit.gateway.hold import HoldQueue
-from smimekit.gateway.journal import Journal
+from smimekit.gateway.handover.answers import Reply, one_answer
+from smimekit.gateway.handover.hold import HoldQueue
+from smimekit.gateway.handover.journal import Journal
+from smimekit.gateway.handover.transaction import Desk, answered
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Outcomes, Reject
-from smimekit.gateway.transaction import Desk, answered
 from smimekit.span import Span
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -377,7 +377,7 @@ def test_a_file_that_is_taken_away_before_it_is_locked(
         locked.append(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("smimekit.gateway.journal.fcntl.flock", flock)
+        patch.setattr("smimekit.gateway.handover.journal.fcntl.flock", flock)
         with Journal(tmp_path).open("key") as entry:
             entry.record("b", OK)
     assert len(locked) == 2

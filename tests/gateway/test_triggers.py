@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smimekit.gateway.outbound.triggers import Ask, Triggers, read_triggers
 from smimekit.gateway.rules import Words
-from smimekit.gateway.triggers import Ask, Triggers, read_triggers
 from smimekit.mime.fields import Field
 from smimekit.mime.words import decode_words, encode_words
 

@@ -24,15 +24,15 @@ from smimekit.cli.gateway_pipe import pipe
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import AT, JSON
 from smimekit.cli.output import Json, note, say, show_json, show_list
-from smimekit.gateway.assembly import assembled, opened_digests, opened_gateway
-from smimekit.gateway.config import read_config
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
-from smimekit.gateway.hold import Held, HoldQueue
-from smimekit.gateway.next_hop import Protocol
-from smimekit.gateway.notices import Waiting
-from smimekit.gateway.release import release
-from smimekit.gateway.rules_file import RulesFile
-from smimekit.gateway.rules_lint import lint
+from smimekit.gateway.handover.hold import Held, HoldQueue
+from smimekit.gateway.handover.next_hop import Protocol
+from smimekit.gateway.handover.release import release
+from smimekit.gateway.program.assembly import assembled, opened_digests, opened_gateway
+from smimekit.gateway.program.config import read_config
+from smimekit.gateway.reports.notices import Waiting
+from smimekit.gateway.rules.file import RulesFile
+from smimekit.gateway.rules.lint import lint
 from smimekit.mime.address import address_key
 from smimekit.span import Span
 
@@ -51,7 +51,7 @@ def gateway() -> None:
 def run(*, file: Path) -> None:
     """Run the gateway until SIGTERM; SIGHUP has it read its file again."""
     try:
-        from smimekit.gateway.running import run as serve  # noqa: PLC0415 - needs the extra
+        from smimekit.gateway.program.running import run as serve  # noqa: PLC0415 - needs the extra
     except ImportError as error:
         raise UsageError(
             "The gateway needs aiosmtpd: pip install 'smimekit[smtp]'.", code="usage.extra-smtp"

@@ -15,9 +15,9 @@ import click
 
 from smimekit.cli.exits import code_of, sentence_of
 from smimekit.cli.output import note
-from smimekit.gateway.answers import Reply
+from smimekit.gateway.adapters.pipe import Sysexit, exit_status
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient
-from smimekit.gateway.pipe import Sysexit, exit_status
+from smimekit.gateway.handover.answers import Reply
 
 __all__ = ["pipe"]
 
@@ -94,9 +94,9 @@ def pipe(*, file: Path, recipients: Sequence[str], to_stdout: bool, **who: str) 
 
 
 def _dealt_with(file: Path, envelope: Envelope, out: FileIO | None) -> Reply:
-    from smimekit.gateway.assembly import assembled  # noqa: PLC0415 - may fail: then it is 75
-    from smimekit.gateway.config import read_config  # noqa: PLC0415 - as above
-    from smimekit.gateway.pipe import arrived, pass_on  # noqa: PLC0415 - as above
+    from smimekit.gateway.adapters.pipe import arrived, pass_on  # noqa: PLC0415 - as above
+    from smimekit.gateway.program.assembly import assembled  # noqa: PLC0415 - may fail: then it is 75
+    from smimekit.gateway.program.config import read_config  # noqa: PLC0415 - as above
 
     config = read_config(file)
     spool = config.workers.spool / "pipe"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, final, runtime_checkable
 
-from smimekit.gateway.audit import CertificateUse
 from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.outcomes import Mail, Outcome
+from smimekit.gateway.reports.audit import CertificateUse
 from smimekit.gateway.rules import Rules
 from smimekit.keys import Credential, Decryptor
 from smimekit.policy import Policy

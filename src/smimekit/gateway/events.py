@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final, Protocol, TypeVar, final
 
 from smimekit.certificate import Certificate
-from smimekit.gateway.audit import Entry
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.reports.audit import Entry
 from smimekit.span import Span
 from smimekit.trust import Judgement
 

@@ -12,20 +12,20 @@ from datetime import datetime
 from typing import Final, Protocol, final
 
 from smimekit.errors import InputError, SmimeError
-from smimekit.gateway.audit import CertificateUse, Entry
-from smimekit.gateway.case import Case, case_of
 from smimekit.gateway.core import Core, Keys, Results
 from smimekit.gateway.edit import with_fields
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
 from smimekit.gateway.events import NO_EVENTS, Events
-from smimekit.gateway.inbound import inbound
+from smimekit.gateway.inbound.steps import inbound
 from smimekit.gateway.marker import mark
-from smimekit.gateway.outbound import Portal, Unencryptable, outbound
+from smimekit.gateway.outbound.case import Case, case_of
+from smimekit.gateway.outbound.execution import Portal, Unencryptable, outbound
+from smimekit.gateway.outbound.plan import Action, Part, Plan
+from smimekit.gateway.outbound.planning import plan_of
 from smimekit.gateway.outcomes import Defer, Deliver, Mail, Outcome, Outcomes
-from smimekit.gateway.plan import Action, Part, Plan
-from smimekit.gateway.planning import plan_of
+from smimekit.gateway.reports.audit import CertificateUse, Entry
+from smimekit.gateway.reports.sender_notice import sender_notices
 from smimekit.gateway.rules import Rules
-from smimekit.gateway.sender_notice import sender_notices
 from smimekit.mime.fields import read_header
 from smimekit.policy import Policy
 from smimekit.span import Span

@@ -1,0 +1,1 @@
+"""How mail servers bring a message: SMTP, LMTP, milter, pipe. No S/MIME in here."""

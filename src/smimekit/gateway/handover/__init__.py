@@ -1,0 +1,1 @@
+"""How outcomes become true: handed to the next hop, held, or answered, and nothing twice."""

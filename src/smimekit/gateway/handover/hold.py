@@ -1,0 +1,136 @@
+"""The hold queue: messages that wait for a person, each in a folder of its own.
+
+Knows files. May not know why a message is held. `keep` returns when message and envelope are on
+the disk, synced, with their names; only then may anybody be told that we have it.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, final
+
+from smimekit.errors import UsageError
+from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.outcomes import Hold
+from smimekit.gateway.program.tasks import envelope_facts, envelope_from
+from smimekit.span import Span
+
+__all__ = ["Held", "HoldQueue"]
+
+_NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
+_MESSAGE: Final = "message.eml"
+_ENVELOPE: Final = "envelope.json"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One message that waits; its content is in `path`."""
+
+    name: str
+    reason: str
+    since: datetime
+    envelope: Envelope
+    path: Path
+
+
+@final
+class HoldQueue:
+    """A folder of held messages. Several processes may use it at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder: Final = folder
+
+    def keep(self, held: Hold, envelope: Envelope, *, at: datetime) -> str:
+        """Store a message safely; its name. Raises OSError, and then nothing was stored.
+
+        Of the `envelope` that it came in, user and client are kept.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        unfinished = self._folder / f".{name}"
+        unfinished.mkdir(mode=0o700)
+        try:
+            _write(unfinished / _MESSAGE, held.mail.message)
+            kept = replace(
+                envelope,
+                mail_from=held.mail.mail_from,
+                recipients=held.recipients,
+                parameters=held.mail.parameters,
+            )
+            facts = _facts(kept, held.reason, at)
+            _write(unfinished / _ENVELOPE, Span.of(facts))
+            _sync(unfinished)
+            unfinished.rename(self._folder / name)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        _sync(self._folder)
+        return name
+
+    def __iter__(self) -> Iterator[Held]:
+        """All, the oldest first."""
+        if self._folder.is_dir():
+            for path in sorted(self._folder.iterdir()):
+                if _NAME.fullmatch(path.name):
+                    yield _read(path)
+
+    def find(self, name: str) -> Held:
+        """UsageError (`usage.not-held`) where there is none of this name."""
+        path = self._folder / name
+        if not _NAME.fullmatch(name) or not path.is_dir():
+            raise UsageError(
+                f"There is no held message {name!r}; `smimekit gateway held list` has all.",
+                code="usage.not-held",
+            )
+        return _read(path)
+
+    def leave(self, held: Held, recipients: tuple[EnvelopeRecipient, ...]) -> None:
+        """Keep it for these recipients only; for none, forget it. Raises OSError."""
+        folder = held.path.parent
+        if not recipients:
+            shutil.rmtree(folder)
+            return
+        kept = replace(held.envelope, recipients=recipients)
+        _write(folder / f".{_ENVELOPE}", Span.of(_facts(kept, held.reason, held.since)))
+        (folder / f".{_ENVELOPE}").replace(folder / _ENVELOPE)
+        _sync(folder)
+
+
+def _facts(envelope: Envelope, reason: str, since: datetime) -> bytes:
+    facts = {"reason": reason, "since": since.isoformat(), "envelope": envelope_facts(envelope)}
+    return json.dumps(facts, indent=1).encode()
+
+
+def _read(path: Path) -> Held:
+    facts = json.loads((path / _ENVELOPE).read_text(encoding="utf-8"))
+    return Held(
+        name=path.name,
+        reason=facts["reason"],
+        since=datetime.fromisoformat(facts["since"]),
+        envelope=envelope_from(facts["envelope"]),
+        path=path / _MESSAGE,
+    )
+
+
+def _write(path: Path, content: Span) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(content.chunks())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """A new name is in the folder, which is a file by itself."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Mail that comes in: cleaned of forgeries, opened, learned from, and delivered."""

@@ -1,0 +1,48 @@
+"""What the adapters write down of each transaction: a line in the audit file, and numbers.
+
+Knows what the core tells when it has decided. May not know how anything was decided.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, final
+
+from smimekit.gateway.events import Events
+from smimekit.gateway.reports.audit import Entry, audit_line
+from smimekit.gateway.reports.counting import count_entry
+from smimekit.gateway.reports.metrics import Metrics
+
+__all__ = ["Bookkeeper", "bookkeeping"]
+
+
+@final
+class Bookkeeper(Events):
+    """Hears every outcome. `descriptor` is that of the audit file, where there is one."""
+
+    def __init__(self, metrics: Metrics, descriptor: int | None) -> None:
+        self._metrics: Final = metrics
+        self._descriptor: Final = descriptor
+
+    def outcome(self, entry: Entry, /) -> None:
+        """Raises OSError where the line cannot be written: what is not on record does not leave."""
+        if self._descriptor is not None:
+            line = audit_line(entry).encode()
+            if os.write(self._descriptor, line) != len(line):  # one call: lines do not mix
+                raise OSError("There is no room for the audit line.")
+        count_entry(self._metrics, entry)
+
+
+@contextmanager
+def bookkeeping(file: str | None, metrics: Metrics) -> Iterator[Bookkeeper]:
+    """A bookkeeper; the audit file is appended to, and made where there is none. OSError."""
+    if file is None:
+        yield Bookkeeper(metrics, None)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(Path(file), flags, 0o600)
+    try:
+        yield Bookkeeper(metrics, descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What others hear of a transaction: senders, administrators, the audit trail, Prometheus."""
