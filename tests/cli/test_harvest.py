@@ -178,6 +178,16 @@ def test_a_pipe_has_no_journal(run: Run, places: Sequence[str]) -> None:
     assert (done.status, done.code) == (2, "usage.journal-pipe")
 
 
+@pytest.mark.parametrize("journal", ["mail/journal", "mail/../mail/journal"])
+def test_a_journal_does_not_lie_among_the_mail(run: Run, here: Path, journal: str) -> None:
+    """It would be read as a message which is none, in every run."""
+    (here / "mail").mkdir()
+    (here / "signed.eml").rename(here / "mail" / "signed.eml")
+    done = run("harvest", *STORE, "mail", "--journal", journal, "--json")
+    assert (done.status, done.code) == (2, "usage.journal-place")
+    assert run("harvest", *STORE, "mail", "--journal", "journal").status == 0
+
+
 # --- places --------------------------------------------------------------------------------
 
 

@@ -144,6 +144,32 @@ def test_a_torn_end_is_cut_off(
         assert all(map(journal.knows, batches[-1]))
 
 
+@given(data=st.data())
+def test_a_torn_beginning_begins_anew(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Power went while the first line was written: nobody has to remove what is left of it."""
+    path = tmp_path_factory.mktemp("torn") / "journal"
+    opened(path).close()
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(10, len(whole) - 1))
+    path.write_bytes(data.draw(st.sampled_from([whole[:cut], bytes(cut)])))
+    with opened(path) as journal:
+        journal.add([message("1.host")], witness=None)
+    with opened(path) as journal:
+        assert journal.knows(message("1.host"))
+
+
+@pytest.mark.parametrize(
+    "text", ["deadbeef", "deadbeef ", "0000abcd {notes", "\0\n", "to do: buy milk"]
+)
+def test_files_of_others_are_not_taken_for_a_torn_beginning(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        opened(path)
+    assert (caught.value.code, path.read_text()) == ("usage.journal", text)
+
+
 WHOLE: dict[str, Any] = {"names": "", "marks": {}}
 
 

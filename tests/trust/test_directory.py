@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.trust.certs import DAY, NOW
 
 HERE = Source("upload", "test")
 ALICE = certs.person("alice@example.com").certificate
+BOB = certs.person("bob@example.com").certificate
 
 
 def decision(verdict: Verdict, **more: Any) -> Decision:
@@ -312,6 +314,28 @@ def test_a_journal_writes_nowhere_else(
             DirectoryTrustStore(place)
         assert caught.value.code == "store.corrupt"
         assert secret.read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["lock", "journal.new", "state.new", "certificates"])
+def test_links_in_a_folder_lead_nowhere_else(
+    store: DirectoryTrustStore, place: Path, name: str
+) -> None:
+    """As above: what a link names is somebody else's."""
+    elsewhere = place.parent / "elsewhere"
+    if name == "certificates":
+        elsewhere.mkdir()
+    else:
+        elsewhere.write_text("kept")
+    (place / name).unlink(missing_ok=True)
+    (place / name).symlink_to(elsewhere)
+    with suppress(StoreError):
+        store.put(ALICE, HERE, at=NOW)
+    with pytest.raises(StoreError) as caught:  # has it happened, whoever comes next says it
+        store.put(BOB, HERE, at=NOW)
+    assert caught.value.code == "store.unavailable"
+    assert (
+        list(elsewhere.iterdir()) == [] if elsewhere.is_dir() else elsewhere.read_text() == "kept"
+    )
 
 
 def test_places_where_no_store_can_be(tmp_path: Path) -> None:

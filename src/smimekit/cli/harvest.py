@@ -218,6 +218,12 @@ def _check(placed: PlaceOptions, run: _RunOptions) -> None:
             "name a file.",
             code="usage.journal-pipe",
         )
+    if run.journal is not None and placed.holds(Path(run.journal)):
+        raise UsageError(
+            "The journal lies in a folder that is read, and may be taken for mail; name a file "
+            "elsewhere.",
+            code="usage.journal-place",
+        )
 
 
 def _with_content(store: TrustStore, name: str, content: str, means: _Means) -> HarvestReport:

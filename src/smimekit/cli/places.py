@@ -58,6 +58,11 @@ class PlaceOptions:
         """Does any of it come from standard input, which is there only once?"""
         return not self.places or "-" in self.places
 
+    def holds(self, path: Path) -> bool:
+        """Does a file lie in one of the folders that are read?"""
+        folders = (Path(each).resolve() for each in self.places if "://" not in each)
+        return any(path.resolve().is_relative_to(each) for each in folders)
+
     def _mailbox(self, place: str, closing: ExitStack) -> Mailbox:
         form = None if self.mbox is None else MboxForm(self.mbox)
         if place == "-":

@@ -39,6 +39,10 @@ __all__ = ["Journal"]
 _FORMAT: Final = "smimekit harvest journal 1"
 _LINE: Final = 4 << 20
 """Octets of a line: a batch of some hundred names and marks needs a small part of it."""
+_HEAD: Final = json.dumps({"format": _FORMAT}).encode()[:-1]
+"""How the first line begins, behind its checksum."""
+_CHECKSUM: Final = 9
+"""Octets of a checksum and the blank behind it."""
 _NAME: Final = 8
 _KEY: Final = 16
 
@@ -128,7 +132,8 @@ class Journal:
     def _begin(self, path: Path) -> bytes:
         """The journal's key, once it is clear whose journal it is."""
         first = self._file.readline(_LINE)
-        if not first:
+        if not first or _is_torn(first):
+            self._file.truncate(0)
             key = secrets.token_bytes(_KEY)
             self._write(self._head | {"key": key.hex()})
             return key
@@ -227,6 +232,19 @@ def _form(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_torn(first: bytes) -> bool:
+    """Is this the beginning of a first line, after power was lost while it was written?
+
+    Nothing stands behind it then. It is as much of a line as was on the disk, or as many zeros.
+    """
+    text = first[_CHECKSUM:]
+    return not first.strip(b"\0") or (
+        bool(text)
+        and not first.endswith(b"\n")
+        and (text.startswith(_HEAD) or _HEAD.startswith(text))
+    )
 
 
 def _little(names: "array[int]") -> "array[int]":

@@ -8,6 +8,7 @@ holds a shared lock, who writes an exclusive one; the locks are the system's own
 process that dies gives its lock back. The folder is on a local disk.
 """
 
+import errno
 import json
 import os
 import time
@@ -85,7 +86,7 @@ class Folder:
     def locked(self, *, alone: bool) -> Iterator[None]:
         """Nobody writes meanwhile or, `alone`, nobody else does anything."""
         with _available():
-            lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            lock = _opened(self.path / _LOCK, os.O_RDWR | os.O_CREAT)
             try:
                 self._acquire(lock, alone=alone)
                 yield
@@ -152,8 +153,7 @@ class Folder:
         """Any number of times, with one outcome."""
         if change.append:
             path = self.path / change.append_to
-            path.touch()
-            with path.open("r+b") as file:
+            with os.fdopen(_opened(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
                 file.truncate(change.append_at)
                 file.seek(change.append_at)
                 file.write(change.append.encode())
@@ -169,14 +169,25 @@ class Folder:
     def _write(self, name: str, data: bytes) -> Path:
         """A file in one piece: never half of it under its name. The folder that it is in."""
         path = self.path / name
-        path.parent.mkdir(exist_ok=True)
+        self._make(path.parent)
         fresh = path.with_name(f"{path.name}.new")
-        with fresh.open("wb") as file:
+        with os.fdopen(_opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             file.write(data)
             file.flush()
             _sync(file.fileno())
         fresh.replace(path)
         return path.parent
+
+    def _make(self, parent: Path) -> None:
+        """A folder for files of the store, which lies in the store: a link leads elsewhere."""
+        parent.mkdir(exist_ok=True)
+        if parent != self.path and parent.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _opened(path: Path, flags: int) -> int:
+    """A file of the store itself: whoever gives somebody a folder may have put links into it."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 @contextmanager
