@@ -3,7 +3,6 @@
 Knows how a run is watched and told about. May not know where mail lies, nor what is learned.
 """
 
-import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +33,8 @@ from smimekit.cli.places import PlaceOptions, place_options
 from smimekit.cli.reports import certificate_title
 from smimekit.harvesting import HarvestReport, Journal, Reader, harvest_into, harvest_mailbox
 from smimekit.harvesting.decided import DecidedOnly
-from smimekit.keys import Decryptor
+from smimekit.keys import Decryptor, KeyCheck
+from smimekit.keys.credential import exported
 from smimekit.mailboxes import Mailbox, Message
 from smimekit.trust import TrustStore
 from smimekit.trust.stores.opening import open_store
@@ -145,9 +145,10 @@ class _Means:
         return self.reader(open_store(self.store))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        password = secrets.token_urlsafe()
-        files = [each.to_pkcs12(password) for each in self.credentials()]
-        return _carried, (self.store, files, password, self.anchors, self.policy.name, self.at)
+        # It goes through a pipe into a process of ours, and nowhere else: no password would
+        # protect it there, and deriving keys from one takes longer than the mail.
+        keys = [_files(each) for each in self.credentials()]
+        return _carried, (self.store, keys, self.anchors, self.policy.name, self.at)
 
     def credentials(self) -> Iterator[Credential]:
         """The keys one by one; UsageError where there is no telling them apart."""
@@ -169,18 +170,25 @@ class _Means:
         return " ".join([self.policy.name, *sorted(keys), "below", *sorted(anchors)])
 
 
+def _files(credential: Credential) -> list[bytes]:
+    """Its keys and certificates, in DER."""
+    certificates = [each.certificate for each in credential.all]
+    above = (certificate for each in credential.all for certificate in each.chain)
+    every = dict.fromkeys([*certificates, *above])
+    return [*(exported(each.key) for each in credential.all), *(each.der for each in every)]
+
+
 def _carried(
     store: str,
-    files: Sequence[bytes],
-    password: str,
+    keys: Iterable[Sequence[bytes]],
     anchors: tuple[Certificate, ...],
-    *rest: Any,
+    name: str,
+    at: datetime | None,
 ) -> _Means:
-    """The means, in another process."""
-    name, at = rest
-    keys = tuple(Credential.from_pkcs12(each, password) for each in files)
+    """The means, in another process. The keys were checked in the first one."""
+    made = tuple(Credential.from_pem(*each, key_check=KeyCheck.SKIP) for each in keys)
     (policy,) = (each for each in POLICIES if each.name == name)
-    return _Means(store, keys, anchors, policy, at)
+    return _Means(store, made, anchors, policy, at)
 
 
 # --- the run -------------------------------------------------------------------------------
