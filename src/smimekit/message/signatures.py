@@ -45,13 +45,17 @@ def check_opaque(
 
 
 def check_detached(
-    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge, spool: Spool
+    data: SignedData,
+    content: Span,
+    bag: Sequence[Certificate],
+    judge: Judge,
+    new_spool: Callable[[], Spool],
 ) -> tuple[Span, tuple[SignatureResult, ...]]:
     """The signatures over content that stands elsewhere, and the octets that were signed.
 
     The content counts as it stands. Where it matches no signature and came with bare LF, as
     mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
-    goes to the spool and is handed out then, since it is what was signed.
+    goes to a new spool and is handed out then, since it is what was signed.
     """
     checked = list(_checked(data, Digests((), content.chunks), bag, judge))
     converted = False
@@ -59,7 +63,7 @@ def check_detached(
         canonical = Digests((), lambda: to_crlf(content.chunks()))
         again = list(_checked(data, canonical, bag, judge))
         if _any_good(again):
-            checked, converted = again, True
+            checked, converted, spool = again, True, new_spool()
             for chunk in to_crlf(content.chunks()):
                 spool.write(chunk)
             content = spool.span()
