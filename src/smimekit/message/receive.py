@@ -44,7 +44,7 @@ from smimekit.message.recognise import (
     recognise,
     recognise_bare,
 )
-from smimekit.message.signatures import with_identity
+from smimekit.message.signatures import identify
 from smimekit.message.signed_layer import end_of_layer, read_clear_signed, read_signed
 from smimekit.message.source import Source, new_spool, span_of
 from smimekit.message.spool import Spool
@@ -86,7 +86,8 @@ def open_message(
     """
     if at is not None:
         require_aware(at, "at")
-    with ExitStack() as closing:
+    closing = ExitStack()
+    try:
         job = _Opening(
             keys=_decryptors(keys),
             judge=Judge(trust, policy, at),
@@ -97,20 +98,26 @@ def open_message(
         layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
             claims, job.sender = ((expect,),), None
-        envelope = tuple([_identified(layer, claims, job.sender) for layer in layers])
+        envelope = tuple(layers)
+        _identify(envelope, claims, job.sender)
         inside = None if payload is None else job.entity(payload)
         return Opened(
             envelope=envelope,
             errant=_errant(inside, job.unread, policy),
             header=header_set(job.header, inside, envelope, policy.limits),
             content=payload,
-            closing=closing.pop_all(),
+            closing=closing,
             limits=policy.limits,
         )
+    except BaseException:
+        closing.close()
+        raise
 
 
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
     # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
+    if keys == ():  # as `verify` gives them
+        return ()
     if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
         found = tuple(keys)
         if all(isinstance(each, Decryptor) for each in found):
@@ -124,12 +131,11 @@ def _errant(inside: Entity | None, unread: Span | None, policy: Policy) -> tuple
     return () if inside is None else find_errant(inside, limits=policy.limits)
 
 
-def _identified(layer: Layer, claims: tuple[Claim, ...], sender: str | None) -> Layer:
-    if not isinstance(layer, Signed):
-        return layer
-    return replace(
-        layer, signatures=tuple([with_identity(each, claims, sender) for each in layer.signatures])
-    )
+def _identify(layers: Iterable[Layer], claims: tuple[Claim, ...], sender: str | None) -> None:
+    """Hold all signatures against those who are said to be the author, now that they are known."""
+    for layer in layers:
+        for signature in layer.signatures if isinstance(layer, Signed) else ():
+            identify(signature, claims, sender)
 
 
 @final
