@@ -81,6 +81,9 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 
 
+_PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
+_PKCS1_V15: Final = padding.PKCS1v15()
+
 _ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
 """Restrict an RSA key to one use (RFC 4055, 1.2; RFC 9690, 2.3); the key is an RSA key all
 the same, which the primitives library does not know, or for a few parameters only. What it
@@ -182,11 +185,11 @@ def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, val
     """The same for data of which only the digest is at hand; False for what signs data whole."""
     if len(value) != scheme.digest.size:
         return False
-    hashed = Prehashed(_HASHES[scheme.digest.name])
+    hashed = _PREHASHED[scheme.digest.name]
     try:
         match scheme.kind, key:
             case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
-                key.verify(signature, value, padding.PKCS1v15(), hashed)
+                key.verify(signature, value, _PKCS1_V15, hashed)
             case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
                 key.verify(signature, value, _pss(scheme), hashed)
             case SignatureKind.RSA_PSS_SHAKE, rsa.RSAPublicKey():

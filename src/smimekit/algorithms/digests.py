@@ -6,6 +6,7 @@ compute one (`primitives` does).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, final
 
@@ -39,6 +40,10 @@ __all__ = [
 ]
 
 
+_SHORT: Final = 128
+"""Octets of an identifier that is remembered: there are some dozens, in every message."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class AlgorithmIdentifier:
@@ -58,16 +63,24 @@ class AlgorithmIdentifier:
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "AlgorithmIdentifier":
         """The next value of `reader`; CmsError if it is none."""
-        inside = reader.enter(tag)
-        oid = inside.oid()
-        parameters = _in_der(inside.raw()) if inside.more else None
-        inside.finish()
-        return cls(oid, parameters)
+        encoded = reader.raw(tag)
+        return _known(encoded) if len(encoded) <= _SHORT else _read(encoded)
 
     @property
     def plain(self) -> bool:
         """No parameters, or the NULL that means the same to every algorithm without any."""
         return self.parameters is None or self.parameters == der.NULL_VALUE
+
+
+def _read(encoded: bytes) -> AlgorithmIdentifier:
+    inside = der.Reader(encoded).enter(encoded[0])
+    oid = inside.oid()
+    parameters = _in_der(inside.raw()) if inside.more else None
+    inside.finish()
+    return AlgorithmIdentifier(oid, parameters)
+
+
+_known: Final = lru_cache(maxsize=512)(_read)
 
 
 def _in_der(parameters: bytes) -> bytes:

@@ -4,10 +4,11 @@ Knows their syntax and which must stand exactly once. May not know keys or whom 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar, final
+from functools import lru_cache
+from typing import Final, TypeAlias, TypeVar, final
 
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier
@@ -55,7 +56,12 @@ _SHA1: Final = "1.3.14.3.2.26"
 _CONFUSABLE_BYTES: Final = 16 << 20
 """As long as signed attributes that anybody reads can be (`Limits.value_bytes`)."""
 
+_SHORT: Final = 256
+"""Octets of what is remembered once it was read: of each attribute but the digest and the time,
+a sender writes the same all day."""
+
 _T = TypeVar("_T")
+_Entry: TypeAlias = tuple[str, tuple[bytes, ...]]
 
 
 def _malformed(what: str) -> CmsError:
@@ -69,7 +75,11 @@ class Attributes:
 
     encoded: bytes
     """As received, with the implicit tag."""
-    entries: tuple[tuple[str, tuple[bytes, ...]], ...]
+    entries: tuple[_Entry, ...]
+    index: dict[str, list[tuple[bytes, ...]]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    """The values by OID, once somebody has asked for one."""
 
     @classmethod
     def read(cls, encoded: bytes, *, limits: Limits) -> "Attributes":
@@ -77,25 +87,33 @@ class Attributes:
         outer = der.Reader(encoded)
         inside = outer.enter(outer.peek)
         outer.finish()
-        entries = []
+        entries: list[_Entry] = []
+        most = limits.attributes
         while inside.more:
-            attribute = inside.enter(der.SEQUENCE)
-            oid = attribute.oid()
-            entries.append((oid, _values(attribute.enter(der.SET), limits)))
-            attribute.finish()
-            _bound(len(entries), limits)
+            each = inside.raw(der.SEQUENCE)
+            entries.append(_known(each, most) if len(each) <= _SHORT else _entry(each, most))
+            _bound(len(entries), most)
         return cls(encoded, tuple(entries))
+
+    def _all(self, oid: str) -> Sequence[tuple[bytes, ...]]:
+        index = self.index
+        if index is None:
+            index = {}
+            for name, values in self.entries:
+                index.setdefault(name, []).append(values)
+            object.__setattr__(self, "index", index)  # whole, for whoever else is reading it
+        return index.get(oid, ())
 
     def values(self, oid: str) -> tuple[bytes, ...]:
         """All values of all attributes of this type."""
-        return tuple(value for found, values in self.entries if found == oid for value in values)
+        return tuple([value for values in self._all(oid) for value in values])
 
     def one(self, oid: str) -> bytes | None:
         """The value of an attribute that may stand once, with one value (RFC 5652, 11).
 
         None where it is absent; CmsError where it stands twice or has several values.
         """
-        found = [values for name, values in self.entries if name == oid]
+        found = self._all(oid)
         if not found:
             return None
         if len(found) != 1 or len(found[0]) != 1:
@@ -110,7 +128,7 @@ class Attributes:
     def content_type(self) -> str | None:
         """The contentType attribute."""
         value = self.one(CONTENT_TYPE)
-        return None if value is None else _whole(der.Reader(value), der.Reader.oid)
+        return None if value is None else _oid(value)
 
     @property
     def message_digest(self) -> bytes | None:
@@ -172,16 +190,28 @@ def _whole(reader: der.Reader, read: Callable[[der.Reader], _T]) -> _T:
     return value
 
 
-def _values(reader: der.Reader, limits: Limits) -> tuple[bytes, ...]:
-    values: list[bytes] = []
+@lru_cache(maxsize=64)  # of any octets, but what is no short OID is an error, and not kept
+def _oid(value: bytes) -> str:
+    return _whole(der.Reader(value), der.Reader.oid)
+
+
+def _entry(encoded: bytes, most: int) -> _Entry:
+    """The type of an Attribute, and its values, which are not more than `most`."""
+    attribute = der.Reader(encoded).enter(der.SEQUENCE)
+    oid = attribute.oid()
+    reader, values = attribute.enter(der.SET), list[bytes]()
     while reader.more:
         values.append(reader.raw())
-        _bound(len(values), limits)
-    return tuple(values)
+        _bound(len(values), most)
+    attribute.finish()
+    return oid, tuple(values)
 
 
-def _bound(count: int, limits: Limits) -> None:
-    if count > limits.attributes:
+_known: Final = lru_cache(maxsize=1024)(_entry)
+
+
+def _bound(count: int, most: int) -> None:
+    if count > most:
         raise LimitExceeded("A signer has too many attributes.", code="limit.attributes")
 
 
@@ -196,13 +226,20 @@ class AlgorithmProtection:
     @classmethod
     def read(cls, value: bytes) -> "AlgorithmProtection":
         """Parse the attribute's value."""
-        inside = der.Reader(value).enter(der.SEQUENCE)
-        digest = AlgorithmIdentifier.read(inside)
-        signature = None
-        if inside.peek == 0xA1:
-            signature = AlgorithmIdentifier.read(inside, 0xA1)
-        inside.finish()  # one of signature and MAC, of which a signer has none
-        return cls(digest, signature)
+        return _known_protection(value) if len(value) <= _SHORT else _protection(value)
+
+
+def _protection(value: bytes) -> AlgorithmProtection:
+    inside = der.Reader(value).enter(der.SEQUENCE)
+    digest = AlgorithmIdentifier.read(inside)
+    signature = None
+    if inside.peek == 0xA1:
+        signature = AlgorithmIdentifier.read(inside, 0xA1)
+    inside.finish()  # one of signature and MAC, of which a signer has none
+    return AlgorithmProtection(digest, signature)
+
+
+_known_protection: Final = lru_cache(maxsize=256)(_protection)
 
 
 @final
@@ -221,16 +258,23 @@ class CertificateHash:
 
         `default` is the OID of version 2's default digest, None for version 1 (SHA-1).
         """
-        first = der.Reader(value).enter(der.SEQUENCE).enter(der.SEQUENCE).enter(der.SEQUENCE)
-        digest_oid = default or _SHA1
-        if default and first.peek == der.SEQUENCE:
-            digest_oid = AlgorithmIdentifier.read(first).oid
-        hashed = first.octets()
-        if not first.more:
-            return cls(digest_oid, hashed, None)
-        issuer_serial = first.enter(der.SEQUENCE)
-        issuer_serial.raw(der.SEQUENCE)
-        return cls(digest_oid, hashed, issuer_serial.integer())
+        return _known_hash(value, default) if len(value) <= _SHORT else _hash(value, default)
+
+
+def _hash(value: bytes, default: str | None) -> CertificateHash:
+    first = der.Reader(value).enter(der.SEQUENCE).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    digest_oid = default or _SHA1
+    if default and first.peek == der.SEQUENCE:
+        digest_oid = AlgorithmIdentifier.read(first).oid
+    hashed = first.octets()
+    if not first.more:
+        return CertificateHash(digest_oid, hashed, None)
+    issuer_serial = first.enter(der.SEQUENCE)
+    issuer_serial.raw(der.SEQUENCE)
+    return CertificateHash(digest_oid, hashed, issuer_serial.integer())
+
+
+_known_hash: Final = lru_cache(maxsize=512)(_hash)
 
 
 @final

@@ -2,13 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import final
+from functools import lru_cache
+from typing import Final, final
 
 from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 
 __all__ = ["CertificateId", "IssuerAndSerialNumber", "SubjectKeyIdentifier", "read_certificate_id"]
+
+
+_SHORT: Final = 512
+"""Octets of an identifier that is remembered: the same few senders write all day."""
 
 
 @final
@@ -25,11 +30,8 @@ class IssuerAndSerialNumber:
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "IssuerAndSerialNumber":
         """The next value of `reader`."""
-        inside = reader.enter(tag)
-        issuer = inside.raw(der.SEQUENCE)
-        serial = inside.integer()
-        inside.finish()
-        return cls(issuer, serial)
+        encoded = reader.raw(tag)
+        return _known(encoded) if len(encoded) <= _SHORT else _read(encoded)
 
     @classmethod
     def of(cls, certificate: Certificate) -> "IssuerAndSerialNumber":
@@ -54,6 +56,17 @@ class IssuerAndSerialNumber:
 
     def __str__(self) -> str:
         return f"serial {self.serial:x}"
+
+
+def _read(encoded: bytes) -> IssuerAndSerialNumber:
+    inside = der.Reader(encoded).enter(encoded[0])
+    issuer = inside.raw(der.SEQUENCE)
+    serial = inside.integer()
+    inside.finish()
+    return IssuerAndSerialNumber(issuer, serial)
+
+
+_known: Final = lru_cache(maxsize=512)(_read)
 
 
 @final

@@ -35,10 +35,14 @@ __all__ = [
     "add_unsigned",
     "certs_only",
     "certs_only_stream",
+    "read_algorithms",
+    "read_members",
     "read_signed_data",
     "read_signer_info",
+    "read_signers",
     "reject_detached_content",
     "signed_data",
+    "signed_data_of",
     "signed_data_stream",
     "signer_info",
 ]
@@ -141,7 +145,7 @@ def read_signed_data(
     """
     reader.enter(der.SEQUENCE)
     reader.value(der.INTEGER)
-    announced = _read_algorithms(reader.reader(der.SET), limits)
+    announced = read_algorithms(reader.reader(der.SET), limits)
     rows = {row: None for each in announced if (row := _announced_row(each))}
     digests = Digests(rows, into.chunks)
 
@@ -149,29 +153,45 @@ def read_signed_data(
         digests.update(chunk)
         into.write(chunk)
 
-    content_type, detached = read_encapsulated(reader, passing)
-    certificates = _choices(reader, 0xA0, limits.certificates, "limit.certificates")
-    revocation = _choices(reader, 0xA1, limits.crls, "limit.crls")
-    infos = _members(reader.reader(der.SET), limits.signers, "limit.signers")
-    signers, unreadable = _read_signers(infos, limits)
+    content = read_encapsulated(reader, passing)
+    certificates = _members(reader, 0xA0, limits) if reader.peek() == 0xA0 else ()
+    revocation = _members(reader, 0xA1, limits) if reader.peek() == 0xA1 else ()
+    signers = read_signers(_members(reader, der.SET, limits), limits)
     reader.leave()
-    data = SignedData(
-        content_type=content_type,
-        detached=detached,
+    return signed_data_of(announced, content, certificates, revocation, signers), digests
+
+
+def signed_data_of(
+    announced: tuple[AlgorithmIdentifier, ...],
+    content: tuple[str, bool],
+    certificates: Iterable[bytes],
+    revocation: Sequence[bytes],
+    signers: tuple[tuple[SignerInfo, ...], tuple[str, ...]],
+) -> SignedData:
+    """A SignedData whose parts were read.
+
+    `content`: its type, and whether it is elsewhere. `certificates`, `revocation`: the members of
+    the sets, of any kind. CmsError for those that are malformed.
+    """
+    return SignedData(
+        content_type=content[0],
+        detached=content[1],
         digest_algorithms=announced,
-        certificates=tuple(raw for raw in certificates if raw[0] == der.SEQUENCE),
-        crls=tuple(raw for raw in revocation if raw[0] == der.SEQUENCE),
-        other_revocation=tuple(_other_revocation(raw) for raw in revocation if raw[0] == 0xA1),
-        signers=signers,
-        unreadable_signers=unreadable,
+        certificates=tuple([raw for raw in certificates if raw[0] == der.SEQUENCE]),
+        crls=tuple([raw for raw in revocation if raw[0] == der.SEQUENCE]),
+        other_revocation=tuple([_other_revocation(raw) for raw in revocation if raw[0] == 0xA1]),
+        signers=signers[0],
+        unreadable_signers=signers[1],
     )
-    return data, digests
 
 
-def _read_signers(
+def read_signers(
     infos: Iterable[bytes], limits: Limits
 ) -> tuple[tuple[SignerInfo, ...], tuple[str, ...]]:
-    """Each by itself: what is wrong with one says nothing about the others."""
+    """The SignerInfos, and what is wrong with those that are none.
+
+    Each by itself: what is wrong with one says nothing about the others.
+    """
     signers: list[SignerInfo] = []
     unreadable: list[str] = []
     for raw in infos:
@@ -182,7 +202,8 @@ def _read_signers(
     return tuple(signers), tuple(unreadable)
 
 
-def _read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdentifier, ...]:
+def read_algorithms(reader: der.Reader, limits: Limits) -> tuple[AlgorithmIdentifier, ...]:
+    """The digestAlgorithms, from inside the SET."""
     found: list[AlgorithmIdentifier] = []
     while reader.more:
         if len(found) == limits.digest_algorithms:
@@ -201,20 +222,30 @@ def _announced_row(identifier: AlgorithmIdentifier) -> Digest | None:
         return None  # an announcement is a hint; what a signer names is checked where it counts
 
 
-def _choices(reader: BerReader, tag: int, most: int, code: str) -> tuple[bytes, ...]:
-    if reader.peek() != tag:
-        return ()
-    return _members(reader.reader(tag), most, code)
+def _members(reader: BerReader, tag: int, limits: Limits) -> tuple[bytes, ...]:
+    return read_members(reader.reader(tag), tag, limits)
 
 
-def _members(reader: der.Reader, most: int, code: str) -> tuple[bytes, ...]:
+def read_members(reader: der.Reader, tag: int, limits: Limits) -> tuple[bytes, ...]:
+    """The members of one of the sets behind the content, from inside it; not more than may be.
+
+    `tag` says which: [0] of certificates, [1] of CRLs, the SET of SignerInfos.
+    """
+    most = {0xA0: limits.certificates, 0xA1: limits.crls, der.SET: limits.signers}[tag]
     found: list[bytes] = []
     while reader.more:
         if len(found) == most:
-            what = code.removeprefix("limit.")
-            raise LimitExceeded(f"A message holds too many {what}.", code=code)
+            raise _too_many(tag)
         found.append(reader.raw())
     return tuple(found)
+
+
+def _too_many(tag: int) -> LimitExceeded:
+    if tag == 0xA0:
+        return LimitExceeded("A message holds too many certificates.", code="limit.certificates")
+    if tag == 0xA1:
+        return LimitExceeded("A message holds too many crls.", code="limit.crls")
+    return LimitExceeded("A message holds too many signers.", code="limit.signers")
 
 
 def _other_revocation(raw: bytes) -> tuple[str, bytes]:

@@ -13,6 +13,7 @@ from typing import Final, final
 from smimekit import der
 from smimekit.algorithms import (
     DIGEST_BY_OID,
+    SHA256,
     AlgorithmIdentifier,
     Digest,
     SignatureScheme,
@@ -203,7 +204,7 @@ def _check_algorithm_protection(signer: SignerInfo, attributes: Attributes) -> N
 
 def _same_algorithm(one: AlgorithmIdentifier, other: AlgorithmIdentifier) -> bool:
     # RFC 6211, 2: the same as encoded; absent and NULL parameters are one to every digest.
-    return one == other or (one.oid == other.oid and one.plain and other.plain)
+    return one is other or one == other or (one.oid == other.oid and one.plain and other.plain)
 
 
 def _check_signing_certificate(named: CertificateHash, certificate: Certificate) -> None:
@@ -214,9 +215,7 @@ def _check_signing_certificate(named: CertificateHash, certificate: Certificate)
             "The signingCertificate attribute uses an unknown digest.",
             code="cms.signing-certificate",
         )
-    hashed = digester(digest)
-    hashed.update(certificate.der)
-    same = compare_digest(named.value, hashed.finalize())
+    same = compare_digest(named.value, _hash_of(certificate, digest))
     if same and named.serial is not None:
         same = named.serial == certificate.serial
     if not same:
@@ -224,6 +223,14 @@ def _check_signing_certificate(named: CertificateHash, certificate: Certificate)
             "The signer meant another certificate than the one that is at hand (RFC 5035).",
             code="cms.signing-certificate",
         )
+
+
+def _hash_of(certificate: Certificate, digest: Digest) -> bytes:
+    if digest is SHA256:
+        return bytes.fromhex(certificate.fingerprint)  # which is made once
+    hashed = digester(digest)
+    hashed.update(certificate.der)
+    return hashed.finalize()
 
 
 def _check_content(

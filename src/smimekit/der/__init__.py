@@ -20,6 +20,7 @@ from smimekit.der.reading import (
     Reader,
     decode_oid,
     decode_time,
+    located,
 )
 from smimekit.der.writing import (
     bit_string,
@@ -65,6 +66,7 @@ __all__ = [
     "explicit",
     "implicit",
     "integer",
+    "located",
     "octet_string",
     "oid",
     "sequence",

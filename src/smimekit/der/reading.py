@@ -34,6 +34,7 @@ __all__ = [
     "Reader",
     "decode_oid",
     "decode_time",
+    "located",
     "require_depth",
 ]
 
@@ -306,6 +307,27 @@ class Reader:
             raise _malformed("there is something behind the last value")
 
 
+def located(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Where the content of the value at `at` lies, which must have this identifier octet.
+
+    For who reads one usual form of something and leaves all others to a `Reader`: CmsError for
+    an indefinite length, too.
+    """
+    start = at + 2
+    if start > end or data[at] != tag:
+        raise _unexpected(tag, data[at] if at < end else -1)
+    length = data[at + 1]
+    if length >= 0x80:
+        octets = length & 0x7F
+        if not 0 < octets <= 8:
+            raise _malformed("a length that is not definite, or of more than 8 octets")
+        length = int.from_bytes(data[start : start + octets], "big")
+        start += octets
+    if start + length > end:
+        raise _truncated()
+    return start, start + length
+
+
 def _unexpected(tag: int, found: int) -> CmsError:
     if found < 0:
         return _truncated()
@@ -351,6 +373,7 @@ _GENERALIZED = re.compile(
 )
 
 
+@lru_cache(maxsize=512)
 def decode_time(tag: int, content: bytes) -> datetime:
     """UTCTime or GeneralizedTime content as an aware datetime in UTC (RFC 5280, 4.1.2.5)."""
     pattern = {UTC_TIME: _UTC_TIME, GENERALIZED_TIME: _GENERALIZED}.get(tag)
@@ -362,9 +385,9 @@ def decode_time(tag: int, content: bytes) -> datetime:
     if tag == UTC_TIME:
         year += 1900 if year >= 50 else 2000
     try:
-        offset = timedelta()
-        if zone != b"Z":
-            offset = timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[3:]))
+        if zone == b"Z":
+            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        offset = timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[3:]))
         local = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset))
         return local.astimezone(UTC)
     except (ValueError, OverflowError):

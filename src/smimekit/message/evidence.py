@@ -48,6 +48,8 @@ def bounded(data: SignedData, most: int) -> tuple[list[bytes], list[bytes], int]
     Without the rest, less is known.
     """
     found: tuple[list[bytes], list[bytes]] = ([], [])
+    if not (data.crls or data.other_revocation):  # as nearly always
+        return *found, most
     for kind, evidence in zip(found, (data.crls, data.ocsp_responses), strict=True):
         for each in dict.fromkeys(evidence):
             if len(each) <= most:

@@ -133,11 +133,18 @@ def header_set(
     """
     if payload is None or not any(map(_is_cryptographic, envelope)):
         return lambda: _header_set(outer, None, envelope, limits)
-    if b"message" in payload.header.raw.lower():
+    if _is_message(payload):
         # Now, not later: a message inside is gone when this one is closed.
         found = _protected(outer, payload, limits)
         return lambda: _header_set(outer, found, envelope, limits)
     return lambda: _header_set(outer, _protected(outer, payload, limits), envelope, limits)
+
+
+def _is_message(payload: Entity) -> bool:
+    try:
+        return content_type(payload.header).type == "message"
+    except InputError:
+        return False
 
 
 def _header_set(

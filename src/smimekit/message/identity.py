@@ -89,6 +89,16 @@ def signer_addresses(certificate: Certificate) -> tuple[str, ...]:
         return ()
 
 
+def _keys(certificate: Certificate) -> frozenset[tuple[str, str] | None]:
+    """The addresses of a certificate, as they are compared; worked out once."""
+    known = certificate.memo.get("addresses")
+    if isinstance(known, frozenset):
+        return known
+    found = frozenset(map(address_key, signer_addresses(certificate)))
+    certificate.memo["addresses"] = found
+    return found
+
+
 def identity_of(
     certificate: Certificate | None, claims: tuple[Claim, ...], sender: str | None = None
 ) -> Identity:
@@ -100,7 +110,7 @@ def identity_of(
         return Identity.UNCLAIMED
     if not all(claimed):
         return Identity.NO_SENDER
-    mine = {address_key(address) for address in signer_addresses(certificate)}
+    mine = _keys(certificate)
     if not mine:
         return Identity.NO_ADDRESS
     theirs = {address_key(address) for claim in claimed for address in claim}

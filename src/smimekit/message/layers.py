@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Flag, StrEnum
-from typing import NoReturn, final
+from typing import Final, NoReturn, final
 
 from smimekit.algorithms import ContentCipher
 from smimekit.certificate import Certificate
@@ -162,7 +162,7 @@ class SignatureResult:
     @property
     def by_sender(self) -> bool:
         """The certificate is the sender's, or nobody is said to be the sender."""
-        return self.identity in {Identity.MATCH, Identity.UNCLAIMED}
+        return self.identity is Identity.MATCH or self.identity is Identity.UNCLAIMED
 
 
 @final
@@ -260,18 +260,19 @@ def innermost_signatures(envelope: Iterable[Layer]) -> tuple[SignatureResult, ..
     return tuple(found)
 
 
+_SUMS: Final = tuple(map(Protection, range(8)))
+"""All that can come out, by number: to add flags up takes longer than to find what they are of."""
+
+
 def protection_of(envelope: Iterable[Layer]) -> Protection:
     """What the layers, outermost first, give the payload."""
     layers = tuple(envelope)
     encryptions = [at for at, layer in enumerate(layers) if isinstance(layer, Encrypted)]
     if any(isinstance(each, Encrypted) and each.failure is not None for each in layers):
         return Protection.NONE
-    found = Protection.CONFIDENTIAL if encryptions else Protection.NONE
-    if any(map(_verified, innermost_signatures(layers))):
-        found |= Protection.VERIFIED
-    if all(_covered(layers, at) for at in encryptions or [-1]):
-        found |= Protection.INTACT
-    return found
+    verified = any(map(_verified, innermost_signatures(layers)))
+    intact = all(_covered(layers, at) for at in encryptions or [-1])
+    return _SUMS[verified + 2 * bool(encryptions) + 4 * intact]
 
 
 def _verified(signature: SignatureResult) -> bool:

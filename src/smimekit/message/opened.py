@@ -217,8 +217,8 @@ class Opened:
             failure = layer.failure if isinstance(layer, Encrypted) else None
             if failure is not None and (content is None or require):
                 raise failure
-        missing = require & ~self.protection
-        if missing or content is None:
+        if content is None or require not in self.protection:
+            missing = require & ~self.protection
             raise InsufficientProtection(
                 f"The message lacks what is required: {self._explain(missing)}"
             )

@@ -18,7 +18,6 @@ from smimekit.cms.content import enter_content
 from smimekit.cms.encrypted import unknown_cipher
 from smimekit.cms.enveloped import EnvelopedReader
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
     DecryptionError,
@@ -33,7 +32,7 @@ from smimekit.errors import (
 )
 from smimekit.keys import Decryptor
 from smimekit.message.errant import find_errant
-from smimekit.message.evidence import Judge, load_bag
+from smimekit.message.evidence import Judge
 from smimekit.message.header_set import header_set
 from smimekit.message.identity import Claim, claim_of, sender_of
 from smimekit.message.layers import Compressed, Encrypted, Errant, Layer, SignatureForm, Signed
@@ -45,12 +44,8 @@ from smimekit.message.recognise import (
     recognise,
     recognise_bare,
 )
-from smimekit.message.signatures import (
-    check_detached,
-    check_opaque,
-    of_mail,
-    with_identity,
-)
+from smimekit.message.signatures import identify
+from smimekit.message.signed_layer import end_of_layer, read_clear_signed, read_signed
 from smimekit.message.source import Source, new_spool, span_of
 from smimekit.message.spool import Spool
 from smimekit.mime.fields import HeaderBlock
@@ -91,7 +86,8 @@ def open_message(
     """
     if at is not None:
         require_aware(at, "at")
-    with ExitStack() as closing:
+    closing = ExitStack()
+    try:
         job = _Opening(
             keys=_decryptors(keys),
             judge=Judge(trust, policy, at),
@@ -102,20 +98,26 @@ def open_message(
         layers, payload, claims = job.run(span_of(source, policy, closing))
         if expect is not None:
             claims, job.sender = ((expect,),), None
-        envelope = tuple([_identified(layer, claims, job.sender) for layer in layers])
+        envelope = tuple(layers)
+        _identify(envelope, claims, job.sender)
         inside = None if payload is None else job.entity(payload)
         return Opened(
             envelope=envelope,
             errant=_errant(inside, job.unread, policy),
             header=header_set(job.header, inside, envelope, policy.limits),
             content=payload,
-            closing=closing.pop_all(),
+            closing=closing,
             limits=policy.limits,
         )
+    except BaseException:
+        closing.close()
+        raise
 
 
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
     # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
+    if keys == ():  # as `verify` gives them
+        return ()
     if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
         found = tuple(keys)
         if all(isinstance(each, Decryptor) for each in found):
@@ -129,12 +131,11 @@ def _errant(inside: Entity | None, unread: Span | None, policy: Policy) -> tuple
     return () if inside is None else find_errant(inside, limits=policy.limits)
 
 
-def _identified(layer: Layer, claims: tuple[Claim, ...], sender: str | None) -> Layer:
-    if not isinstance(layer, Signed):
-        return layer
-    return replace(
-        layer, signatures=tuple([with_identity(each, claims, sender) for each in layer.signatures])
-    )
+def _identify(layers: Iterable[Layer], claims: tuple[Claim, ...], sender: str | None) -> None:
+    """Hold all signatures against those who are said to be the author, now that they are known."""
+    for layer in layers:
+        for signature in layer.signatures if isinstance(layer, Signed) else ():
+            identify(signature, claims, sender)
 
 
 @final
@@ -248,12 +249,13 @@ class _Opening:
         """One layer; None for CMS of a type that is none."""
         self.is_mail |= isinstance(found, ClearSigned) or not found.bare
         if isinstance(found, ClearSigned):
-            return self._clear_signed(found)
+            return read_clear_signed(found, self.judge, self._spool)
         reader, content_type = self._begin(found)
         match content_type:
             case types.SIGNED_DATA:
-                form = SignatureForm.OPAQUE if self.content is None else SignatureForm.DETACHED
-                return self._signed(reader, form, self.content)
+                return read_signed(
+                    reader, self.judge, self._spool, content=self.content, in_mail=self.is_mail
+                )
             case types.ENVELOPED_DATA | types.AUTH_ENVELOPED_DATA:
                 return self._encrypted(found)
             case types.COMPRESSED_DATA:
@@ -264,51 +266,13 @@ class _Opening:
         reader = BerReader(found.cms(), limits=self.judge.policy.limits)
         return reader, enter_content(reader)
 
-    def _clear_signed(self, found: ClearSigned) -> Signed:
-        reader, content_type = self._begin(found)
-        if content_type != types.SIGNED_DATA:
-            raise CmsError("The signature part holds no signature.", code="cms.not-signed-data")
-        return self._signed(reader, SignatureForm.MULTIPART, found.content, found.micalg)
-
-    def _signed(
-        self,
-        reader: BerReader,
-        form: SignatureForm,
-        content: Span | None,
-        micalg: str | None = None,
-    ) -> Signed:
-        spool = self._spool()
-        data, digests = read_signed_data(reader, spool, limits=self.judge.policy.limits)
-        _end(reader)
-        bag = load_bag(data.certificates, self.judge.trust.parsed.certificate)
-        if content is not None:
-            reject_detached_content(data)
-            content, results = check_detached(data, content, bag, self.judge, spool)
-        elif data.detached and (data.signers or data.unreadable_signers):
-            raise CmsError(
-                "The signature is detached: give the content that it signs, too.",
-                code="cms.no-content",
-            )
-        else:
-            form = SignatureForm.CERTS_ONLY if data.detached else form
-            content, results = spool.span(), check_opaque(data, digests, bag, self.judge)
-        return Signed(
-            form=form,
-            content_type=data.content_type,
-            signatures=of_mail(results, data.content_type) if self.is_mail else results,
-            certificates=bag,
-            crls=data.crls,
-            content=content,
-            micalg=micalg,
-        )
-
     def _compressed(self, reader: BerReader) -> Compressed | None:
         """The layer; None where a mail holds what is no message (RFC 8551, 2.4.1)."""
         spool = self._spool()
         limits = replace(self.judge.policy.limits, inflated_bytes=self.may_inflate)
         content_type = read_compressed_data(reader, spool, limits=limits)
         self.may_inflate -= spool.size
-        _end(reader)
+        end_of_layer(reader)
         if self.is_mail and content_type != types.DATA:
             return None
         return Compressed(algorithm="zlib", content_type=content_type, content=spool.span())
@@ -372,20 +336,13 @@ class _Opening:
     def _decrypt(self, ready: _Reading, key: ContentKey, spool: Spool) -> None:
         reader, envelope = ready
         envelope.decrypt(key, self.judge.policy, spool)
-        _end(reader)
+        end_of_layer(reader)
 
 
 def _no_key(keys: Sequence[Decryptor]) -> NoMatchingKey:
     if not keys:
         return NoMatchingKey("The message is encrypted; give a key to open it.")
     return NoMatchingKey("The message is encrypted, but for none of the keys at hand.")
-
-
-def _end(reader: BerReader) -> None:
-    """Leave the ContentInfo; nothing but padding may follow it."""
-    reader.leave()
-    reader.leave()
-    reader.finish()
 
 
 def _ends(layer: Layer) -> bool:

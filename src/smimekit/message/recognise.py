@@ -78,6 +78,20 @@ class ClearSigned:
         """The CMS octets."""
         return Opaque(self.signature.body, _encoding(self.signature)).cms()
 
+    def octets(self, most: int) -> bytes | None:
+        """All of them, where the text of the part is no longer than `most`.
+
+        None where it is, or is damaged, or holds PEM: `cms` knows what to do then.
+        """
+        body = self.signature.body
+        if len(body) > most:
+            return None
+        try:
+            octets = b"".join(decode((body.bytes(),), _encoding(self.signature)))
+        except InputError:
+            return None
+        return None if _PEM_BEGIN.match(octets) else octets
+
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ from smimekit.message.timestamps import Stamps
 from smimekit.mime.canonical import to_crlf, to_lf
 from smimekit.policy import Assessment, Grade
 from smimekit.span import Span
-from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust
+from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, Trust, TrustStore
 
-__all__ = ["check_detached", "check_opaque", "of_mail", "with_identity"]
+__all__ = ["check_detached", "check_opaque", "identify", "of_mail"]
 
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
@@ -45,21 +45,27 @@ def check_opaque(
 
 
 def check_detached(
-    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge, spool: Spool
+    data: SignedData,
+    content: Span,
+    bag: Sequence[Certificate],
+    judge: Judge,
+    new_spool: Callable[[], Spool],
 ) -> tuple[Span, tuple[SignatureResult, ...]]:
     """The signatures over content that stands elsewhere, and the octets that were signed.
 
     The content counts as it stands. Where it matches no signature and came with bare LF, as
     mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
-    goes to the spool and is handed out then, since it is what was signed.
+    goes to a new spool and is handed out then, since it is what was signed.
     """
     checked = list(_checked(data, Digests((), content.chunks), bag, judge))
+    if _any_good(checked):
+        return content, _results(checked, data, bag, judge)
     converted = False
     if _may_match_otherwise(checked):
         canonical = Digests((), lambda: to_crlf(content.chunks()))
         again = list(_checked(data, canonical, bag, judge))
         if _any_good(again):
-            checked, converted = again, True
+            checked, converted, spool = again, True, new_spool()
             for chunk in to_crlf(content.chunks()):
                 spool.write(chunk)
             content = spool.span()
@@ -181,17 +187,17 @@ def _check_signer(
 def _named(signer: SignerInfo, bag: Sequence[Certificate], trust: Trust) -> Iterator[Certificate]:
     """The certificates that a signer's identifier names: the message's, then the store's."""
     named = [each for each in bag if signer.sid.matches(each)]
-    return chain(named, (each for each in _from_store(signer, trust) if each not in named))
-
-
-def _from_store(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
     if trust.store is None:
-        return
+        return iter(named)
+    return chain(named, (each for each in _from_store(signer, trust.store) if each not in named))
+
+
+def _from_store(signer: SignerInfo, store: TrustStore) -> Iterator[Certificate]:
     sid = signer.sid
     if isinstance(sid, IssuerAndSerialNumber):
-        yield from trust.store.find(ByIssuerSerial(sid.issuer, sid.serial))
+        yield from store.find(ByIssuerSerial(sid.issuer, sid.serial))
     else:
-        yield from trust.store.find(ByKeyId(sid.value))
+        yield from store.find(ByKeyId(sid.value))
 
 
 @final
@@ -246,6 +252,7 @@ def _result(
     judgement = judgements.of(certificate)
     assessment = assess(check, certificate, policy)
     scheme = check.scheme
+    plain = signer.unsigned_attributes is None
     return SignatureResult(
         signer=str(signer.sid),
         certificate=certificate,
@@ -259,8 +266,8 @@ def _result(
         reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
         attributes=signer.signed_attributes,
         unsigned_attributes=signer.unsigned_attributes,
-        countersignatures=tuple(_countersigned(signer, judgements, left)),
-        timestamps=judgements.stamps.of(signer),
+        countersignatures=() if plain else tuple(_countersigned(signer, judgements, left)),
+        timestamps=() if plain else judgements.stamps.of(signer),
     )
 
 
@@ -331,10 +338,12 @@ def of_mail(
     )
 
 
-def with_identity(
-    signature: SignatureResult, claims: tuple[Claim, ...], sender: str | None
-) -> SignatureResult:
-    """The signature, held against those who are said to be the author, or to send for them."""
-    senders = dict.fromkeys(address for claim in claims for address in claim or ())
+def identify(signature: SignatureResult, claims: tuple[Claim, ...], sender: str | None) -> None:
+    """Hold a signature against those who are said to be the author, or to send for them.
+
+    The last that is found out about it, before anybody else sees it: after that it is immutable.
+    """
+    senders = dict.fromkeys([address for claim in claims for address in claim or ()])
     identity = identity_of(signature.certificate, claims, sender)
-    return replace(signature, identity=identity, senders=tuple(senders))
+    object.__setattr__(signature, "identity", identity)
+    object.__setattr__(signature, "senders", tuple(senders))

@@ -1,7 +1,6 @@
 """The two verbs that require something: verify and decrypt. Knows no bytes of its own."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 
 from smimekit.errors import InsufficientProtection
@@ -37,8 +36,11 @@ def verify(
     opened = open_message(
         source, keys=keys, trust=trust, expect=expect, at=at, content=content, policy=policy
     )
-    with _closing_on_error(opened):
+    try:
         return verified(opened)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def decrypt(
@@ -55,14 +57,8 @@ def decrypt(
     PolicyError for weak ciphers, and MimeError, CmsError, LimitExceeded.
     """
     opened = open_message(source, keys=keys, trust=Trust(), policy=policy)
-    with _closing_on_error(opened):
-        return decrypted(opened)
-
-
-@contextmanager
-def _closing_on_error(opened: Opened) -> Iterator[None]:
     try:
-        yield
+        return decrypted(opened)
     except BaseException:
         opened.close()
         raise

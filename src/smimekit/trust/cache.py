@@ -68,7 +68,7 @@ def key_for(
     parameters: PathParameters | None,
 ) -> Key:
     """What a judgement is about, in a few octets, however much came along with it."""
-    hashed = hashlib.sha256(certificate.der)
+    hashed = hashlib.sha256(certificate.fingerprint.encode())
     for group in beside:
         hashed.update(b"\xff")
         for each in group:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -26,6 +27,7 @@ from smimekit.trust.records import Purpose
 from smimekit.trust.usage import unreadable
 
 if TYPE_CHECKING:
+    from asn1crypto.x509 import Certificate as Asn1Certificate
     from pyhanko_certvalidator.context import ValidationContext
     from pyhanko_certvalidator.path import ValidationPath
 
@@ -110,10 +112,9 @@ def finish(coroutine: Coroutine[Any, Any, object]) -> object:
     raise NotImplementedError("Path validation wanted to wait for something.")
 
 
-def _name_checks(path: Sequence[Certificate]) -> int:
+def _name_checks(views: Iterable["Asn1Certificate"]) -> int:
     names = constraints = 0
-    for one in path:
-        view = one.asn1
+    for view in views:
         alternative = view.subject_alt_name_value
         names += 1 + (len(alternative) if alternative is not None else 0)
         limits = view.name_constraints_value
@@ -123,26 +124,26 @@ def _name_checks(path: Sequence[Certificate]) -> int:
     return names * constraints
 
 
-def _anchor_qualifiers(anchor: Certificate) -> Any:
+def _anchor_qualifiers(anchor: Certificate, view: "Asn1Certificate") -> Any:
     """What the anchor's certificate says about itself binds too (RFC 5937), as in OpenSSL."""
     from pyhanko_certvalidator.authority import TrustQualifiers  # noqa: PLC0415 - see above
 
-    length = anchor.asn1.max_path_length
+    length = view.max_path_length
     return TrustQualifiers(
         # Both lengths: with only the first, certvalidator computes with None.
         max_path_length=length,
         max_aa_path_length=length,
-        standard_parameters=_anchor_parameters(anchor),
+        standard_parameters=_anchor_parameters(view),
         valid_from=anchor.not_before,
         valid_until=anchor.not_after,
     )
 
 
-def _anchor_parameters(anchor: Certificate) -> Any:
+def _anchor_parameters(view: "Asn1Certificate") -> Any:
     from pyhanko_certvalidator.name_trees import process_general_subtrees  # noqa: PLC0415
     from pyhanko_certvalidator.policy_decl import PKIXValidationParams  # noqa: PLC0415
 
-    limits = anchor.asn1.name_constraints_value
+    limits = view.name_constraints_value
     if limits is None:
         return None
     permitted, excluded = limits["permitted_subtrees"], limits["excluded_subtrees"]
@@ -182,6 +183,7 @@ def _algorithms(policy: Policy) -> Any:
     )
 
 
+@lru_cache(maxsize=2)  # to make a class takes as long as to look at a certificate
 def _signatures(*, accepts_weak: bool) -> Any:
     from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator  # noqa: PLC0415
 
@@ -250,12 +252,13 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
     from pyhanko_certvalidator.authority import CertTrustAnchor  # noqa: PLC0415
     from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415
 
-    if _name_checks(path) > _MAX_NAME_CHECKS:
+    views = [one.asn1 for one in path]  # once: to look at one takes most of the time here
+    if _name_checks(views) > _MAX_NAME_CHECKS:
         raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
-    anchor = CertTrustAnchor(path[0].asn1, quals=_anchor_qualifiers(path[0]))
+    anchor = CertTrustAnchor(views[0], quals=_anchor_qualifiers(path[0], views[0]))
     context = ValidationContext(
         trust_roots=[anchor],
-        other_certs=[one.asn1 for one in _unique((*path[1:], *request.helpers))],
+        other_certs=_others(path, views, request),
         moment=request.at,
         allow_fetching=False,
         crls=list(request.crls),
@@ -265,11 +268,11 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
         algorithm_usage_policy=_algorithms(request.policy),
         signature_validator=_signatures(accepts_weak=request.policy.accepts_weak),
     )
-    chain = [one.asn1 for one in path[1:]]
-    wanted = _path_kind()(anchor, interm=chain[:-1], leaf=chain[-1] if chain else None)
+    wanted = _path_kind()(anchor, interm=views[1:-1], leaf=views[-1] if views[1:] else None)
     return Setting(context=context, path=wanted, parameters=_parameters(request.parameters))
 
 
+@lru_cache(maxsize=1)
 def _path_kind() -> Any:
     from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415 - see above
 
@@ -285,5 +288,12 @@ def _path_kind() -> Any:
     return PathFromAnyAnchor
 
 
-def _unique(certificates: Iterable[Certificate]) -> list[Certificate]:
-    return list(dict.fromkeys(certificates))
+def _others(
+    path: Sequence[Certificate], views: Sequence["Asn1Certificate"], request: Request
+) -> list["Asn1Certificate"]:
+    """Who may have signed evidence; nobody where there is none, as they cost time to look at."""
+    if not (request.crls or request.ocsps):
+        return []
+    found = dict(zip(path[1:], views[1:], strict=True))
+    helpers = dict.fromkeys(request.helpers)
+    return [*found.values(), *(one.asn1 for one in helpers if one not in found)]

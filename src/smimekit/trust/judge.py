@@ -118,9 +118,11 @@ class Trust:
         limits = self.policy.limits
         # Sorted: in which order a message shows its certificates and CRLs decides nothing.
         extra = _sorted(_certificates(extra_certificates, limits.certificates))
-        _certificates((certificate,), 1)
+        if not isinstance(certificate, Certificate):
+            raise _no_certificate()
         evidence = [sorted(map(bytes, _pieces(group, limits.crls))) for group in (crls, ocsps)]
-        key = key_for(certificate, purpose, ((one.der for one in extra), *evidence), parameters)
+        fingerprints = [one.fingerprint.encode() for one in extra]
+        key = key_for(certificate, purpose, (fingerprints, *evidence), parameters)
         version = self._version()
         known = self._cache.get(key, version, moment, self._made_since())
         if known is not None:
@@ -249,21 +251,26 @@ class Trust:
 def _certificates(given: Iterable[Certificate], most: int) -> tuple[Certificate, ...]:
     found = tuple(itertools.islice(given, most))
     for one in found:
-        if isinstance(one, Certificate):
-            continue
-        raise UsageError(
-            "Certificates to judge, or to judge with, are Certificate objects.",
-            code="usage.certificate",
-        )
+        if not isinstance(one, Certificate):
+            raise _no_certificate()
     return found
 
 
-def _sorted(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
+def _no_certificate() -> UsageError:
+    return UsageError(
+        "Certificates to judge, or to judge with, are Certificate objects.",
+        code="usage.certificate",
+    )
+
+
+def _sorted(certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+    if len(certificates) < 2:
+        return certificates
     return tuple(sorted(certificates, key=lambda one: one.der))
 
 
 def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:
-    if given == ():  # as nearly always
+    if given in ((), []):  # as nearly always
         return ()
     single = isinstance(given, (bytes, bytearray, memoryview, str))
     found = () if single else tuple(itertools.islice(given, most))

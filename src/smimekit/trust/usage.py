@@ -52,6 +52,7 @@ def unreadable() -> tuple[type[Exception], ...]:
     )
 
 
+_STRUCTURE: Final = "structure"
 _EMAIL_PROTECTION: Final = "1.3.6.1.5.5.7.3.4"
 _ANY_USAGE: Final = "2.5.29.37.0"
 _TIME_STAMPING: Final = "1.3.6.1.5.5.7.3.8"
@@ -140,7 +141,17 @@ def _touch(certificate: Certificate) -> None:
 
 
 def structure_reason(certificate: Certificate) -> Reason | None:
-    """Why the certificate is malformed, or None. Reads it afresh, whatever was read before."""
+    """Why the certificate is malformed, or None: it is the same octets each time, so once."""
+    known = certificate.memo.get(_STRUCTURE, certificate)
+    if known is None or isinstance(known, Reason):
+        return known
+    found = _structure_reason(certificate)
+    certificate.memo[_STRUCTURE] = found
+    return found
+
+
+def _structure_reason(certificate: Certificate) -> Reason | None:
+    # Reads it afresh, whatever was read before: the views go when the answer is there.
     if len(certificate.der) > MAX_CERTIFICATE_BYTES:
         return Reason("certificate.too-large", "The certificate is too large to be judged.")
     try:
