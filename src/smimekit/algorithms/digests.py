@@ -6,6 +6,7 @@ compute one (`primitives` does).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, final
 
@@ -58,11 +59,8 @@ class AlgorithmIdentifier:
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "AlgorithmIdentifier":
         """The next value of `reader`; CmsError if it is none."""
-        inside = reader.enter(tag)
-        oid = inside.oid()
-        parameters = _in_der(inside.raw()) if inside.more else None
-        inside.finish()
-        return cls(oid, parameters)
+        raw = reader.raw(tag)
+        return _read_short(raw) if len(raw) <= _SHORT else _read(raw)
 
     @property
     def plain(self) -> bool:
@@ -70,10 +68,29 @@ class AlgorithmIdentifier:
         return self.parameters is None or self.parameters == der.NULL_VALUE
 
 
+_SHORT: Final = 16
+"""Octets of an identifier without parameters, or with NULL: there are few, which come in every
+message. One with an IV or a salt is longer."""
+
+
+def _read(raw: bytes) -> AlgorithmIdentifier:
+    inside = der.Reader(raw).enter(raw[0])
+    oid = inside.oid()
+    parameters = _in_der(inside.raw()) if inside.more else None
+    inside.finish()
+    return AlgorithmIdentifier(oid, parameters)
+
+
+_read_short: Final = lru_cache(maxsize=256)(_read)
+_AS_THEY_ARE: Final = (der.NULL, der.OCTET_STRING)
+
+
 def _in_der(parameters: bytes) -> bytes:
     """Parameters are compared, hashed and looked up as DER; senders of BER write them as the
     rest. What is malformed stays as it is: whoever needs it finds out.
     """
+    if parameters[0] in _AS_THEY_ARE and parameters[1] < 0x80:
+        return parameters  # one primitive value with a short length is DER
     try:
         return der.to_der(parameters)
     except CmsError:

@@ -66,23 +66,22 @@ class KeyTransRecipient:
     rid: CertificateId
     algorithm: AlgorithmIdentifier
     encrypted_key: bytes
-    known_head: bytes | None = field(default=None, init=False, repr=False, compare=False)
-    """`head()`, where it is at hand; not in what `replace` makes of this."""
+    before: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """What its DER begins with, the encrypted key being the rest, where that is at hand; not in
+    what `replace` makes of this."""
 
-    def with_head(self, head: bytes) -> "KeyTransRecipient":
-        """The same, when its `head()` is known to be this."""
-        object.__setattr__(self, "known_head", head)
+    def behind(self, before: bytes) -> "KeyTransRecipient":
+        """The same, when its DER is known to be this and then the encrypted key."""
+        object.__setattr__(self, "before", before)
         return self
-
-    def head(self) -> bytes:
-        """The DER of what stands before the encrypted key."""
-        version = 2 if isinstance(self.rid, SubjectKeyIdentifier) else 0
-        return der.integer(version) + self.rid.encode() + self.algorithm.encode()
 
     def encode(self) -> bytes:
         """The DER of the RecipientInfo."""
+        if self.before is not None:
+            return self.before + self.encrypted_key
+        version = der.integer(2 if isinstance(self.rid, SubjectKeyIdentifier) else 0)
         key = der.octet_string(self.encrypted_key)
-        return der.sequence((self.known_head or self.head()) + key)
+        return der.sequence(version, self.rid.encode(), self.algorithm.encode(), key)
 
 
 @final
@@ -403,5 +402,5 @@ def algorithm_name(recipient: RecipientInfo) -> str:
 def encode_recipients(recipients: Sequence[RecipientInfo]) -> bytes:
     """The SET OF RecipientInfo."""
     return der.set_of(
-        each.encode() for each in recipients if not isinstance(each, UnknownRecipient)
+        [each.encode() for each in recipients if not isinstance(each, UnknownRecipient)]
     )

@@ -255,7 +255,7 @@ class _Opening:
                 form = SignatureForm.OPAQUE if self.content is None else SignatureForm.DETACHED
                 return self._signed(reader, form, self.content)
             case types.ENVELOPED_DATA | types.AUTH_ENVELOPED_DATA:
-                return self._encrypted(found)
+                return self._encrypted(found, reader, content_type)
             case types.COMPRESSED_DATA:
                 return self._compressed(reader)
         return None
@@ -317,8 +317,8 @@ class _Opening:
         reader, content_type = self._begin(found)
         return reader, EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
 
-    def _encrypted(self, found: Opaque) -> Encrypted:
-        reader, envelope = self._enveloped(found)
+    def _encrypted(self, found: Opaque, reader: BerReader, content_type: str) -> Encrypted:
+        envelope = EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
         reading: _Reading | None = (reader, envelope)
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)
