@@ -76,13 +76,12 @@ class CbcDecryption:
 
     def run(self, chunks: Iterable[bytes], into: Sink) -> None:
         """Decrypt all chunks; DecryptionError if the padding is wrong."""
-        held = b""  # whole blocks, of which the last may hold the padding
+        held = b""
         for chunk in chunks:
-            piece = self._context.update(chunk)
-            if piece:
+            if decrypted := self._context.update(chunk):  # whole blocks: the last has the padding
                 if held:
                     into.write(held)
-                held = piece
+                held = decrypted
         try:
             held += self._context.finalize()
         except ValueError:

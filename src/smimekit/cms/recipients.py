@@ -260,27 +260,27 @@ def _read_recipient(reader: der.Reader, places: Iterator[None]) -> RecipientInfo
     tag = reader.peek
     if tag != der.SEQUENCE and not 0x80 <= tag < 0xC0:
         raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
-    member = der.Reader(reader.raw())
+    inside = reader.enter(tag)
     try:
-        return _read_known(tag, member, places)
+        return _read_known(tag, inside, places)
     except CmsError as error:
         if error.code == "cms.bare-kem-recipient":  # its sender must be told (RFC 9629, 3)
             raise
         return UnknownRecipient(f"malformed: {error}")
 
 
-def _read_known(tag: int, member: der.Reader, places: Iterator[None]) -> RecipientInfo:
+def _read_known(tag: int, inside: der.Reader, places: Iterator[None]) -> RecipientInfo:
     match tag:
         case der.SEQUENCE:
-            return _read_key_transport(member.enter(tag))
+            return _read_key_transport(inside)
         case 0xA1:
-            return _read_key_agreement(member.enter(tag), places)
+            return _read_key_agreement(inside, places)
         case 0xA2:
-            return _read_kek(member.enter(tag))
+            return _read_kek(inside)
         case 0xA3:
-            return _read_password(member.enter(tag))
+            return _read_password(inside)
         case 0xA4:
-            return _read_other(member.enter(tag))
+            return _read_other(inside)
     return UnknownRecipient(f"[{tag & 0x1F}]")  # a later standard may add to the CHOICE
 
 

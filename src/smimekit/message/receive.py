@@ -31,7 +31,7 @@ from smimekit.errors import (
     SmimeError,
     UsageError,
 )
-from smimekit.keys import Decryptor
+from smimekit.keys import Credential, Decryptor
 from smimekit.message.errant import find_errant
 from smimekit.message.evidence import Judge, load_bag
 from smimekit.message.header_set import header_set
@@ -118,7 +118,7 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
     # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
     if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
         found = tuple(keys)
-        if all(isinstance(each, Decryptor) for each in found):
+        if all(isinstance(each, Credential | Decryptor) for each in found):
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
 
