@@ -76,13 +76,12 @@ class Transported(Sequence[RecipientInfo]):
         yield from (self[at] for at in range(len(self)) if at not in likely)
 
     def _holding(self, octets: bytes) -> Iterator[int]:
-        """Which of them hold these octets, anywhere."""
+        """In which of them these octets begin, anywhere."""
         raw, places = self._raw, self._places
         found = raw.find(octets)
         while 0 <= found < places[-1]:
             at = bisect_right(places, found) - 1
-            if found + len(octets) <= places[at + 1]:  # else part of them is the next one's
-                yield at
+            yield at
             found = raw.find(octets, places[at + 1])
 
     def _usual(self, at: int, certificate: Certificate) -> RecipientInfo | None:
