@@ -79,6 +79,9 @@ class Assessment:
     reason: str | None = None
 
 
+_GOOD: Final = Assessment(Grade.GOOD)
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -158,13 +161,13 @@ class Policy:
                 return Assessment(Grade.REFUSED, f"an RSA key of {key.key_size} bits is too long")
         if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < 224:
             return self._weak(f"the curve {key.curve.name} is too small")
-        return Assessment(Grade.GOOD)
+        return _GOOD
 
     def content(self, cipher: ContentCipher) -> Assessment:
         """How good is content encryption by this cipher?"""
         if cipher.weak:
             return self._weak(f"the cipher {cipher.name} is obsolete")
-        return Assessment(Grade.GOOD)
+        return _GOOD
 
     def require(self, assessment: Assessment, what: str) -> None:
         """Raise PolicyError where an assessment is REFUSED; `what` begins the sentence."""

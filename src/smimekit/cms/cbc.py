@@ -16,7 +16,7 @@ from smimekit.cms.content import Sink
 from smimekit.errors import DecryptionError
 from smimekit.rc2 import rc2_cbc_decrypt
 
-__all__ = ["CbcDecryption", "Rc2", "cbc_encrypt"]
+__all__ = ["CbcDecryption", "Rc2", "cbc_encrypt", "cbc_encrypted"]
 
 
 def cbc_encrypt(
@@ -28,8 +28,19 @@ def cbc_encrypt(
     for chunk in chunks:
         total += len(chunk)
         yield context.update(chunk)
-    count = cipher.block - total % cipher.block
-    yield context.update(bytes((count,)) * count) + context.finalize()
+    yield context.update(_padding(cipher, total)) + context.finalize()
+
+
+def cbc_encrypted(cipher: ContentCipher, key: bytes, iv: bytes, content: bytes) -> bytes:
+    """The same for content that is at hand."""
+    context = Cipher(AES(key), CBC(iv)).encryptor()
+    padded = content + _padding(cipher, len(content))
+    return context.update(padded) + context.finalize()
+
+
+def _padding(cipher: ContentCipher, size: int) -> bytes:
+    count = cipher.block - size % cipher.block
+    return bytes((count,)) * count
 
 
 class Rc2:
@@ -67,10 +78,10 @@ class CbcDecryption:
         """Decrypt all chunks; DecryptionError if the padding is wrong."""
         held = b""
         for chunk in chunks:
-            held += self._context.update(chunk)
-            if len(held) > self._block:
-                into.write(held[: -self._block])
-                held = held[-self._block :]
+            if decrypted := self._context.update(chunk):  # whole blocks: the last has the padding
+                if held:
+                    into.write(held)
+                held = decrypted
         try:
             held += self._context.finalize()
         except ValueError:

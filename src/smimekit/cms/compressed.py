@@ -14,6 +14,7 @@ from smimekit.cms.content import (
     content_info,
     encapsulated,
     encapsulated_stream,
+    read_content_type,
 )
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
@@ -38,7 +39,7 @@ def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> st
             f"The compression algorithm {algorithm.oid} is not supported.", code="cms.compression"
         )
     reader.enter(der.SEQUENCE)
-    content_type = der.Reader(reader.value(der.OID)).oid()
+    content_type = read_content_type(reader)
     reader.enter(0xA0)
     for chunk in _inflate(reader.octets(), limits):
         into.write(chunk)

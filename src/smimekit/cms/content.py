@@ -1,6 +1,7 @@
 """ContentInfo (RFC 5652, 3), the content types, and where content is put until its verdict."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final, Protocol
 
 from smimekit import der
@@ -24,6 +25,7 @@ __all__ = [
     "encapsulated",
     "encapsulated_stream",
     "enter_content",
+    "read_content_type",
     "read_encapsulated",
 ]
 
@@ -62,6 +64,16 @@ def content_type_name(oid: str) -> str:
     return CONTENT_TYPE_NAMES.get(oid, oid)
 
 
+def read_content_type(reader: BerReader) -> str:
+    """The OID that the next value is; CmsError where it is none."""
+    return _oid(reader.value(der.OID))
+
+
+@lru_cache(maxsize=64)
+def _oid(raw: bytes) -> str:
+    return der.Reader(raw).oid()
+
+
 def enter_content(reader: BerReader) -> str:
     """Enter a ContentInfo and its content; the content type's OID. Two frames to leave.
 
@@ -72,7 +84,7 @@ def enter_content(reader: BerReader) -> str:
             "This is no CMS data: it does not begin with a ContentInfo.", code="cms.not-cms"
         )
     reader.enter(der.SEQUENCE)
-    oid = der.Reader(reader.value(der.OID)).oid()
+    oid = read_content_type(reader)
     reader.enter(0xA0)
     return oid
 
@@ -88,7 +100,7 @@ def read_encapsulated(reader: BerReader, each: Callable[[bytes], object]) -> tup
     `each` is called with every chunk of the content.
     """
     reader.enter(der.SEQUENCE)
-    content_type = der.Reader(reader.value(der.OID)).oid()
+    content_type = read_content_type(reader)
     detached = reader.peek() != 0xA0
     if not detached:
         reader.enter(0xA0)

@@ -5,15 +5,15 @@ Knows where ciphertext stands and how it is opened. May not know recipients.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import final
+from typing import Final, final
 
 from smimekit import der
 from smimekit.algorithms import RC2_CBC, AlgorithmIdentifier, ContentCipher
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
-from smimekit.cms.cbc import cbc_encrypt
+from smimekit.cms.cbc import cbc_encrypt, cbc_encrypted
 from smimekit.cms.cipher import ContentAlgorithm, Decryption, decryption, new_iv
-from smimekit.cms.content import DATA, ENCRYPTED_DATA, Sink, content_info
+from smimekit.cms.content import DATA, ENCRYPTED_DATA, Sink, content_info, read_content_type
 from smimekit.cms.recipients import ContentKey
 from smimekit.errors import CmsError, LimitExceeded, UsageError
 from smimekit.limits import Limits
@@ -35,19 +35,13 @@ class EncryptedContent:
     def __init__(self, reader: BerReader) -> None:
         self._reader = reader
         reader.enter(der.SEQUENCE)
-        self.inner_type = der.Reader(reader.value(der.OID)).oid()
+        self.inner_type = read_content_type(reader)
         named = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
         self._algorithm = ContentAlgorithm.read(named)
-
-    @property
-    def algorithm(self) -> AlgorithmIdentifier:
+        self.algorithm: Final[AlgorithmIdentifier] = self._algorithm.identifier
         """The identifier of the content cipher."""
-        return self._algorithm.identifier
-
-    @property
-    def cipher(self) -> ContentCipher | None:
+        self.cipher: Final[ContentCipher | None] = self._algorithm.cipher
         """The content cipher, None where it is not known."""
-        return self._algorithm.cipher
 
     @property
     def key_size(self) -> int | None:
@@ -136,7 +130,7 @@ def encrypted_data(
     """A ContentInfo with EncryptedData, in DER. UsageError for a cipher with a tag."""
     iv = new_iv(cipher)
     begin = _begin(cipher, iv, content_type)
-    ciphertext = b"".join(cbc_encrypt(cipher, key.octets, iv, (content,)))
+    ciphertext = cbc_encrypted(cipher, key.octets, iv, content)
     inner = der.sequence(begin, der.implicit(0, ciphertext))
     return content_info(ENCRYPTED_DATA, der.sequence(der.integer(0), inner))
 

@@ -4,14 +4,14 @@ Knows the structures and their order. May not know which keys are at hand.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import final
+from typing import Final, final
 
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, ContentCipher
 from smimekit.cms.aead import AeadEncryption
 from smimekit.cms.attributes import CONTENT_TYPE, Attributes, attribute
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
-from smimekit.cms.cbc import cbc_encrypt
+from smimekit.cms.cbc import cbc_encrypt, cbc_encrypted
 from smimekit.cms.cipher import ContentAlgorithm, aead_encryption, new_iv
 from smimekit.cms.content import (
     AUTH_ENVELOPED_DATA,
@@ -54,27 +54,15 @@ class EnvelopedReader:
         reader.enter(der.SEQUENCE)
         reader.value(der.INTEGER)
         self.recipients = read_envelope_recipients(reader, limits=limits)
-        self._content = EncryptedContent(reader)
-
-    @property
-    def inner_type(self) -> str:
+        self._content = content = EncryptedContent(reader)
+        self.inner_type: Final[str] = content.inner_type
         """The OID of the content's type."""
-        return self._content.inner_type
-
-    @property
-    def algorithm(self) -> AlgorithmIdentifier:
+        self.algorithm: Final[AlgorithmIdentifier] = content.algorithm
         """The identifier of the content cipher."""
-        return self._content.algorithm
-
-    @property
-    def cipher(self) -> ContentCipher | None:
+        self.cipher: Final[ContentCipher | None] = content.cipher
         """The content cipher, None where it is not known."""
-        return self._content.cipher
-
-    @property
-    def key_size(self) -> int | None:
+        self.key_size: Final[int | None] = content.key_size
         """Bytes of a content-encryption key for the cipher; None where it takes any."""
-        return self._content.key_size
 
     def decrypt(self, key: ContentKey, policy: Policy, into: Sink) -> None:
         """Decrypt the content and check it, to the end.
@@ -144,12 +132,11 @@ def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> byte
     # transport by issuer and serial number, else 2; RFC 5083, 2.1: 0 with a tag.
     if cipher.authenticated:
         return der.integer(0)
-    if any(isinstance(each, PasswordRecipientInfo | KemRecipient) for each in recipients):
+    kinds = {type(each) for each in recipients}
+    if not kinds.isdisjoint({PasswordRecipientInfo, KemRecipient}):
         return der.integer(3)
-    plain = all(
-        isinstance(each, KeyTransRecipient) and isinstance(each.rid, IssuerAndSerialNumber)
-        for each in recipients
-    )
+    rids = {type(each.rid) for each in recipients if isinstance(each, KeyTransRecipient)}
+    plain = kinds <= {KeyTransRecipient} and rids <= {IssuerAndSerialNumber}
     return der.integer(0 if plain else 2)
 
 
@@ -186,8 +173,14 @@ class _Writing:
         self.begin = der.oid(content_type) + algorithm.encode()
         """What the EncryptedContentInfo begins with."""
 
+    def encrypted(self, content: bytes) -> bytes:
+        """The ciphertext of what is at hand."""
+        if self._aead is not None:
+            return b"".join(self._aead.encrypt((content,)))
+        return cbc_encrypted(self._cipher, self._key, self._iv, content)
+
     def encrypt(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The ciphertext."""
+        """The same for what comes in pieces."""
         if self._aead is not None:
             return self._aead.encrypt(chunks)
         return cbc_encrypt(self._cipher, self._key, self._iv, chunks)
@@ -216,8 +209,7 @@ def enveloped_data(
     is only read.
     """
     writing = _Writing(cipher, key, recipients, derived, content_type)
-    encrypted = b"".join(writing.encrypt((content,)))
-    inner = der.sequence(writing.begin, der.implicit(0, encrypted))
+    inner = der.sequence(writing.begin, der.implicit(0, writing.encrypted(content)))
     return content_info(_outer_type(cipher), der.sequence(writing.before, inner, writing.after()))
 
 

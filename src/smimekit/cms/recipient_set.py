@@ -1,9 +1,10 @@
 """The RecipientInfos of a message, read as they are asked for (RFC 5652, 6.1).
 
 Knows that most of them are other people's: a hundred of them take longer to read than the one
-of our own takes to be opened. May not know keys.
+of our own takes to be opened. May not know private keys.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, final, overload
 
@@ -11,28 +12,34 @@ from smimekit import der
 from smimekit.algorithms import KEMS
 from smimekit.certificate import Certificate
 from smimekit.cms.recipients import RecipientInfo, read_recipients
+from smimekit.cms.transport import usual_transport
 from smimekit.errors import LimitExceeded
 from smimekit.limits import Limits
 
 __all__ = ["Transported", "read_recipient_set"]
 
 _MANY: Final = 3
-_KEM_OIDS: Final = tuple(der.encode_oid(oid) for oid in KEMS)
+_KEM_MARKS: Final = frozenset(der.encode_oid(oid)[:-1] for oid in KEMS)
+"""One of them stands wherever a KEM is named. Each costs a search, so relatives share theirs."""
 
 
 @final
 class Transported(Sequence[RecipientInfo]):
-    """RecipientInfos that all have the form of key transport, each read once, when it has to be."""
+    """RecipientInfos that all have the form of key transport, each read once, when it has to be.
 
-    __slots__ = ("_found", "_limits", "_raw")
+    `raw` holds them side by side; `places` says where each begins, and where the last one ends.
+    """
 
-    def __init__(self, raw: Sequence[bytes], limits: Limits) -> None:
-        self._raw: Final = tuple(raw)
+    __slots__ = ("_found", "_limits", "_places", "_raw")
+
+    def __init__(self, raw: bytes, places: Sequence[int], limits: Limits) -> None:
+        self._raw: Final = raw
+        self._places: Final = places
         self._limits: Final = limits
         self._found: Final[dict[int, RecipientInfo]] = {}
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._places) - 1
 
     @overload
     def __getitem__(self, at: int) -> RecipientInfo: ...
@@ -43,10 +50,13 @@ class Transported(Sequence[RecipientInfo]):
     def __getitem__(self, at: int | slice) -> RecipientInfo | Sequence[RecipientInfo]:
         if isinstance(at, slice):
             return tuple(self)[at]
-        at = range(len(self._raw))[at]
-        if at not in self._found:
-            (self._found[at],) = read_recipients(der.Reader(self._raw[at]), limits=self._limits)
-        return self._found[at]
+        at = range(len(self))[at]
+        found = self._found.get(at)
+        if found is None:
+            member = der.Reader(self._raw, self._places[at], self._places[at + 1])
+            (found,) = read_recipients(member, limits=self._limits)
+            self._found[at] = found
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -59,10 +69,29 @@ class Transported(Sequence[RecipientInfo]):
 
     def likely_first(self, certificate: Certificate) -> Iterator[RecipientInfo]:
         """All of them; before the others those that hold the certificate's serial number."""
-        serial = der.integer(certificate.serial)[2:]
-        likely = [at for at, raw in enumerate(self._raw) if serial in raw]
-        yield from map(self.__getitem__, likely)
-        yield from (self[at] for at in sorted(set(range(len(self._raw))) - set(likely)))
+        likely: set[int] = set()
+        for at in self._holding(certificate.serial_bytes):
+            likely.add(at)
+            yield self._usual(at, certificate) or self[at]
+        yield from (self[at] for at in range(len(self)) if at not in likely)
+
+    def _holding(self, octets: bytes) -> Iterator[int]:
+        """In which of them these octets begin, anywhere."""
+        raw, places = self._raw, self._places
+        found = raw.find(octets)
+        while 0 <= found < places[-1]:
+            at = bisect_right(places, found) - 1
+            yield at
+            found = raw.find(octets, places[at + 1])
+
+    def _usual(self, at: int, certificate: Certificate) -> RecipientInfo | None:
+        """One that is, octet by octet, the certificate's own in the form that nearly all write."""
+        form, begin = usual_transport(certificate), self._places[at]
+        if form is None or not self._raw.startswith(form.before, begin):
+            return None
+        # Its header is the form's, so it is as long, and what is left is the encrypted key.
+        key = self._raw[begin + len(form.before) : self._places[at + 1]]
+        return self._found.setdefault(at, form.holding(key))
 
 
 def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]:
@@ -70,13 +99,26 @@ def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]
 
     At once where there are few, or other forms than key transport among them.
     """
-    inside = der.Reader(raw).enter(der.SET)
-    members: list[bytes] = []
-    while inside.more and inside.peek == der.SEQUENCE:
-        if len(members) == limits.recipients:
-            raise LimitExceeded("A message has too many recipients.", code="limit.recipients")
-        members.append(inside.raw())
+    inside = der.Reader(raw).read(der.SET)
+    places = _places(inside, limits.recipients)
+    few = len(places) <= _MANY
     # A KEMRecipientInfo that stands where key transport does has to be found, whoever it is for.
-    if inside.more or len(members) < _MANY or any(oid in raw for oid in _KEM_OIDS):
-        return read_recipients(der.Reader(raw).enter(der.SET), limits=limits)
-    return Transported(members, limits)
+    if few or places[-1] < len(inside) or any(mark in inside for mark in _KEM_MARKS):
+        return read_recipients(der.Reader(inside), limits=limits)
+    return Transported(inside, places, limits)
+
+
+def _places(raw: bytes, most: int) -> list[int]:
+    """Where the leading SEQUENCEs begin, and where the last of them ends."""
+    at, end, places = 0, len(raw), [0]
+    while at < end and raw[at] == der.SEQUENCE:
+        if len(places) > most:
+            raise LimitExceeded("A message has too many recipients.", code="limit.recipients")
+        stop = end + 1
+        if at + 4 <= end and raw[at + 1] == 0x82:  # what RSA makes is as long as that
+            stop = at + 4 + (raw[at + 2] << 8 | raw[at + 3])
+        if stop > end:
+            stop = at + len(der.Reader(raw, at).raw())
+        places.append(stop)
+        at = stop
+    return places

@@ -66,23 +66,22 @@ class KeyTransRecipient:
     rid: CertificateId
     algorithm: AlgorithmIdentifier
     encrypted_key: bytes
-    known_head: bytes | None = field(default=None, init=False, repr=False, compare=False)
-    """`head()`, where it is at hand; not in what `replace` makes of this."""
+    before: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """What its DER begins with, the encrypted key being the rest, where that is at hand; not in
+    what `replace` makes of this."""
 
-    def with_head(self, head: bytes) -> "KeyTransRecipient":
-        """The same, when its `head()` is known to be this."""
-        object.__setattr__(self, "known_head", head)
+    def behind(self, before: bytes) -> "KeyTransRecipient":
+        """The same, when its DER is known to be this and then the encrypted key."""
+        object.__setattr__(self, "before", before)
         return self
-
-    def head(self) -> bytes:
-        """The DER of what stands before the encrypted key."""
-        version = 2 if isinstance(self.rid, SubjectKeyIdentifier) else 0
-        return der.integer(version) + self.rid.encode() + self.algorithm.encode()
 
     def encode(self) -> bytes:
         """The DER of the RecipientInfo."""
+        if self.before is not None:
+            return self.before + self.encrypted_key
+        version = der.integer(2 if isinstance(self.rid, SubjectKeyIdentifier) else 0)
         key = der.octet_string(self.encrypted_key)
-        return der.sequence((self.known_head or self.head()) + key)
+        return der.sequence(version, self.rid.encode(), self.algorithm.encode(), key)
 
 
 @final
@@ -261,27 +260,27 @@ def _read_recipient(reader: der.Reader, places: Iterator[None]) -> RecipientInfo
     tag = reader.peek
     if tag != der.SEQUENCE and not 0x80 <= tag < 0xC0:
         raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
-    member = der.Reader(reader.raw())
+    inside = reader.enter(tag)
     try:
-        return _read_known(tag, member, places)
+        return _read_known(tag, inside, places)
     except CmsError as error:
         if error.code == "cms.bare-kem-recipient":  # its sender must be told (RFC 9629, 3)
             raise
         return UnknownRecipient(f"malformed: {error}")
 
 
-def _read_known(tag: int, member: der.Reader, places: Iterator[None]) -> RecipientInfo:
+def _read_known(tag: int, inside: der.Reader, places: Iterator[None]) -> RecipientInfo:
     match tag:
         case der.SEQUENCE:
-            return _read_key_transport(member.enter(tag))
+            return _read_key_transport(inside)
         case 0xA1:
-            return _read_key_agreement(member.enter(tag), places)
+            return _read_key_agreement(inside, places)
         case 0xA2:
-            return _read_kek(member.enter(tag))
+            return _read_kek(inside)
         case 0xA3:
-            return _read_password(member.enter(tag))
+            return _read_password(inside)
         case 0xA4:
-            return _read_other(member.enter(tag))
+            return _read_other(inside)
     return UnknownRecipient(f"[{tag & 0x1F}]")  # a later standard may add to the CHOICE
 
 
@@ -403,5 +402,5 @@ def algorithm_name(recipient: RecipientInfo) -> str:
 def encode_recipients(recipients: Sequence[RecipientInfo]) -> bytes:
     """The SET OF RecipientInfo."""
     return der.set_of(
-        each.encode() for each in recipients if not isinstance(each, UnknownRecipient)
+        [each.encode() for each in recipients if not isinstance(each, UnknownRecipient)]
     )

@@ -3,8 +3,9 @@
 Knows paddings. May not know which keys are at hand.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 
 from smimekit import der
 from smimekit.algorithms import (
+    RSA_ENCRYPTION,
     RSAES_OAEP,
     SHA1,
     AlgorithmIdentifier,
@@ -21,57 +23,88 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.recipients import ContentKey, KeyTransRecipient
-from smimekit.errors import DecryptionError, UsageError
+from smimekit.errors import CertificateError, DecryptionError, UsageError
 from smimekit.primitives import key_name, rsa_cipher_padding
 from smimekit.private_key import PrivateKey
 
-__all__ = ["open_transport", "transport"]
+__all__ = ["Transport", "known_transport", "open_transport", "transport", "usual_transport"]
+
+_USUAL: Final = RsaPadding()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What all RecipientInfos for one certificate and padding have in common, encoded once."""
+
+    asked: RsaPadding
+    padding: RsaPadding
+    public: rsa.RSAPublicKey
+    mechanism: AsymmetricPadding
+    rid: IssuerAndSerialNumber
+    algorithm: AlgorithmIdentifier
+    before: bytes
+    """All but the encrypted key, which is always as long as the modulus (RFC 8017, 7)."""
+
+    @classmethod
+    def of(
+        cls, certificate: Certificate, public: rsa.RSAPublicKey, asked: RsaPadding
+    ) -> "Transport":
+        padding, rid = _allowed(certificate, asked), IssuerAndSerialNumber.of(certificate)
+        algorithm, size = padding.identifier, (public.key_size + 7) // 8
+        whole = KeyTransRecipient(rid, algorithm, bytes(size)).encode()
+        mechanism = rsa_cipher_padding(padding)
+        return cls(asked, padding, public, mechanism, rid, algorithm, whole[:-size])
+
+    def wrap(self, key: ContentKey) -> KeyTransRecipient:
+        """The key, encrypted; UsageError where the RSA key is too small."""
+        try:
+            encrypted = self.public.encrypt(key.octets, self.mechanism)
+        except ValueError:
+            raise UsageError(
+                f"A key of kind {key_name(self.public)} is too small for {self.padding.name}.",
+                code="usage.recipient-key",
+            ) from None
+        except UnsupportedAlgorithm:
+            raise UsageError(
+                "OAEP takes SHA-1 and the SHA-2 digests, for itself and for its mask.",
+                code="usage.recipient-key",
+            ) from None
+        return self.holding(encrypted)
+
+    def holding(self, encrypted: bytes) -> KeyTransRecipient:
+        """The RecipientInfo with this encrypted key."""
+        return KeyTransRecipient(self.rid, self.algorithm, encrypted).behind(self.before)
 
 
 def transport(
     certificate: Certificate, public: rsa.RSAPublicKey, key: ContentKey, padding: RsaPadding
 ) -> KeyTransRecipient:
     """The key, encrypted with the RSA key of a certificate; UsageError where it is too small."""
-    form = _form(certificate, padding)
-    padding = form.padding
-    try:
-        encrypted = public.encrypt(key.octets, form.mechanism)
-    except ValueError:
-        raise UsageError(
-            f"A key of kind {key_name(public)} is too small for {padding.name}.",
-            code="usage.recipient-key",
-        ) from None
-    except UnsupportedAlgorithm:
-        raise UsageError(
-            "OAEP takes SHA-1 and the SHA-2 digests, for itself and for its mask.",
-            code="usage.recipient-key",
-        ) from None
-    return KeyTransRecipient(form.rid, form.algorithm, encrypted).with_head(form.before)
+    found = known_transport(certificate, padding)
+    if found is None:
+        found = certificate.memo["transport"] = Transport.of(certificate, public, padding)
+    return found.wrap(key)
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What all RecipientInfos for one certificate and padding have in common, encoded once."""
-
-    asked: RsaPadding
-    padding: RsaPadding
-    mechanism: AsymmetricPadding
-    rid: IssuerAndSerialNumber
-    algorithm: AlgorithmIdentifier
-    before: bytes
-
-
-def _form(certificate: Certificate, asked: RsaPadding) -> _Form:
+def known_transport(certificate: Certificate, padding: object) -> Transport | None:
+    """What was used for the message before, if that was with this padding."""
     known = certificate.memo.get("transport")
-    if isinstance(known, _Form) and known.asked is asked:
+    return known if isinstance(known, Transport) and known.asked is padding else None
+
+
+def usual_transport(certificate: Certificate) -> Transport | None:
+    """What nearly all senders write for an RSA key, PKCS #1 v1.5; None for another key."""
+    known = certificate.memo.get("usual-transport")
+    if isinstance(known, Transport):
         return known
-    padding, rid = _allowed(certificate, asked), IssuerAndSerialNumber.of(certificate)
-    algorithm = padding.identifier
-    before = KeyTransRecipient(rid, algorithm, b"").head()
-    made = _Form(asked, padding, rsa_cipher_padding(padding), rid, algorithm, before)
-    certificate.memo["transport"] = made
-    return made
+    with suppress(CertificateError):
+        public = certificate.public_key
+        if isinstance(public, rsa.RSAPublicKey) and certificate.key_algorithm == RSA_ENCRYPTION:
+            made = Transport.of(certificate, public, _USUAL)
+            certificate.memo["usual-transport"] = made
+            return made
+    return None
 
 
 def _allowed(certificate: Certificate, padding: RsaPadding) -> RsaPadding:

@@ -24,7 +24,7 @@ from smimekit.cms.recipients import (
     KeyTransRecipient,
     RecipientInfo,
 )
-from smimekit.cms.transport import open_transport, transport
+from smimekit.cms.transport import known_transport, open_transport, transport
 from smimekit.errors import (
     CertificateError,
     CmsError,
@@ -56,6 +56,9 @@ def wrap_for(
     UsageError where the key is of a kind that cannot be encrypted to, and CertificateError
     where it cannot be used at all.
     """
+    known = known_transport(certificate, padding)
+    if known is not None:
+        return known.wrap(key)
     public = certificate.public_key
     match public:
         case rsa.RSAPublicKey() if certificate.key_algorithm != RSASSA_PSS:

@@ -30,7 +30,7 @@ from smimekit.errors import (
     SmimeError,
     UsageError,
 )
-from smimekit.keys import Decryptor
+from smimekit.keys import Credential, Decryptor
 from smimekit.message.errant import find_errant
 from smimekit.message.evidence import Judge
 from smimekit.message.header_set import header_set
@@ -120,7 +120,7 @@ def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
         return ()
     if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
         found = tuple(keys)
-        if all(isinstance(each, Decryptor) for each in found):
+        if all(isinstance(each, Credential | Decryptor) for each in found):
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
 
@@ -257,7 +257,7 @@ class _Opening:
                     reader, self.judge, self._spool, content=self.content, in_mail=self.is_mail
                 )
             case types.ENVELOPED_DATA | types.AUTH_ENVELOPED_DATA:
-                return self._encrypted(found)
+                return self._encrypted(found, reader, content_type)
             case types.COMPRESSED_DATA:
                 return self._compressed(reader)
         return None
@@ -281,8 +281,8 @@ class _Opening:
         reader, content_type = self._begin(found)
         return reader, EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
 
-    def _encrypted(self, found: Opaque) -> Encrypted:
-        reader, envelope = self._enveloped(found)
+    def _encrypted(self, found: Opaque, reader: BerReader, content_type: str) -> Encrypted:
+        envelope = EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
         reading: _Reading | None = (reader, envelope)
         cipher = envelope.cipher
         failure: SmimeError = _no_key(self.keys)

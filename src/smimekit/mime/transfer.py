@@ -93,6 +93,7 @@ def _without_equal_breaks(chunk: bytes) -> bytes | None:
     Most base64 is like that, and to cut every 78th octet out is many times as fast as to look
     at each.
     """
+    chunk = chunk.strip(_BLANKS)  # the last line, whatever its length, has no break then
     first = chunk.find(b"\n")
     size = chunk.find(b"\n", first + 1) - first
     if first < 1 or size < 2:
