@@ -358,6 +358,10 @@ def test_a_partner_that_loosens_others_does_not_loosen_an_ip_address() -> None:
 )
 def test_an_ip_address_that_the_rules_name_is_under_its_own(named: Any) -> None:
     rules = Rules(inside_domains=OURS, **named)
+    silent = Rules(
+        inside_domains=OURS, domains={"[192.0.2.1]": Settings(), "partner.example": MUST}
+    )
+    assert silent.treatment(IN, "bob@[192.0.2.1]").encrypt is Encrypt.MUST
     assert rules.treatment(IN, "bob@[192.0.2.1]").encrypt is Encrypt.IF_POSSIBLE
     assert rules.treatment(IN, "carol@[192.0.2.9]").encrypt is Encrypt.MUST
 

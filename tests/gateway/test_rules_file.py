@@ -236,13 +236,13 @@ def test_good_rules_have_no_warnings(folder: Path) -> None:
             "never overrides every must, such as that of line 8",
         ),
         (
-            '[domain."b.example"]\nencrypt = "must"\n[domain."[192.0.2.1]"]\nsign = "always"',
-            '[domain."[192',
-            r"\[192.0.2.1\] is an IP address: once it is named, the must of line 8 does not hold",
+            '[domain."b.example"]\nencrypt = "must"\n[domain."[192.0.2.1]"]\nencrypt = "never"',
+            'encrypt = "never"',
+            r"\[192.0.2.1\] is an IP address: whoever's host it is, the must of line 8 does not hold",
         ),
         (
-            '[address."x@192.0.2.1"]\n[[partner]]\nrecipient = "b.example"\nencrypt = "must"',
-            "[address",
+            '[[partner]]\nrecipient = "b.example"\nencrypt="must"\n[address."x@192.0.2.1"]\nencrypt = "if_possible"',
+            'encrypt = "if_possible"',
             "x@192.0.2.1 is an IP address",
         ),
         ('[triggers]\nsign = ["sign"]', "sign", "any subject may have"),
@@ -279,7 +279,8 @@ def test_a_site_that_cannot_be_meant_is_told(folder: Path, old: str, new: str, s
     [
         '[domain."[192.0.2.1]"]\nencrypt = "must"\n[domain."b.example"]\nencrypt = "must"',
         '[domain."[192.0.2.1]"]\nencrypt = "never"\n[domain."b.example"]\nsign = "always"',
-        'internal = "by_rule"\n[domain."[192.0.2.1]"]\n[address."a@example.org"]\nencrypt = "must"',
+        '[domain."[192.0.2.1]"]\nsign = "always"\n[domain."b.example"]\nencrypt = "must"',
+        'internal = "by_rule"\n[domain."[192.0.2.1]"]\nencrypt = "never"\n[address."a@example.org"]\nencrypt = "must"',
     ],
 )
 def test_an_ip_address_with_a_rule_is_not_odd_where_it_loosens_nothing(

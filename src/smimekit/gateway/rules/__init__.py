@@ -302,12 +302,11 @@ class Rules:
     # --- hosts that the rules know by name, and mail by number -------------------------------
 
     def _is_anywhere(self, address: str) -> bool:
-        """Is it at an IP address (RFC 5321, 4.1.3) that the rules do not name? Whose host that is
-        nobody knows: it may be that of any partner.
+        """Is it at an IP address (RFC 5321, 4.1.3) that is none of ours? Whose host that is nobody
+        knows: it may be that of any partner.
         """
         domain = domain_of(address)
-        named = domain in self._patterns or folded(address) in self._people
-        return is_literal(domain) and not named and domain not in self._inside
+        return is_literal(domain) and domain not in self._inside
 
     def _outside_tables(self) -> Iterator[Settings]:
         for pattern, (_, settings) in self._patterns.items():

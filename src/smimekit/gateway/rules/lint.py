@@ -152,7 +152,7 @@ def _internal(rules: Rules, top: Table) -> Iterator[str]:
 
 
 def _literals(rules: Rules, top: Table) -> Iterator[str]:
-    """An IP address that the rules name is not under the strictest of all of them any more."""
+    """An IP address that the rules loosen is not under the strictest of all of them any more."""
     levels = [(table, one) for table, one in _levels(rules, top) if len(table.keys) > 1]
     musts = [
         table
@@ -162,12 +162,12 @@ def _literals(rules: Rules, top: Table) -> Iterator[str]:
     for table, settings in levels:
         name = table.keys[-1]
         literal = isinstance(name, str) and is_literal(domain_of(_address(name)))
-        if literal and musts and settings.encrypt is not Encrypt.MUST:
+        if literal and musts and settings.encrypt in {Encrypt.IF_POSSIBLE, Encrypt.NEVER}:
             yield _warning(
                 table,
-                None,
-                f"{name} is an IP address: once it is named, the must of line "
-                f"{musts[0].line('encrypt')} does not hold there, whoever's host it is.",
+                "encrypt",
+                f"{name} is an IP address: whoever's host it is, the must of line "
+                f"{musts[0].line('encrypt')} does not hold there.",
             )
 
 
