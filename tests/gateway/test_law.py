@@ -4,6 +4,7 @@ every recipient is in just one outcome, and `must` never becomes clear text.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -115,6 +116,8 @@ FROMS = (
     f"From: {FORWARDER}\r\n",
     f"From: {ALICE}, {INSIDER}\r\n",
     f"From: {ALICE}\r\nFrom: {MALLORY}\r\n",
+    f"From: {FORWARDER}\r\nFrom: {INSIDER}\r\n",
+    f"From: {ALICE} (\r\n",
     "",
     "no field\r\n",
 )
@@ -304,9 +307,14 @@ def gateways(draw: st.DrawFn) -> tuple[Rules, Gateway]:
 # --- the law --------------------------------------------------------------------------------------------
 
 
-def must(rules: Rules, sent: Envelope, author: str | None, recipient: str) -> bool:
-    """Do the rules say so for either of the senders?"""
-    senders = {author or sent.mail_from, sent.mail_from} - {""} or {""}
+def must(rules: Rules, sent: Envelope, message: bytes, recipient: str) -> bool:
+    """Do the rules say so for anybody who may have sent it: whoever stands in a From, the
+    reverse-path, and the login?
+    """
+    head = message.partition(b"\r\n\r\n")[0].decode()
+    lines = [line for line in head.split("\r\n") if line.startswith("From: ")]
+    authors = {each for line in lines for each in re.findall(r"[^\s,]+@[^\s,]+", line)}
+    senders = {*authors, sent.mail_from} - {""} or {""}
     return any(rules.treatment(one, recipient).encrypt is Encrypt.MUST for one in senders)
 
 
@@ -362,7 +370,7 @@ def test_each_recipient_has_one_outcome_and_must_is_never_clear_text(
         assert told == Counter(sent.recipients)
         for recipient, got in delivered(outcomes):
             who = recipient.address
-            if must(rules, sent, author, who) and is_outbound(rules, sent, author, who):
+            if must(rules, sent, message, who) and is_outbound(rules, sent, author, who):
                 assert got.endswith(b"A link.") or is_sealed(got), kind
 
 

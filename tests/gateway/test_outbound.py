@@ -3,6 +3,7 @@
 import email
 import email.policy
 import threading
+import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
@@ -991,6 +992,120 @@ def test_a_rule_for_a_pair_counts_for_internal_mail(sender: str) -> None:
     message = mail(f"From: {author}", to=(INSIDER,))
     with send(gateway(rules), message, INSIDER, mail_from=mail_from) as outcomes:
         assert encrypted_to(message_of(only(outcomes))) == {INSIDER}
+
+
+# --- authors whom nobody can name for sure -----------------------------------------------------------------------
+
+ALICES = f'[address."{ALICE}"]\nencrypt = "must"\n'
+STRANGER = "x@elsewhere.example"
+
+
+def raw_mail(head: bytes) -> bytes:
+    return head + b"\r\nTo: dave@nowhere.example\r\nSubject: Hello\r\n\r\n" + TEXT
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From: alice@example.org (",
+        b"From: Alice <alice@example.org",
+        b'From: "Alice <alice@example.org>',
+        b"From: alice@example.org x@elsewhere.example",
+        b"From: x@elsewhere.example@example.org, alice@example.org@x",
+        b"From: <alice @ example . org> <",
+        b'From: "alice"@example.org, <',
+        b"From: al\\ice@example.org, <",
+        b"From: alice(a)@example.org, <",
+        b"From: ALICE@Example.ORG., <",
+        b"From: 'alice@example.org' <",
+        b"From: alice@exam\xc2\xadple.org <",
+        b"From: alice\x00@example.org",
+        b"From: =?utf-8?q?alice=40example.org?= <",
+        b"From: alice=?utf-8?b?QA==?=example.org <",
+        b"From: alice@example.org\r\nFrom: x@elsewhere.example",
+        b"From: x@elsewhere.example\r\nFrom: alice@example.org",
+        b"From: x@elsewhere.example\r\nfROM :\r\n alice@example.org",
+        b"no field\r\nFrom: alice@example.org",
+        b"Sender: alice@example.org",
+        b"From: <>\r\nSender: alice@example.org",
+        b"X: y\rFrom: alice@example.org\r\nFrom: x@elsewhere.example",
+        b"From: x@elsewhere.example\r\nX: y\r From: alice@example.org",
+        b"From\r\n : alice@example.org",
+        b"From: alice",
+        b"From: Alice <alice>",
+    ],
+)
+def test_an_author_whom_only_some_programs_read_is_under_their_rules(head: bytes) -> None:
+    """Nobody logged in, and no reverse-path: whose mail it is says From alone."""
+    for to in (DAVE, BOB):
+        with send(gateway(ALICES), raw_mail(head), to, mail_from="", user=None) as outcomes:
+            one = only(outcomes)
+            assert isinstance(one, Reject) or encrypted_to(message_of(one)) == {BOB}, head
+        with send(gateway(ALICES), raw_mail(head), to, mail_from=STRANGER, user=None) as outcomes:
+            one = only(outcomes)
+            assert isinstance(one, Reject) or encrypted_to(message_of(one)) == {BOB}, head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From: MAILER-DAEMON",
+        b"From: Mail Delivery System",
+        b"From: <>",
+        b"From:",
+        b"X-No: From",
+        b"From: undisclosed:;",
+        b"From: mailer-daemon@elsewhere.example (",
+        b"no field",
+        b"From: a (\r\nFrom: b",
+    ],
+)
+def test_reports_whose_author_is_no_address_pass(head: bytes) -> None:
+    """Somebody's `must` is not everybody's: reports of simple programs reach whom they are for."""
+    message = raw_mail(head)
+    with send(gateway(), message, DAVE, mail_from="", user=None) as outcomes:
+        one = only(outcomes)
+    plain = gateway(ALICES)
+    with send(plain, message, DAVE, mail_from="", user=None) as outcomes:
+        again = only(outcomes)
+    assert type(again) is type(one)
+    if head.count(b"From:") < 2:
+        assert isinstance(again, Deliver)
+    inwards = raw_mail(b"From: alice@example.org (")
+    with send(gateway(ALICES), inwards, INSIDER, mail_from="", user=None) as outcomes:
+        assert isinstance(only(outcomes), Deliver)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From: " + b", ".join(b"a%d@elsewhere.example" % n for n in range(21)) + b" (",
+        b"\r\n".join(b"From: x@elsewhere.example (" for _ in range(21)),
+        b"From: " + b", ".join(b"a%d@elsewhere.example" % n for n in range(21)),
+        b"X: " + b"a" * (1 << 20) + b"\r\nFrom: alice@example.org",
+    ],
+)
+def test_where_more_may_be_the_author_than_are_asked_about_it_goes_nowhere(head: bytes) -> None:
+    with send(gateway(ALICES), raw_mail(head), DAVE, mail_from="", user=None) as outcomes:
+        one = only(outcomes)
+        assert isinstance(one, Reject)
+        assert one.enhanced == "5.6.0"
+
+
+def test_searching_for_authors_takes_time_in_proportion() -> None:
+    """A header that is as large as may be, of nothing but what is looked for."""
+    for piece in (b"\rFrom: ", b"(", b'"', b"@", b" . ", b"=?utf-8?q?", b"\r\n ", b"a@"):
+        head = b"From: (" + piece * ((1 << 20) // len(piece) - 200)
+        begun = time.process_time()
+        with send(gateway(ALICES), raw_mail(head), DAVE, mail_from="", user=None) as outcomes:
+            assert len(outcomes.outcomes) == 1
+        assert time.process_time() - begun < 10
+
+
+def test_nobody_signs_for_an_author_whom_only_some_programs_read() -> None:
+    message = raw_mail(b"From: alice@example.org (").replace(b"Hello", b"[sign] Hello")
+    with send(gateway(), message, DAVE) as outcomes:
+        assert signers(message_of(only(outcomes))) == []
 
 
 # --- broken mail --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Who is inside, who may sign as whom, and which level of the rules wins."""
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -308,3 +309,91 @@ def test_internal_mail_passes_unless_the_rules_say_otherwise() -> None:
     named = Rules(inside_domains=OURS, partners=(pair,))
     assert not named.passes_inside(IN, colleague)
     assert named.passes_inside(colleague, IN)
+
+
+# --- recipients by IP address -----------------------------------------------------------------------
+
+LITERALS = (
+    "bob@[192.0.2.1]",
+    "bob@[IPv6:2001:db8::1]",
+    "bob@192.0.2.1",
+    "bob@192.0.2.1.",
+    "bob@3221225985",
+    "bob@0xC0.0.2.1",
+    "bob@\uff11\uff19\uff12.0.2.1",
+)
+
+
+@pytest.mark.parametrize("literal", LITERALS)
+@pytest.mark.parametrize(
+    "strict",
+    [
+        {"domains": {"partner.example": MUST}},
+        {"domains": {"*.partner.example": MUST, "*": NEVER}},
+        {"addresses": {"carol@partner.example": MUST}},
+        {"partners": (Partner(sender=IN, recipient="partner.example", settings=MUST),)},
+        {"outside_settings": MUST},
+        {"domains": {"*": MUST}},
+    ],
+)
+def test_a_recipient_by_ip_address_may_be_any_partners(literal: str, strict: Any) -> None:
+    """RFC 5321, 4.1.3: the address of a partner's host is as good as the partner's name."""
+    assert Rules(inside_domains=OURS, **strict).treatment(IN, literal).encrypt is Encrypt.MUST
+
+
+def test_a_partner_that_loosens_others_does_not_loosen_an_ip_address() -> None:
+    strict = Partner(sender=IN, recipient="partner.example", settings=MUST)
+    loose = Partner(sender=IN, recipient="*", settings=MAYBE)
+    rules = Rules(inside_domains=OURS, partners=(loose, strict))
+    assert rules.treatment(IN, LITERALS[0]).encrypt is Encrypt.MUST
+    assert rules.treatment("other@example.org", LITERALS[0]).encrypt is Encrypt.IF_POSSIBLE
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"domains": {"[192.0.2.1]": MAYBE, "partner.example": MUST}},
+        {"domains": {"partner.example": MUST}, "addresses": {"bob@[192.0.2.1]": MAYBE}},
+    ],
+)
+def test_an_ip_address_that_the_rules_name_is_under_its_own(named: Any) -> None:
+    rules = Rules(inside_domains=OURS, **named)
+    silent = Rules(
+        inside_domains=OURS, domains={"[192.0.2.1]": Settings(), "partner.example": MUST}
+    )
+    assert silent.treatment(IN, "bob@[192.0.2.1]").encrypt is Encrypt.MUST
+    assert rules.treatment(IN, "bob@[192.0.2.1]").encrypt is Encrypt.IF_POSSIBLE
+    assert rules.treatment(IN, "carol@[192.0.2.9]").encrypt is Encrypt.MUST
+
+
+def test_what_is_strict_of_any_partner_is_strict_of_an_ip_address() -> None:
+    rules = Rules(
+        inside_domains=OURS,
+        domains={
+            "a.example": Settings(cipher_bits=256, archive=("x@example.org",)),
+            "b.example": Settings(rsa_bits=3072, authenticated=True),
+        },
+    )
+    found = rules.treatment(IN, "bob@[192.0.2.1]")
+    assert (found.cipher_bits, found.rsa_bits, found.authenticated) == (256, 3072, True)
+    assert found.archive == ("x@example.org",)
+    assert found.encrypt is Encrypt.IF_POSSIBLE
+    assert rules.treatment(IN, "bob@c.example").rsa_bits == 2048
+
+
+def test_rules_for_our_own_people_are_not_those_of_an_ip_address() -> None:
+    rules = Rules(
+        inside_domains=("example.org", "*.example.org"),
+        domains={"example.org": MUST, "*.example.org": MUST},
+        addresses={IN: MUST},
+    )
+    assert rules.treatment("x@other.example", "bob@[192.0.2.1]").encrypt is Encrypt.IF_POSSIBLE
+    ours = Rules(inside_domains=("[192.0.2.1]",), domains={"partner.example": MUST})
+    assert ours.inside("bob@[192.0.2.1]")
+    assert ours.treatment(IN, "bob@[192.0.2.1]").encrypt is Encrypt.IF_POSSIBLE
+
+
+def test_the_numbers_of_an_ip_address_are_no_domains() -> None:
+    rules = Rules(inside_domains=("*.2.1", "*.0.2.1]"))
+    assert not rules.inside("bob@192.0.2.1")
+    assert not rules.inside("bob@[192.0.2.1]")

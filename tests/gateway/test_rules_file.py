@@ -235,6 +235,16 @@ def test_good_rules_have_no_warnings(folder: Path) -> None:
             'encrypt="never"',
             "never overrides every must, such as that of line 8",
         ),
+        (
+            '[domain."b.example"]\nencrypt = "must"\n[domain."[192.0.2.1]"]\nencrypt = "never"',
+            'encrypt = "never"',
+            r"\[192.0.2.1\] is an IP address: whoever's host it is, the must of line 8 does not hold",
+        ),
+        (
+            '[[partner]]\nrecipient = "b.example"\nencrypt="must"\n[address."x@192.0.2.1"]\nencrypt = "if_possible"',
+            'encrypt = "if_possible"',
+            "x@192.0.2.1 is an IP address",
+        ),
         ('[triggers]\nsign = ["sign"]', "sign", "any subject may have"),
         ('[sender_login]\nalice = "*"', "alice", "as anybody"),
         ('[sender_login]\nalice = "alice@other.example"', "alice", "is not inside"),
@@ -262,6 +272,21 @@ def test_what_is_odd_is_told_with_its_line(folder: Path, more: str, start: str, 
 )
 def test_a_site_that_cannot_be_meant_is_told(folder: Path, old: str, new: str, says: str) -> None:
     assert any(says in found for found in lint(QUIET.replace(old, new), folder=folder))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[domain."[192.0.2.1]"]\nencrypt = "must"\n[domain."b.example"]\nencrypt = "must"',
+        '[domain."[192.0.2.1]"]\nencrypt = "never"\n[domain."b.example"]\nsign = "always"',
+        '[domain."[192.0.2.1]"]\nsign = "always"\n[domain."b.example"]\nencrypt = "must"',
+        'internal = "by_rule"\n[domain."[192.0.2.1]"]\nencrypt = "never"\n[address."a@example.org"]\nencrypt = "must"',
+    ],
+)
+def test_an_ip_address_with_a_rule_is_not_odd_where_it_loosens_nothing(
+    folder: Path, text: str
+) -> None:
+    assert lint(QUIET + text, folder=folder) == ()
 
 
 def test_internal_rules_are_not_odd_where_internal_mail_is_treated(folder: Path) -> None:

@@ -69,6 +69,7 @@ MASTER = """
   -o {filter}{from_outside}
 127.0.0.1:{submission} inet n - n - - smtpd
   -o {filter}{from_inside}
+  -o smtpd_sender_restrictions=check_sender_access,inline:{{<>=REJECT}}
 127.0.0.1:{back} inet n - n - - smtpd
   -o content_filter=
   -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks

@@ -1,8 +1,11 @@
 """Mail that leaves: what the partner gets, read by the partner's own programs."""
 
 import re
+import smtplib
 import subprocess
 from collections.abc import Callable
+
+import pytest
 
 from smimekit import Credential
 from smimekit.testing import FakeCA
@@ -46,6 +49,15 @@ def test_sign_by_a_tag(
     assert b"Hello Bob" in content
     entity, signature = split_signed(arrived.content)
     assert partner_nss.decode(signature, content=entity) == entity
+
+
+def test_nobody_submits_with_the_null_reverse_path(mail: MailSystem) -> None:
+    """As the how-to has Postfix refuse it: no login owns it."""
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+        mail.submit("", ["bob@partner.example"], letter("Hello"))
+    assert caught.value.recipients["bob@partner.example"][0] == 554
+    mail.submit("alice@inside.example", ["bob@partner.example"], letter("Hello"))
+    mail.arrived(1)
 
 
 # --- scenario 4 -------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from smimekit.mime.safety import folded
 from smimekit.mime.words import decode_words, encode_words
 from smimekit.span import Span
 
-__all__ = ["Forgeries", "Stripped", "forgeries", "strip", "without_tags"]
+__all__ = ["Forgeries", "Stripped", "forgeries", "header_octets", "strip", "without_tags"]
 
 _BLOCK_END = re.compile(rb"\n\r?\n")
 _LINE = re.compile(rb"(?<=\n)(?![ \t])")
@@ -122,7 +122,7 @@ def strip(message: Span, forged: Forgeries, *, limits: Limits) -> Stripped:
     bare CR ends before that. Raises `LimitExceeded` over `limits.header_bytes`, as `read_header`
     does: what is too long to be searched cannot be delivered.
     """
-    raw = _block(message, limits)
+    raw = header_octets(message, limits)
     removed: list[str] = []
     pieces = [_without(line, forged, removed) for line in _LINE.split(raw)]
     if not removed:
@@ -131,8 +131,8 @@ def strip(message: Span, forged: Forgeries, *, limits: Limits) -> Stripped:
     return Stripped(joined((Span.of(b"".join(pieces)), rest)), tuple(removed))
 
 
-def _block(message: Span, limits: Limits) -> bytes:
-    """The header block with the empty line that ends it."""
+def header_octets(message: Span, limits: Limits) -> bytes:
+    """The header block with the empty line that ends it. Raises `LimitExceeded`."""
     size, searched = _FIRST_READ, 0
     while True:
         head = message.read(0, size)

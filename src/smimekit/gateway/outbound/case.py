@@ -3,19 +3,20 @@
 Knows envelopes, letters and triggers. May not know certificates or keys, nor what is decided.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
-from typing import Final, final
+from typing import final
 
-from smimekit.errors import InputError
+from smimekit.errors import InputError, LimitExceeded
 from smimekit.gateway.core import Core
 from smimekit.gateway.edit import with_fields
 from smimekit.gateway.envelope import Envelope
 from smimekit.gateway.inbound.forged import forgeries, strip
 from smimekit.gateway.letter import UNREADABLE, Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.marker import passes_of, unmarked
+from smimekit.gateway.outbound.claims import MOST, claims, hides_lines
 from smimekit.gateway.outbound.triggers import Ask, Triggers, read_triggers
 from smimekit.gateway.rules import Leave, Rules
 from smimekit.gateway.rules.treatment import Treatment, stricter
@@ -23,9 +24,6 @@ from smimekit.limits import Limits
 from smimekit.span import Span
 
 __all__ = ["Case", "case_of"]
-
-_AUTHORS: Final = 20
-"""Authors of one mail of ours: the rules are asked about each of them, for each recipient."""
 
 
 @final
@@ -52,6 +50,10 @@ class Case:
     """Why it is left as it is, unless it must be encrypted; None where it is a letter."""
     problem: str | None
     """Why its header cannot be read; None where it can."""
+    claimed: tuple[str, ...]
+    """Who else may be its author, for some program, where From does not plainly say it."""
+    obscure: bool
+    """Are there too many who may be, or cannot they be searched for?"""
     excluded: Mapping[str, str]
     """Certificates that proved impossible to encrypt to, and why."""
 
@@ -87,7 +89,8 @@ class Case:
     @property
     def senders(self) -> tuple[str, ...]:
         """Whose mail it may be: all authors, the reverse-path, and whoever authenticated."""
-        named = (*self.letter.authors[:_AUTHORS], self.envelope.mail_from, self.envelope.user or "")
+        authors = (*self.letter.authors[:MOST], *self.claimed)
+        named = (*authors, self.envelope.mail_from, self.envelope.user or "")
         return tuple(dict.fromkeys(each for each in named if each))
 
     def passes_inside(self, rules: Rules, recipient: str) -> bool:
@@ -121,9 +124,11 @@ def case_of(
         letter = read_letter(message, limits=core.policy.limits)
     except InputError as error:
         letter, problem = UNREADABLE, str(error)
-    if len(letter.authors) > _AUTHORS:
-        problem = f"From names more than {_AUTHORS} authors."
-    ours = _is_ours(rules, envelope, letter)
+    claimed, hidden = _claimed(message, letter, rules, core.policy.limits)
+    if len(letter.authors) > MOST:
+        hidden = f"From names more than {MOST} authors."
+    problem = problem or hidden
+    ours = _is_ours(rules, envelope, (*letter.authors, *claimed))
     trusted = envelope.user is not None or rules.inside_client(envelope.client.address)
     submission = ours and trusted
     may_sign = submission and rules.may_sign_as(envelope.user, letter.author or "")
@@ -142,13 +147,33 @@ def case_of(
         passes=passes,
         special=_special(core, envelope, message, letter),
         problem=problem,
+        claimed=claimed,
+        obscure=hidden is not None,
         excluded=excluded or {},
     )
 
 
-def _is_ours(rules: Rules, envelope: Envelope, letter: Letter) -> bool:
+def _claimed(
+    message: Span, letter: Letter, rules: Rules, limits: Limits
+) -> tuple[tuple[str, ...], str | None]:
+    """Who may be the author of a mail whose From does not plainly say it; or why nobody knows.
+
+    A name without a domain is one of ours (RFC 5321, 4.1.1.3): mail servers add what is missing.
+    """
+    if letter.authors and not hides_lines(letter.header.raw):
+        return (), None
+    try:
+        found = claims(message, limits=limits)
+    except LimitExceeded as error:
+        return (), str(error)
+    domains = [each for each in rules.inside_domains if "*" not in each]
+    whole = (f"{each}@{domain}" for each in found if "@" not in each for domain in domains)
+    return (*found, *whole), None
+
+
+def _is_ours(rules: Rules, envelope: Envelope, authors: Iterable[str]) -> bool:
     """The null reverse-path is nobody's (RFC 5321, 4.5.5)."""
-    senders = (envelope.mail_from, *letter.authors)
+    senders = (envelope.mail_from, *authors)
     return any(each and rules.inside(each) for each in senders)
 
 

@@ -121,7 +121,7 @@ class _Planning:
                 return self._internal(recipient)
         treatment = case.treatment(rules, recipient.address)
         must = treatment.encrypt is Encrypt.MUST
-        if not case.ours and not must:
+        if not case.ours and not must and not case.obscure:
             why = "It is from outside to outside: not ours to protect."
             return _part(Action.DELIVER, (recipient,), why, treatment=treatment)
         return self._outbound(recipient, treatment)

@@ -4,6 +4,7 @@ Knows addresses, patterns of domains and networks. May not know files (`rules.fi
 messages, certificates or sockets. `Rules` never change: who has new ones replaces them.
 """
 
+import re
 import stringprep
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from smimekit.gateway.rules.treatment import (
     Suite,
     Treatment,
     combine,
+    strictest,
 )
 from smimekit.mime.address import address_key
 
@@ -47,6 +49,7 @@ __all__ = [
     "Words",
     "domain_of",
     "folded",
+    "is_literal",
     "login_key",
 ]
 
@@ -55,6 +58,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 _EMPTY: Final = Settings()
 _LONGEST_DOMAIN: Final = 255
 """RFC 1035, 2.3.4: nothing can be delivered to a longer one."""
+_NUMERIC: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+"""No domain: no name of a top-level domain is a number (RFC 1123, 2.1)."""
 _SHARP: Final = "\u00df\u1e9e\u03c2"
 """Letters that domains tell apart, though case folding does not (UTS 46, 4: no transition)."""
 
@@ -189,6 +194,7 @@ class Rules:
     _patterns: Mapping[str, tuple[str, Settings]] = field(init=False, repr=False, compare=False)
     _people: Mapping[str, tuple[str, Settings]] = field(init=False, repr=False, compare=False)
     _inside: frozenset[str] = field(init=False, repr=False, compare=False)
+    _anywhere: Settings = field(init=False, repr=False, compare=False)
     _logins: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -198,6 +204,7 @@ class Rules:
         put(self, "_inside", frozenset(map(folded, self.inside_domains)))
         logins = {login_key(key): tuple(map(folded, one)) for key, one in self.sender_login.items()}
         put(self, "_logins", logins)
+        put(self, "_anywhere", strictest(self._outside_tables()))
 
     # --- who is inside --------------------------------------------------------------------
 
@@ -251,6 +258,12 @@ class Rules:
         )
         yield from self._of(sender, Side.SENDER)
         yield from self._of(recipient, Side.RECIPIENT)
+        if self._is_anywhere(recipient):
+            where = "all of [domain] and [address]: this may be any host"
+            nearness = (2, 0)
+            yield Level(
+                where=where, side=Side.RECIPIENT, nearness=nearness, settings=self._anywhere
+            )
         for number, partner in self._matching(sender, recipient):
             yield Level(
                 where=f"[[partner]] {number + 1}",
@@ -279,9 +292,29 @@ class Rules:
             yield Level(where=where, side=side, nearness=(3, 0), settings=settings)
 
     def _matching(self, sender: str, recipient: str) -> Iterator[tuple[int, Partner]]:
+        anywhere = self._is_anywhere(recipient)
         for number, partner in enumerate(self.partners):
-            if _matches(partner.sender, sender) and _matches(partner.recipient, recipient):
+            strict = anywhere and partner.settings.encrypt is Encrypt.MUST
+            meant = strict or _matches(partner.recipient, recipient)
+            if meant and _matches(partner.sender, sender):
                 yield number, partner
+
+    # --- hosts that the rules know by name, and mail by number -------------------------------
+
+    def _is_anywhere(self, address: str) -> bool:
+        """Is it at an IP address (RFC 5321, 4.1.3) that is none of ours? Whose host that is nobody
+        knows: it may be that of any partner.
+        """
+        domain = domain_of(address)
+        return is_literal(domain) and domain not in self._inside
+
+    def _outside_tables(self) -> Iterator[Settings]:
+        for pattern, (_, settings) in self._patterns.items():
+            if pattern != "*" and not self.inside(f"x@{pattern.replace('*', 'x')}"):
+                yield settings
+        for address, (_, settings) in self._people.items():
+            if not self.inside(address):
+                yield settings
 
 
 # --- addresses and patterns -------------------------------------------------------------------
@@ -291,6 +324,11 @@ def domain_of(address: str) -> str:
     """The domain as it is compared: lower case, A-labels; "" where there is none."""
     key = address_key(_mapped(address))
     return key[1].rstrip(".") if key else ""
+
+
+def is_literal(domain: str) -> bool:
+    """Is it an IP address, in brackets (RFC 5321, 4.1.3) or without, and no name of a domain?"""
+    return domain.startswith("[") or _NUMERIC.fullmatch(domain) is not None
 
 
 def _mapped(address: str) -> str:
@@ -330,11 +368,12 @@ def login_key(login: str) -> str:
 def _above(domain: str) -> Iterator[str]:
     """The domain, and the patterns that it is under, the nearest first.
 
-    One that is too long to be a domain is under none but all: its labels are without end.
+    One that is too long to be a domain is under none but all: its labels are without end. The
+    numbers of an IP address are no labels.
     """
     if domain and len(domain) <= _LONGEST_DOMAIN:
         yield domain
-        labels = domain.split(".")
+        labels = [] if is_literal(domain) else domain.split(".")
         for at in range(1, len(labels)):
             yield f"*.{'.'.join(labels[at:])}"
     yield "*"

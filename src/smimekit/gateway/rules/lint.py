@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from smimekit.gateway.rules import Internal, Network, Rules
+from smimekit.gateway.rules import Internal, Network, Rules, domain_of, is_literal
 from smimekit.gateway.rules.file import read_rules
 from smimekit.gateway.rules.toml_lines import Table, read_toml
 from smimekit.gateway.rules.treatment import Encrypt, Impossible, Settings
@@ -30,7 +30,10 @@ def lint(text: str, file: str = "rules.toml", *, folder: Path | None = None) -> 
     top = read_toml(text, file)
     return tuple(
         sentence
-        for found in (_site, _inside, _triggers, _logins, _callbacks, _clear, _internal, _partners)
+        for found in (
+            *(_site, _inside, _triggers, _logins, _callbacks, _clear, _internal, _literals),
+            _partners,
+        )
         for sentence in found(rules, top)
     )
 
@@ -145,6 +148,26 @@ def _internal(rules: Rules, top: Table) -> Iterator[str]:
                 "encrypt",
                 'must does not hold for mail that stays inside, unless internal = "by_rule" in '
                 "[inside].",
+            )
+
+
+def _literals(rules: Rules, top: Table) -> Iterator[str]:
+    """An IP address that the rules loosen is not under the strictest of all of them any more."""
+    levels = [(table, one) for table, one in _levels(rules, top) if len(table.keys) > 1]
+    musts = [
+        table
+        for table, one in levels
+        if one.encrypt is Encrypt.MUST and not rules.inside(_address(str(table.keys[-1])))
+    ]
+    for table, settings in levels:
+        name = table.keys[-1]
+        literal = isinstance(name, str) and is_literal(domain_of(_address(name)))
+        if literal and musts and settings.encrypt in {Encrypt.IF_POSSIBLE, Encrypt.NEVER}:
+            yield _warning(
+                table,
+                "encrypt",
+                f"{name} is an IP address: whoever's host it is, the must of line "
+                f"{musts[0].line('encrypt')} does not hold there.",
             )
 
 

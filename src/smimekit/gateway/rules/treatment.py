@@ -30,6 +30,7 @@ __all__ = [
     "Treatment",
     "combine",
     "stricter",
+    "strictest",
 ]
 
 
@@ -201,6 +202,19 @@ def stricter(own: Treatment, other: Treatment) -> Treatment:
         authenticated=own.authenticated or other.authenticated,
         cipher_bits=max(own.cipher_bits, other.cipher_bits),
         rsa_bits=max(own.rsa_bits, other.rsa_bits),
+    )
+
+
+def strictest(tables: Iterable[Settings]) -> Settings:
+    """What is a matter of strictness in any of them, and nothing else."""
+    found = list(tables)
+    archives = (each for one in found for each in one.archive or ())
+    return Settings(
+        encrypt=Encrypt.MUST if any(one.encrypt is Encrypt.MUST for one in found) else None,
+        authenticated=True if any(one.authenticated for one in found) else None,
+        cipher_bits=max((one.cipher_bits or 0 for one in found), default=0) or None,
+        rsa_bits=max((one.rsa_bits or 0 for one in found), default=0) or None,
+        archive=tuple(dict.fromkeys(archives)) or None,
     )
 
 
