@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ name = "gw.example.org"
 [listen.milter]
 address = "{address}"
 protocol = "milter"
+{more}
 [next_hop]
 address = "127.0.0.1:1"
 [store]
@@ -35,11 +37,11 @@ SECONDS = 60
 
 
 def service(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, workers: str = ""
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, workers: str = "", more: str = ""
 ) -> Service:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")
     file = folder / "gateway.toml"
-    file.write_text(FILE.format(address=address) + workers)
+    file.write_text(FILE.format(address=address, more=more) + workers)
     return Service(read_config(file))
 
 
@@ -79,6 +81,22 @@ def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.Mon
         assert not listens(path)
 
     asyncio.run(run())
+
+
+def test_who_may_connect_to_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m"
+
+    async def run(more: str) -> None:
+        found = service(tmp_path, monkeypatch, f"unix:{path}", more=more)
+        try:
+            await found.start()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o620
+        finally:
+            await found.stop()
+
+    asyncio.run(run('mode = "0620"'))
+    with pytest.raises(GatewayError, match="There is no group nobody-has-this"):
+        asyncio.run(run('mode = "0620"\ngroup = "nobody-has-this"'))
 
 
 def test_it_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
