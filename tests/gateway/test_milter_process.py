@@ -59,7 +59,9 @@ async def until(found: Service, before: tuple[int, ...]) -> int:
     return pid
 
 
-def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_lives_as_long_as_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "m"
 
     async def run() -> None:
@@ -71,16 +73,20 @@ def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.Mon
             assert listens(path)
             os.kill(first[0], signal.SIGKILL)
             second = await until(found, first)
+            assert f"Process {first[0]} died" in caplog.text
             assert listens(path)
             await found.reload()
             assert await until(found, (second,)) != second
             assert listens(path)
+            assert f"Process {second} died" not in caplog.text
+            assert f"Process {second} has ended, as it was asked to" in caplog.text
             assert "smimekit" in await found._scraped()
         finally:
             await found.stop()
         assert not listens(path)
 
-    asyncio.run(run())
+    with caplog.at_level("INFO"):
+        asyncio.run(run())
 
 
 def test_who_may_connect_to_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
