@@ -1,6 +1,7 @@
 """`smimekit gateway`: check, test, and the hold queue. `run` is shown where servers are."""
 
 import json
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +176,37 @@ def test_released_as_it_is(run: Run, file: Path) -> None:
     assert arrived.content == MESSAGE
     assert arrived.recipients == ["RCPT TO:<bob@secret.example> NOTIFY=NEVER"]
     assert list(HoldQueue(file.parent / "spool" / "hold")) == []
+
+
+@pytest.mark.parametrize("verb", ["release", "drop"])
+def test_a_message_that_is_named_twice(run: Run, file: Path, verb: str) -> None:
+    name = hold(file)
+    with hop() as server:
+        next_hop(file, server)
+        more = ("--as-is",) if verb == "release" else ()
+        assert run("gateway", "held", verb, str(file), name, name, *more).status == 0
+        assert len(server.arrived) == (verb == "release")
+
+
+def test_somebody_else_released_it_this_moment(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told so, and the others are released all the same."""
+    names = [hold(file), hold(file)]
+    wanted = names.copy()
+
+    def lock(descriptor: int, how: int) -> None:
+        if wanted == names:
+            shutil.rmtree(file.parent / "spool" / "hold" / wanted.pop(0))
+
+    monkeypatch.setattr("smimekit.gateway.handover.hold.fcntl.flock", lock)
+    with hop() as server:
+        next_hop(file, server)
+        done = run("gateway", "held", "release", str(file), *names, "--as-is")
+        assert done.status == 1
+        assert f"There is no held message {names[0]!r}" in done.err
+        assert f"{names[1]} bob@secret.example: 250" in done.text
+        assert len(server.arrived) == 1
 
 
 def test_what_the_next_hop_refuses_stays(run: Run, file: Path) -> None:

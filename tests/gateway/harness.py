@@ -44,6 +44,7 @@ processor = "tests.gateway.processors:by_name"
 folder = "held"
 [metrics]
 address = "127.0.0.1:0"
+{more}
 """
 
 
@@ -88,11 +89,12 @@ def gateway(
     *,
     smtp: str = "",
     workers: str = "processes = 1",
+    more: str = "",
 ) -> Iterator[Running]:
     """A gateway in front of the next hop at a port."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")
     file = folder / "gateway.toml"
-    file.write_text(FILE.format(port=port, smtp=smtp, workers=workers))
+    file.write_text(FILE.format(port=port, smtp=smtp, workers=workers, more=more))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

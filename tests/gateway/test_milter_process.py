@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ name = "gw.example.org"
 [listen.milter]
 address = "{address}"
 protocol = "milter"
+{more}
 [next_hop]
 address = "127.0.0.1:1"
 [store]
@@ -35,11 +37,11 @@ SECONDS = 60
 
 
 def service(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, workers: str = ""
+    folder: Path, monkeypatch: pytest.MonkeyPatch, address: str, workers: str = "", more: str = ""
 ) -> Service:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}:{ROOT}")
     file = folder / "gateway.toml"
-    file.write_text(FILE.format(address=address) + workers)
+    file.write_text(FILE.format(address=address, more=more) + workers)
     return Service(read_config(file))
 
 
@@ -57,7 +59,9 @@ async def until(found: Service, before: tuple[int, ...]) -> int:
     return pid
 
 
-def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_lives_as_long_as_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "m"
 
     async def run() -> None:
@@ -69,16 +73,36 @@ def test_it_lives_as_long_as_the_gateway(tmp_path: Path, monkeypatch: pytest.Mon
             assert listens(path)
             os.kill(first[0], signal.SIGKILL)
             second = await until(found, first)
+            assert f"Process {first[0]} died" in caplog.text
             assert listens(path)
             await found.reload()
             assert await until(found, (second,)) != second
             assert listens(path)
+            assert f"Process {second} died" not in caplog.text
+            assert f"Process {second} has ended, as it was asked to" in caplog.text
             assert "smimekit" in await found._scraped()
         finally:
             await found.stop()
         assert not listens(path)
 
-    asyncio.run(run())
+    with caplog.at_level("INFO"):
+        asyncio.run(run())
+
+
+def test_who_may_connect_to_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m"
+
+    async def run(more: str) -> None:
+        found = service(tmp_path, monkeypatch, f"unix:{path}", more=more)
+        try:
+            await found.start()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o620
+        finally:
+            await found.stop()
+
+    asyncio.run(run('mode = "0620"'))
+    with pytest.raises(GatewayError, match="There is no group nobody-has-this"):
+        asyncio.run(run('mode = "0620"\ngroup = "nobody-has-this"'))
 
 
 def test_it_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,6 +365,34 @@ def test_old_entries_expire(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_entry_in_use_does_not_expire(tmp_path: Path) -> None:
+    """However old it is: what its message's second try is about to read must not be lost."""
+    journal = Journal(tmp_path)
+    with journal.open("key") as entry:
+        entry.record("b", OK)
+        os.utime(tmp_path / "key", (0, 0))
+        assert journal.expire(1) == 0
+    with journal.open("key") as entry:
+        assert entry.known == {"b": OK}
+
+
+def test_an_entry_that_is_written_this_moment_does_not_expire(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its age and the lock."""
+    journal = Journal(tmp_path)
+    with journal.open("key") as entry:
+        entry.record("b", OK)
+    os.utime(tmp_path / "key", (0, 0))
+
+    def flock(descriptor: int, how: int) -> None:
+        os.utime(descriptor)
+
+    monkeypatch.setattr("smimekit.gateway.handover.journal.fcntl.flock", flock)
+    assert journal.expire(1) == 0
+    assert (tmp_path / "key").exists()
+
+
 def test_a_file_that_is_taken_away_before_it_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,9 @@ the two are started and stopped; may not know what any test wants.
 """
 
 import os
+import pwd
 import queue
 import smtplib
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,10 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.interop.daemons import free_port
 from tests.interop.peers import Refused, folder
 
-__all__ = ["Hop", "hop"]
+__all__ = ["MAIN", "MASTER", "Hop", "hop", "postfix_running"]
 
 WAIT = 60
 """Seconds for a message to come through: a busy machine is no failure."""
@@ -31,7 +32,6 @@ queue_directory = {home}/queue
 data_directory = {home}/data
 maillog_file = {home}/log
 maillog_file_prefixes = {home}
-myhostname = hop.example.org
 mydestination =
 local_transport = error:nobody lives here
 alias_maps =
@@ -46,9 +46,8 @@ relayhost = [127.0.0.1]:{sink}
 smtp_tls_security_level = none
 """
 MASTER = """
-127.0.0.1:{port} inet n - n - - smtpd
 cleanup   unix  n - n - 0 cleanup
-qmgr      unix  n - n 300 1 qmgr
+qmgr      unix  n - n 1 1 qmgr
 rewrite   unix  - - n - - trivial-rewrite
 bounce    unix  - - n - 0 bounce
 defer     unix  - - n - 0 bounce
@@ -56,10 +55,14 @@ trace     unix  - - n - 0 bounce
 error     unix  - - n - - error
 retry     unix  - - n - - error
 proxymap  unix  - - n - - proxymap
-smtp      unix  - - n - - smtp
 anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
+showq     unix  n - n - - showq
 postlog   unix-dgram n - n - 1 postlogd
+"""
+IN = """
+127.0.0.1:{port} inet n - n - - smtpd
+smtp      unix  - - n - - smtp
 """
 
 
@@ -107,47 +110,37 @@ class Hop:
 def hop(postfix: str) -> Iterator[Hop]:
     """A server that runs until the block ends."""
     sink = _Sink()
-    controller = Controller(sink, hostname="127.0.0.1", port=_free_port())
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
     controller.start()
+    port = free_port()
     try:
-        with folder() as home, _running(postfix, home, controller.port) as port:
-            yield Hop(port, home / "log", sink.arrived)
+        with folder() as home:
+            main = MAIN.format(home=home, sink=controller.port) + "myhostname = hop.example.org\n"
+            with postfix_running(postfix, home, main, IN.format(port=port) + MASTER):
+                yield Hop(port, home / "log", sink.arrived)
     finally:
         controller.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
-def _running(postfix: str, home: Path, sink: int) -> Iterator[int]:
+def postfix_running(program: str, home: Path, main: str, master: str) -> Iterator[None]:
+    """Postfix in a folder of its own, with this main.cf and this master.cf, until the block ends."""
     home.chmod(0o755)  # its programs run as users of their own
-    port = _free_port()
     for name in ("queue", "data"):
         (home / name).mkdir()
-    os.chown(home / "data", *_postfix_user())
-    (home / "main.cf").write_text(MAIN.format(home=home, sink=sink))
-    (home / "master.cf").write_text(MASTER.format(port=port))
-    _call(postfix, home, "start")
+    owner = pwd.getpwnam("postfix")
+    os.chown(home / "data", owner.pw_uid, owner.pw_gid)
+    (home / "main.cf").write_text(main)
+    (home / "master.cf").write_text("".join(f"{line}\n" for line in master.splitlines() if line))
+    _call(program, home, "start")
     try:
-        yield port
+        yield
     finally:
-        _call(postfix, home, "stop")
+        _call(program, home, "stop")
 
 
-def _postfix_user() -> tuple[int, int]:
-    import pwd  # noqa: PLC0415 - not on every system
-
-    found = pwd.getpwnam("postfix")
-    return found.pw_uid, found.pw_gid
-
-
-def _call(postfix: str, home: Path, action: str) -> None:
-    command = [postfix, "-c", str(home), action]
+def _call(program: str, home: Path, action: str) -> None:
+    command = [program, "-c", str(home), action]
     done = subprocess.run(command, capture_output=True, check=False, timeout=WAIT)
     if done.returncode:
         log = home / "log"

@@ -25,6 +25,7 @@ from smimekit.cli.inputs import reading
 from smimekit.cli.options import AT, JSON
 from smimekit.cli.output import Json, note, say, show_json, show_list
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.hold import Held, HoldQueue
 from smimekit.gateway.handover.next_hop import Protocol
 from smimekit.gateway.handover.release import release
@@ -252,20 +253,25 @@ def release_(*, file: Path, names: tuple[str, ...], as_is: bool, as_json: bool) 
     """Send held messages on: through the gateway again, as if they had come now."""
     config = read_config(file)
     queue = HoldQueue(config.hold)
-    found = [queue.find(name) for name in names]
-    results = []
+    wanted = [queue.find(name).name for name in dict.fromkeys(names)]
+    results: list[tuple[str, str, Reply]] = []
+    status = Exit.DONE
     with assembled(config) as assembly:
-        for each in found:
-            replies = release(assembly.desk, queue, each, as_is=as_is)
-            pairs = zip(each.envelope.recipients, replies, strict=True)
-            results += [(each.name, to.address, reply) for to, reply in pairs]
+        for name in wanted:
+            try:
+                pairs = release(assembly.desk, queue, name, as_is=as_is)
+            except UsageError as error:  # somebody else was quicker
+                note(str(error))
+                status = Exit.NOT_AS_REQUIRED
+                continue
+            results += [(name, to.address, reply) for to, reply in pairs]
     if as_json:
         facts = [{"name": name, "to": to, "reply": reply.line()} for name, to, reply in results]
         show_json({"released": facts})
     else:
         for name, to, reply in results:
             say(f"{name} {to}: {reply.line()}")
-    return Exit.DONE if all(reply.done for _, _, reply in results) else Exit.NOT_AS_REQUIRED
+    return status if all(reply.done for _, _, reply in results) else Exit.NOT_AS_REQUIRED
 
 
 @held.command()
@@ -274,6 +280,7 @@ def release_(*, file: Path, names: tuple[str, ...], as_is: bool, as_json: bool) 
 def drop(*, file: Path, names: tuple[str, ...]) -> None:
     """Forget held messages. Nobody is told."""
     queue = HoldQueue(read_config(file).hold)
-    for each in [queue.find(name) for name in names]:
-        queue.leave(each, ())
-        note(f"{each.name} is gone.")
+    for name in [queue.find(name).name for name in dict.fromkeys(names)]:
+        with queue.taken(name) as found:
+            queue.leave(found, ())
+        note(f"{name} is gone.")

@@ -6,12 +6,11 @@ is wired and started. May not know what any test wants.
 """
 
 import os
-import pwd
 import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.conftest import ROOT
 from tests.gateway.peers import Arrived, Hop, hop
 from tests.interop.daemons import NotStarted, free_port, takes_connections
 from tests.interop.peers import PASSWORD, Refused, folder
+from tests.interop.postfix import MAIN, MASTER, postfix_running
 
 __all__ = [
     "Gateway",
@@ -27,7 +27,7 @@ __all__ = [
     "Ports",
     "Setup",
     "mail_system",
-    "postfix_running",
+    "postfix_around",
     "started",
     "write_config",
 ]
@@ -37,34 +37,16 @@ WAIT = 120
 _TAIL = 10_000
 """Characters of a log that say what went wrong last."""
 
-MAIN = """
-compatibility_level = 3.6
-queue_directory = {home}/queue
-data_directory = {home}/data
-maillog_file = {home}/log
-maillog_file_prefixes = {home}
+AT_ONCE = """
 myhostname = mail.inside.example
-mydestination =
-local_transport = error:nobody lives here
-alias_maps =
-alias_database =
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-disable_dns_lookups = yes
-relayhost = [127.0.0.1]:{sink}
-smtp_tls_security_level = none
 message_size_limit = 104857600
 queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
-{main}
 """
-MASTER = """
+WAYS = """
 127.0.0.1:{mx} inet n - n - - smtpd
   -o {filter}{from_outside}
 127.0.0.1:{submission} inet n - n - - smtpd
@@ -80,19 +62,6 @@ lmtp      unix  - - n - {concurrency} lmtp
   -o lmtp_send_xforward_command=yes
 smtp      unix  - - n - {concurrency} smtp
   -o smtp_send_xforward_command=yes
-cleanup   unix  n - n - 0 cleanup
-qmgr      unix  n - n 1 1 qmgr
-rewrite   unix  - - n - - trivial-rewrite
-bounce    unix  - - n - 0 bounce
-defer     unix  - - n - 0 bounce
-trace     unix  - - n - 0 bounce
-error     unix  - - n - - error
-retry     unix  - - n - - error
-proxymap  unix  - - n - - proxymap
-anvil     unix  - - n - 1 anvil
-scache    unix  - - n - 1 scache
-showq     unix  n - n - - showq
-postlog   unix-dgram n - n - 1 postlogd
 """
 CONFIG = """
 [gateway]
@@ -255,11 +224,18 @@ class MailSystem:
 
     def emptied(self) -> bool:
         """Whether the queue runs empty."""
+        return self._in_time(lambda: not self.queue())
+
+    def says(self, words: str) -> bool:
+        """Whether Postfix' log comes to have these words."""
+        return self._in_time(lambda: words in self.log())
+
+    def _in_time(self, done: Callable[[], bool]) -> bool:
         until = time.monotonic() + WAIT
-        while self.queue() and time.monotonic() < until:
-            with self.sink.changed:  # nothing tells when Postfix removes a file
+        while not done() and time.monotonic() < until:
+            with self.sink.changed:  # nothing tells when Postfix writes or removes a file
                 self.sink.changed.wait(0.05)
-        return not self.queue()
+        return done()
 
 
 @dataclass(frozen=True)
@@ -277,7 +253,8 @@ class Setup:
     services: str = ""
     """More of master.cf."""
     concurrency: str = "-"
-    master: str = MASTER
+    ways: str = WAYS
+    """The ways in and on, in master.cf."""
     config: str = CONFIG
     before_queue: bool = False
     """Whether the gateway is a smtpd_proxy_filter, in place of a content_filter."""
@@ -294,9 +271,10 @@ def mail_system(postfix: str, setup: Setup) -> Iterator[MailSystem]:
         ports = Ports(next_hop=sink.port) if setup.direct else Ports()
         gateway = Gateway(home / "gateway", ports)
         write_config(gateway, setup)
-        closing.enter_context(postfix_running(postfix, home, ports, sink.port, setup))
+        found = MailSystem(home, ports, gateway, sink, postfix)
+        closing.enter_context(postfix_around(found, setup))
         closing.enter_context(started(gateway))
-        yield MailSystem(home, ports, gateway, sink, postfix)
+        yield found
 
 
 @contextmanager
@@ -323,6 +301,7 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
     text = setup.config.format(
         **asdict(gateway.ports),
         hop=gateway.ports.next_hop or gateway.ports.back,
+        home=home,
         protocol=setup.protocol,
         store=setup.store or f"sqlite:///{home / 'trust.db'}",
         anchors=f"anchors = {list(setup.anchors)}" if setup.anchors else "",
@@ -333,36 +312,17 @@ def write_config(gateway: Gateway, setup: Setup) -> None:
 
 
 @contextmanager
-def postfix_running(
-    program: str, home: Path, ports: Ports, sink: int, setup: Setup
-) -> Iterator[None]:
+def postfix_around(mail: MailSystem, setup: Setup) -> Iterator[None]:
     """Postfix, as it is set up, until the block ends."""
-    home.chmod(0o755)  # its programs run as users of their own
-    for name in ("queue", "data"):
-        (home / name).mkdir()
-    owner = pwd.getpwnam("postfix")
-    os.chown(home / "data", owner.pw_uid, owner.pw_gid)
-    (home / "main.cf").write_text(MAIN.format(home=home, sink=sink, main=setup.main))
     after = f"content_filter={setup.protocol}:[127.0.0.1]:"
-    master = setup.master.format(
-        **asdict(ports),
+    ways = setup.ways.format(
+        **asdict(mail.ports),
+        home=mail.home,
         filter="smtpd_proxy_filter=127.0.0.1:" if setup.before_queue else after,
         back_options=setup.back_options,
         services=setup.services,
         concurrency=setup.concurrency,
     )
-    (home / "master.cf").write_text("".join(f"{line}\n" for line in master.splitlines() if line))
-    _call(program, home, "start")
-    try:
+    main = f"{MAIN.format(home=mail.home, sink=mail.sink.port)}{AT_ONCE}{setup.main}\n"
+    with postfix_running(mail.postfix, mail.home, main, ways + MASTER):
         yield
-    finally:
-        _call(program, home, "stop")
-
-
-def _call(program: str, home: Path, action: str) -> None:
-    command = [program, "-c", str(home), action]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=WAIT)
-    if done.returncode:
-        log = home / "log"
-        says = log.read_text(errors="replace") if log.exists() else ""
-        raise Refused(f"{done.stderr.decode(errors='replace')}\n{says}")

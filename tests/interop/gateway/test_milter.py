@@ -12,7 +12,7 @@ from smimekit import Credential
 from smimekit.testing import FakeCA
 from tests.conftest import IN_CI
 from tests.gateway.peers import Arrived
-from tests.interop.gateway.mail_system import CONFIG, MASTER, MailSystem, Setup, mail_system
+from tests.interop.gateway.mail_system import CONFIG, WAYS, MailSystem, Setup, mail_system
 from tests.interop.gateway.test_dkim import opendkim, verified
 from tests.interop.gateway.test_outbound import header_of, letter
 from tests.interop.gateway.test_partners import field, is_encrypted, signed_by
@@ -57,7 +57,7 @@ def system(
         rules=RULES,
         anchors={"partner.pem": partners.certificate.pem()},
         main="milter_default_action = tempfail",
-        master=WAYS_IN.sub(lambda _: ways_in, MASTER),
+        ways=WAYS_IN.sub(lambda _: ways_in, WAYS),
         back_options=f"  -o smtpd_milters={after}" if dkim else "",
         config=LISTENERS.sub(lambda _: LISTENER, CONFIG),
     )

@@ -16,12 +16,12 @@ from tests.conftest import ROOT
 from tests.gateway.peers import hop
 from tests.interop.gateway.mail_system import (
     CONFIG,
-    MASTER,
+    WAYS,
     Gateway,
     MailSystem,
     Ports,
     Setup,
-    postfix_running,
+    postfix_around,
     write_config,
 )
 from tests.interop.gateway.test_outbound import letter
@@ -98,15 +98,16 @@ def piped(postfix: str, keys: dict[str, bytes]) -> Iterator[MailSystem]:
             f"{script} {gateway.file} --from ${{{{sender}}}} --user ${{{{sender}}}} "
             "--client ${{client_address}} --ident ${{queue_id}} -- ${{recipient}}"
         )
-        master = WAY_IN.sub(lambda _: PIPE % command, MASTER)
-        setup = Setup(keys=keys, rules=RULES, master=master, config=CONFIG)
+        ways = WAY_IN.sub(lambda _: PIPE % command, WAYS)
+        setup = Setup(keys=keys, rules=RULES, ways=ways, config=CONFIG)
         write_config(gateway, setup)
-        closing.enter_context(postfix_running(postfix, home, ports, sink.port, setup))
+        found = MailSystem(home, ports, gateway, sink, postfix)
+        closing.enter_context(postfix_around(found, setup))
         butler = _Butler(gateway, errands)
         butler.start()
         closing.callback(butler.join)
         closing.callback(butler.ended.set)
-        yield MailSystem(home, ports, gateway, sink, postfix)
+        yield found
 
 
 def test_sign_by_a_tag(piped: MailSystem, openssl: OpenSsl, inside_ca: FakeCA) -> None:

@@ -25,6 +25,7 @@ import milter
 
 from smimekit.errors import GatewayError, SmimeError
 from smimekit.gateway.adapters.incoming_folder import IncomingFolder
+from smimekit.gateway.adapters.local_socket import admit
 from smimekit.gateway.adapters.milter import MilterSession
 from smimekit.gateway.adapters.precheck import Planner
 from smimekit.gateway.handover.relay import Relay
@@ -133,6 +134,8 @@ def _listen(listener: Listener, counter: _Counter, patience: float) -> None:
     while not _takes_connections(listener.address):
         if ended.wait(_MOMENT):
             raise _deaf(where)
+    if listener.address.path:
+        admit(Path(listener.address.path), listener.mode, listener.group)
     listens.set()
     if ended.is_set():  # it was somebody else who took the connection
         raise _deaf(where)

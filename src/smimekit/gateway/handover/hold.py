@@ -4,12 +4,14 @@ Knows files. May not know why a message is held. `keep` returns when message and
 the disk, synced, with their names; only then may anybody be told that we have it.
 """
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -78,24 +80,42 @@ class HoldQueue:
         """All, the oldest first."""
         if self._folder.is_dir():
             for path in sorted(self._folder.iterdir()):
-                if _NAME.fullmatch(path.name):
-                    yield _read(path)
+                found = _read(path) if _NAME.fullmatch(path.name) else None
+                if found is not None:
+                    yield found
 
     def find(self, name: str) -> Held:
         """UsageError (`usage.not-held`) where there is none of this name."""
         path = self._folder / name
-        if not _NAME.fullmatch(name) or not path.is_dir():
-            raise UsageError(
-                f"There is no held message {name!r}; `smimekit gateway held list` has all.",
-                code="usage.not-held",
-            )
-        return _read(path)
+        found = _read(path) if _NAME.fullmatch(name) else None
+        if found is None:
+            raise _not_held(name)
+        return found
+
+    @contextmanager
+    def taken(self, name: str) -> Iterator[Held]:
+        """A message as it is now, which nobody else releases or drops until the block ends:
+        whoever does so is waited for. UsageError (`usage.not-held`) where nothing is left then.
+        """
+        path = self.find(name).path
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _not_held(name) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield self.find(name)
+        finally:
+            os.close(descriptor)
 
     def leave(self, held: Held, recipients: tuple[EnvelopeRecipient, ...]) -> None:
-        """Keep it for these recipients only; for none, forget it. Raises OSError."""
+        """Keep it for these recipients only; for none, forget it. Whoever calls this has it
+        `taken`. Raises OSError.
+        """
         folder = held.path.parent
         if not recipients:
-            shutil.rmtree(folder)
+            gone = folder.rename(folder.with_name(f".{folder.name}"))  # at once, for who looks
+            shutil.rmtree(gone)
             return
         kept = replace(held.envelope, recipients=recipients)
         _write(folder / f".{_ENVELOPE}", Span.of(_facts(kept, held.reason, held.since)))
@@ -103,13 +123,24 @@ class HoldQueue:
         _sync(folder)
 
 
+def _not_held(name: str) -> UsageError:
+    return UsageError(
+        f"There is no held message {name!r}; `smimekit gateway held list` has all.",
+        code="usage.not-held",
+    )
+
+
 def _facts(envelope: Envelope, reason: str, since: datetime) -> bytes:
     facts = {"reason": reason, "since": since.isoformat(), "envelope": envelope_facts(envelope)}
     return json.dumps(facts, indent=1).encode()
 
 
-def _read(path: Path) -> Held:
-    facts = json.loads((path / _ENVELOPE).read_text(encoding="utf-8"))
+def _read(path: Path) -> Held | None:
+    """None where there is none, or none any more."""
+    try:
+        facts = json.loads((path / _ENVELOPE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     return Held(
         name=path.name,
         reason=facts["reason"],

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
@@ -123,43 +123,67 @@ class Journal:
         """The sender has its answer for these recipients. Nothing happens where a lock is held:
         the entry stays, and ages.
         """
-        path = self._folder / key
-        if not path.exists():
-            return
-        with suppress(StoreError):
-            descriptor = self._locked(path, self._clock())
-            try:
+        with self._if_free(key) as descriptor:
+            if descriptor is not None:
                 entry = Entry(descriptor)
                 entry.forget(whom)
                 if not entry.known:
-                    path.unlink()
-            finally:
-                os.close(descriptor)
+                    (self._folder / key).unlink()
 
     def expire(self, before: float) -> int:
-        """Forget what was last written before a time (seconds of the epoch); how many entries."""
-        old = [each for each in self._folder.iterdir() if _age(each) < before]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return len(old)
+        """Forget what was last written before a time (seconds of the epoch); how many entries.
+        One that is in use stays: its message is being tried again this moment.
+        """
+        return sum(self._expired(each.name, before) for each in list(self._folder.iterdir()))
+
+    def _expired(self, key: str, before: float) -> bool:
+        if _written(self._folder / key) >= before:
+            return False
+        with self._if_free(key) as descriptor:
+            # Whoever had it until now may have written.
+            old = descriptor is not None and os.fstat(descriptor).st_mtime < before
+            if old:
+                (self._folder / key).unlink()
+            return old
+
+    @contextmanager
+    def _if_free(self, key: str) -> Iterator[int | None]:
+        """The locked file of an entry; None where there is none, or somebody has it."""
+        path = self._folder / key
+        try:
+            descriptor = os.open(path, _OPEN & ~os.O_CREAT)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield descriptor if _lock(descriptor) and _is_still(path, descriptor) else None
+        finally:
+            os.close(descriptor)
 
     def _locked(self, path: Path, until: float) -> int:
         while True:
             descriptor = os.open(path, _OPEN, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor):
                 os.close(descriptor)
                 if self._clock() >= until:
                     raise StoreError(
                         "Another process works on the same message; try again later.",
                         code="store.journal-busy",
-                    ) from None
+                    )
                 self._pause(_MOMENT)
                 continue
             if _is_still(path, descriptor):
                 return descriptor
             os.close(descriptor)  # whoever had it took the file away
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else has it locked."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
@@ -169,7 +193,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _age(path: Path) -> float:
+def _written(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -6,6 +6,7 @@ opens nothing that they name.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +19,6 @@ from smimekit.gateway.handover.next_hop import NextHop, Protocol, Tls
 from smimekit.gateway.rules.toml_lines import Table, read_toml
 
 __all__ = [
-    "TABLES",
     "Address",
     "Config",
     "Keys",
@@ -30,13 +30,9 @@ __all__ = [
     "read_config",
 ]
 
-TABLES: Final = frozenset(
-    {"listen", "next_hop", "store", "keys", "workers", "hold", "digest", "audit", "metrics"}
-)
-"""The tables of the file that this module reads."""
-
 _FILE_BYTES: Final = 16 << 20
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_MODE: Final = re.compile("0?[0-7]{3}")
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -76,6 +72,11 @@ class Listener:
 
     name: str
     address: Address
+    mode: int | None = None
+    """Who may connect to a socket of the file system, as its file mode: None is whom the umask
+    lets."""
+    group: str | None = None
+    """The group that this socket belongs to."""
     protocol: Protocol = Protocol.SMTP
     submitter: Submitter = Submitter.NOBODY
     clients: tuple[Network, ...] = ()
@@ -230,11 +231,13 @@ def _listener(name: str, table: Table) -> Listener:
     protocol = table.choice("protocol", Protocol)
     milter = protocol is Protocol.MILTER
     further = ("precheck",) if milter else ("clients", "connections")
-    table.only(["address", "protocol", "submitter", "size", *further])
+    table.only(["address", "mode", "group", "protocol", "submitter", "size", *further])
     _required(table, "address")
     address = _address(table, "address")
     assert address is not None  # noqa: S101 - for the type checker: it is required
     given = _given(
+        mode=_mode(table, address),
+        group=_group(table, address),
         protocol=protocol,
         submitter=table.choice("submitter", Submitter) or (Submitter.LOGIN if milter else None),
         precheck=table.truth("precheck"),
@@ -249,6 +252,26 @@ def _listener(name: str, table: Table) -> Listener:
         )
     clients = tuple(_networks(table))
     return Listener(name=name, address=address, clients=clients, **given)  # type: ignore[arg-type]  # as the getters say
+
+
+def _mode(table: Table, address: Address) -> int | None:
+    text = table.text("mode")
+    if text is None:
+        return None
+    if not address.path or not _MODE.fullmatch(text):
+        raise table.wrong(
+            "mode", 'is for an address such as unix:/run/filter.sock, and in octal digits: "0660"'
+        )
+    return int(text, 8)
+
+
+def _group(table: Table, address: Address) -> str | None:
+    name = table.text("group")
+    if name is not None and (not address.path or not name):
+        raise table.wrong(
+            "group", "is the name of a group, for an address such as unix:/run/filter.sock"
+        )
+    return name
 
 
 def _is_for_a_milter(address: Address) -> bool:

@@ -5,11 +5,9 @@ Knows sockets. May not know commands (sessions do), nor what becomes of messages
 
 import asyncio
 import logging
-import stat
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Final, final
 from smimekit.errors import SmimeError
 from smimekit.gateway.adapters.incoming_folder import IncomingFolder
 from smimekit.gateway.adapters.lmtp import LmtpSession
+from smimekit.gateway.adapters.local_socket import bound
 from smimekit.gateway.adapters.smtp import SmtpSession
 from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.journal import Journal
@@ -184,8 +183,8 @@ class Service:
             return kind(listener, self)
 
         if address.path:
-            _clear(Path(address.path))
-            return await loop.create_unix_server(session, address.path)
+            local = bound(Path(address.path), listener.mode, listener.group)
+            return await loop.create_unix_server(session, sock=local)
         return await loop.create_server(session, address.host, address.port)
 
     async def _scraped(self) -> str:
@@ -246,10 +245,3 @@ class Service:
 def _address_of(server: asyncio.Server) -> Address:
     found = server.sockets[0].getsockname()
     return Address("", path=found) if isinstance(found, str) else Address(found[0], found[1])
-
-
-def _clear(path: Path) -> None:
-    """A socket that a killed process left behind is in the way."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()

@@ -36,6 +36,8 @@ class _Worker:
         self._metrics: Final = metrics
         self._numbers = 0
         self._waiting: dict[int, asyncio.Future[Sequence[Reply]]] = {}
+        self.retires = False
+        """Whether it was told to end."""
         self._scrapes: list[asyncio.Future[None]] = []
 
     @classmethod
@@ -120,6 +122,7 @@ class _Worker:
 
     async def retire(self) -> None:
         """Let it finish what it has; it ends when its input does."""
+        self.retires = True
         while self._waiting:
             await asyncio.wait(self._waiting.values())
         if self._process.stdin is not None:
@@ -187,7 +190,10 @@ class Pool:
             if self._stopping or worker not in self._workers:
                 return
             self._remove(worker)
-            _LOG.warning("Worker %d died; its messages stay with their senders", worker.pid)
+            if worker.retires:
+                _LOG.info("Process %d has ended, as it was asked to; another follows", worker.pid)
+            else:
+                _LOG.warning("Process %d died; its messages stay with their senders", worker.pid)
             worker = await self._replaced()
             self._add(worker)
 
@@ -228,7 +234,8 @@ class Pool:
         count = len(task.envelope.recipients)
         try:
             async with asyncio.timeout(self._settings.seconds):
-                await self._ready.wait()
+                while not self._workers:  # the last one may die as we wake up
+                    await self._ready.wait()
                 worker = min(self._workers, key=lambda each: each.load)
                 replies = await worker.ask(task)
         except TimeoutError:
