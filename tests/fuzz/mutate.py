@@ -9,8 +9,20 @@ import binascii
 import re
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
-__all__ = ["Node", "encode", "mutate", "mutate_bytes", "mutate_der", "mutate_mime", "parse"]
+__all__ = [
+    "BASE64",
+    "Node",
+    "copy_of",
+    "encode",
+    "lists",
+    "mutate",
+    "mutate_bytes",
+    "mutate_der",
+    "mutate_mime",
+    "parse",
+]
 
 INTERESTING = (
     *(b"\0", b"\xff", b"\x80", b"\x30\x80", b"\x24\x80", b"\0\0", b"\x05\0", b"\x04\0", b"\xa0\0"),
@@ -96,12 +108,12 @@ def _encoded(node: Node) -> bytes:
     return tag + bytes((0x80 | len(size),)) + size + content
 
 
-def _lists(nodes: list[Node]) -> list[list[Node]]:
+def lists(nodes: list[Node]) -> list[list[Node]]:
     """Every list of siblings."""
     found = [nodes] if nodes else []
     for node in nodes:
         if isinstance(node.content, list):
-            found += _lists(node.content)
+            found += lists(node.content)
     return found
 
 
@@ -110,25 +122,25 @@ def mutate_der(data: bytes, random: Random) -> bytes:
     if not nodes:
         return mutate_bytes(data, random)
     for _ in range(random.choice((1, 1, 1, 2, 4))):
-        lists = _lists(nodes)
-        if not lists:
+        found = lists(nodes)
+        if not found:
             break
-        _change(random.choice(lists), lists, random)
+        _change(random.choice(found), found, random)
     return encode(nodes)
 
 
-def _change(siblings: list[Node], lists: list[list[Node]], random: Random) -> None:
+def _change(siblings: list[Node], everywhere: list[list[Node]], random: Random) -> None:
     at = random.randrange(len(siblings))
     node = siblings[at]
     match random.randrange(11):
         case 0:
             del siblings[at]
         case 1:
-            siblings[at:at] = [_copy(node)] * random.choice((1, 1, 2, 40))
+            siblings[at:at] = [copy_of(node)] * random.choice((1, 1, 2, 40))
         case 2:
             siblings.insert(random.randrange(len(siblings)), siblings.pop(at))
         case 3:
-            siblings[at] = _copy(random.choice(random.choice(lists)))
+            siblings[at] = copy_of(random.choice(random.choice(everywhere)))
         case 4:
             node.tag = random.choice((node.tag ^ 0x20, node.tag ^ 1, random.randrange(256)))
         case 5:
@@ -147,9 +159,12 @@ def _change(siblings: list[Node], lists: list[list[Node]], random: Random) -> No
             node.form = "indefinite"
 
 
-def _copy(node: Node) -> Node:
+def copy_of(node: Node) -> Node:
+    """One that can be changed by itself."""
     inside = node.content
-    return Node(node.tag, inside if isinstance(inside, bytes) else [*map(_copy, inside)], node.form)
+    return Node(
+        node.tag, inside if isinstance(inside, bytes) else [*map(copy_of, inside)], node.form
+    )
 
 
 # --- octets --------------------------------------------------------------------------------
@@ -175,12 +190,12 @@ def mutate_bytes(data: bytes, random: Random) -> bytes:
 
 # --- MIME ----------------------------------------------------------------------------------
 
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{40,76}\r?\n){2,}[A-Za-z0-9+/=]*")
+BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{40,76}\r?\n){2,}[A-Za-z0-9+/=]*")
 
 
 def mutate_mime(data: bytes, random: Random) -> bytes:
     """Lines, fields, boundaries, and what base64 holds."""
-    runs = list(_BASE64.finditer(data))
+    runs = list(BASE64.finditer(data))
     if runs and random.random() < 0.5:
         run = random.choice(runs)
         try:

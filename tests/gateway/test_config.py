@@ -150,6 +150,10 @@ address = "127.0.0.1:9100"
         ("[keys]\nfolder = 'x'\npassword_file = 'a'\npassword_env = 'b'", 8, "password_file"),
         ("[keys]\ndatabase = 'sqlite:///x'", 7, "master_key_file"),
         ("[keys]\npasswords = 'x'", 8, "unknown"),
+        # What a fuzzer found: digits without end, and those of other scripts.
+        (f"[listen.a]\naddress = 'a:{'9' * 5_000}'", 8, "HOST:PORT"),
+        ("[listen.a]\naddress = 'a:\u0661\u0662'", 8, "HOST:PORT"),
+        ('[hold]\nfolder = "a\\u0000b"', 8, "NUL"),
     ],
 )
 def test_a_mistake_has_its_line(more: str, line: int, word: str) -> None:
@@ -172,6 +176,11 @@ def test_a_mistake_has_its_line(more: str, line: int, word: str) -> None:
         ('spool = "spool"', "", "spool"),
         ('spool = "spool"', 'spool = "spool"\nprocesses = 0', "whole number"),
         ('spool = "spool"', 'spool = "spool"\nseconds = -1', "seconds"),
+        ('spool = "spool"', 'spool = "spool"\nseconds = 0', "above 0"),
+        ('spool = "spool"', 'spool = "sp\\u0000ol"', "NUL"),
+        ('address = "127.0.0.1:10026"', 'address = "a:1"\ntimeout = 0', "above 0"),
+        ('address = "127.0.0.1:10026"', 'address = "a:1"\ndata_timeout = 0.0', "above 0"),
+        ('url = "memory:"', 'url = "memory:"\nanchors = ["a", "\\u0000"]', "NUL"),
     ],
 )
 def test_what_is_needed_is_asked_for(old: str, new: str, word: str) -> None:
@@ -227,7 +236,7 @@ def test_the_reference_has_every_key() -> None:
     page = (ROOT / "docs" / "reference" / "gateway-config.md").read_text()
     asked = set(
         re.findall(
-            r'(?:text|texts|truth|choice|number|seconds|hours|_address|_required)\((?:\w+, )?"(\w+)"',
+            r'(?:text|texts|truth|choice|number|seconds|hours|_address|_required|_patience)\((?:\w+, )?"(\w+)"',
             source,
         )
     )

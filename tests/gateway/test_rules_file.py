@@ -338,6 +338,21 @@ def test_wrong_rules_at_the_start_are_refused(tmp_path: Path) -> None:
         RulesFile(tmp_path / "bad.toml")
 
 
+@pytest.mark.parametrize("data", [b"\xff", b"#" * (17 << 20)])
+def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_bytes(data)
+    with pytest.raises(GatewayError, match="UTF-8"):
+        RulesFile(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no file without an end")
+def test_a_secret_without_end_is_read_to_a_bound(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[gateway]\nmarker_secret_file = "/dev/zero"\n')
+    assert len(RulesFile(path).rules.marker_secret) == 1 << 16
+
+
 def test_reload_reads_what_the_rules_name(folder: Path) -> None:
     path = folder / "rules.toml"
     path.write_text('[gateway]\nmarker_secret_file = "secret"')

@@ -1,5 +1,6 @@
 """TOML v1.0.0 with the line of every key: what tomllib reads, and where it stands."""
 
+import time
 import tomllib
 from enum import StrEnum
 from typing import Any
@@ -168,6 +169,52 @@ def test_a_text_may_be_checked() -> None:
 def test_what_is_no_toml_is_refused(text: str) -> None:
     with pytest.raises(GatewayError, match=r"rules\.toml is no TOML"):
         read(text)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "-" + "9" * 5_000, "1_" * 4_400 + "1"])
+def test_numbers_without_end_are_refused(digits: str) -> None:
+    """A fuzzer found them: Python converts no more than some thousand digits."""
+    with pytest.raises(GatewayError, match=r"rules\.toml is no TOML.*too many digits") as caught:
+        read(f"a = {digits}")
+    assert caught.value.code == "gateway.rules"
+    assert len(str(caught.value)) < 200
+
+
+LONG_KEYS = ["a", '"a.b"', "'#'", "a ", '"\\""']
+
+
+@pytest.mark.parametrize("name", LONG_KEYS)
+@pytest.mark.parametrize(
+    "form", ["{} = 1", "[{}]", "[[{}]]", "x = {{ {} = 1 }}", "x = [{{ {} = 1 }}]"]
+)
+def test_keys_without_end_are_refused(name: str, form: str) -> None:
+    """The standard library takes time with the square of their parts: seconds for 20 KB."""
+    read(form.format(".".join([name] * 30)))
+    started = time.process_time()
+    with pytest.raises(GatewayError, match=r"line 2: there are more than 32 names"):
+        read("\n" + form.format(".".join([name] * 100_000)))
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a.", '"', "'", '".', '"a" ', "\\", "a .\n", "a. ", ".", "[", "-\t"]
+)
+def test_looking_for_long_keys_takes_no_time(piece: str) -> None:
+    started = time.process_time()
+    with pytest.raises(GatewayError):
+        read(f"= {piece * (400_000 // len(piece))}")
+    assert time.process_time() - started < 2
+
+
+def test_texts_have_no_nul() -> None:
+    table = read('a = "x\\u0000"\nb = ["y", "\\u0000"]\nc = "\\u0001"')
+    with pytest.raises(GatewayError, match="line 1: a in the file has a NUL"):
+        table.text("a")
+    with pytest.raises(GatewayError, match="line 1: a in the file has a NUL"):
+        table.texts("a")
+    with pytest.raises(GatewayError, match="line 2: b in the file has a NUL"):
+        table.texts("b")
+    assert table.text("c") == "\1"
 
 
 KEYS = st.one_of(

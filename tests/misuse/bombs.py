@@ -5,14 +5,11 @@ seconds of processor time it took, and how much memory.
 """
 
 import base64
-import gc
 import json
 import sys
-import time
 import zlib
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 import smimekit
@@ -26,8 +23,8 @@ from smimekit.cms.content import (
     content_info,
     encapsulated,
 )
+from tests.measure import measured
 
-STATUS: Final = Path("/proc/self/status")
 DIGEST: Final = SHA256.identifier.encode()
 ONE: Final = b"\x04\x01x"
 EMPTY: Final = b"\x04\x00"
@@ -173,36 +170,19 @@ BOMBS: Final = {
 }
 
 
-def resident(name: str) -> int:
-    """Octets of memory: "VmRSS" now, or "VmHWM" at most since `forget_peak`; 0 where unknown."""
-    if not STATUS.exists():
-        return 0
-    [line] = [each for each in STATUS.read_text("ascii").splitlines() if each.startswith(name)]
-    return int(line.split()[1]) << 10
-
-
-def forget_peak() -> bool:
-    """Let the peak begin anew (proc(5)); False where the system does not."""
-    try:
-        STATUS.with_name("clear_refs").write_text("5", "ascii")
-    except OSError:
-        return False
-    return True
-
-
 def spend(source: bytes) -> tuple[str, float, int | None]:
     """What comes of it, the seconds of processor time, and how many octets of memory it took."""
-    gc.collect()
-    measured = forget_peak()
-    before = resident("VmRSS")
-    started = time.process_time()
-    try:
-        smimekit.open(source, trust=Trust()).close()
-        found = "result"
-    except smimekit.SmimeError as error:
-        found = error.code
-    spent = time.process_time() - started
-    return found, spent, resident("VmHWM") - before if measured else None
+    found = "result"
+
+    def act() -> None:
+        nonlocal found
+        try:
+            smimekit.open(source, trust=Trust()).close()
+        except smimekit.SmimeError as error:
+            found = error.code
+
+    spent = measured(act, tidy=True)
+    return found, spent.seconds, spent.memory
 
 
 def main() -> None:

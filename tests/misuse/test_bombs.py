@@ -9,14 +9,15 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 import smimekit
 from smimekit.limits import Limits
+from tests.measure import forget_peak, resident
 from tests.misuse import bombs
+from tests.once import once
 
 HERE = Path(__file__).resolve()
 MIB = 1 << 20
@@ -47,8 +48,10 @@ def codes(name: str) -> set[str]:
     return {"limit.inflate-ratio"} if name.startswith("zeros") else {"result"}
 
 
-@cache
-def set_off() -> dict[str, list[tuple[str, float, int | None]]]:
+Found = dict[str, list[tuple[str, float, int | None]]]
+
+
+def set_off() -> str:
     """All of them."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(
@@ -64,40 +67,44 @@ def set_off() -> dict[str, list[tuple[str, float, int | None]]]:
         env=environment,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[tuple[str, float, int | None]]] = json.loads(done.stdout)
-    return found
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    read: Found = json.loads(once(tmp_path_factory.getbasetemp(), "bombs", set_off))
+    return read
 
 
 @pytest.mark.parametrize("name", bombs.BOMBS)
-def test_a_bomb_burns_no_time(name: str) -> None:
-    bare, mail, twice_bare, twice_mail = set_off()[name]
+def test_a_bomb_burns_no_time(name: str, found: Found) -> None:
+    bare, mail, twice_bare, twice_mail = found[name]
     # What begins with an unknown type is CMS only where somebody says so.
     allowed = codes(name) | ({"mime.no-header"} if "everything" in name else set())
     assert bare[0] in allowed
     assert twice_bare[0] in allowed
     assert {mail[0], twice_mail[0]} <= codes(name)
-    for once, twice in ((bare[1], twice_bare[1]), (mail[1], twice_mail[1])):
-        assert twice < GENEROUS
-        assert twice < 4 * once + 0.3  # a quadratic one takes four times as long, and seconds
+    for single, double in ((bare[1], twice_bare[1]), (mail[1], twice_mail[1])):
+        assert double < GENEROUS
+        assert double < 4 * single + 0.3  # a quadratic one takes four times as long, and seconds
 
 
 @pytest.mark.parametrize("name", bombs.BOMBS)
-def test_a_bomb_takes_no_memory(name: str) -> None:
+def test_a_bomb_takes_no_memory(name: str, found: Found) -> None:
     """Some copies of what came in, and a constant: never what it says it would unpack to."""
-    once, twice = sizes(name)
-    for size, found in zip((once, once, twice, twice), set_off()[name], strict=True):
-        taken = found[2]
+    single, double = sizes(name)
+    for size, (_, _, taken) in zip((single, single, double, double), found[name], strict=True):
         if taken is None:
             pytest.skip("this system does not tell the peak of memory")
         assert taken < 24 * MIB + 4 * len(bombs.BOMBS[name](size)), f"{taken} octets"
 
 
 def test_the_measure_of_memory_sees_it() -> None:
-    if not bombs.forget_peak():
+    if not forget_peak():
         pytest.skip("this system does not tell the peak of memory")
-    before = bombs.resident("VmRSS")
+    before = resident("VmRSS")
     assert len(bytearray(b"x" * (64 * MIB))) == 64 * MIB
-    assert bombs.resident("VmHWM") - before > 60 * MIB
+    assert resident("VmHWM") - before > 60 * MIB
 
 
 def test_what_is_within_the_limits_passes_them() -> None:

@@ -14,9 +14,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, TypeAlias, final
 
-from smimekit.errors import GatewayError
 from smimekit.gateway.handover.next_hop import NextHop, Protocol, Tls
-from smimekit.gateway.rules.toml_lines import Table, read_toml
+from smimekit.gateway.rules.toml_lines import Table, read_file, read_toml
 
 __all__ = [
     "Address",
@@ -30,7 +29,7 @@ __all__ = [
     "read_config",
 ]
 
-_FILE_BYTES: Final = 16 << 20
+_PORT: Final = re.compile("[0-9]{1,5}")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _MODE: Final = re.compile("0?[0-7]{3}")
 
@@ -177,15 +176,7 @@ class Config:
 
 def read_config(path: str | os.PathLike[str]) -> Config:
     """The adapters' part of a gateway's file. Raises GatewayError, with the line; OSError."""
-    with Path(path).open("rb") as file:
-        data = file.read(_FILE_BYTES + 1)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is None or len(data) > _FILE_BYTES:
-        raise GatewayError(f"{path} is no text in UTF-8 of reasonable size.", code="gateway.rules")
-    return parse_config(read_toml(text, str(path)), Path(path))
+    return parse_config(read_toml(read_file(path), str(path)), Path(path))
 
 
 def parse_config(whole: Table, path: Path) -> Config:
@@ -219,6 +210,14 @@ def _required(table: Table, key: str) -> str:
     found = table.text(key)
     if not found:
         raise table.wrong(None, f"needs the key {key}")
+    return found
+
+
+def _patience(table: Table, key: str) -> float | None:
+    """Seconds to wait: with none at all nothing would ever be ready."""
+    found = table.seconds(key)
+    if found == 0:
+        raise table.wrong(key, "is a number of seconds above 0")
     return found
 
 
@@ -298,7 +297,7 @@ def _address(table: Table, key: str) -> Address | None:
     if text.startswith("unix:/"):
         return Address("", path=text.removeprefix("unix:"))
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
         raise table.wrong(key, "is HOST:PORT, [IPv6]:PORT, or unix:/path")
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
@@ -313,8 +312,8 @@ def _next_hop(table: Table, name: str) -> NextHop:
         helo=table.text("helo") or name,
         tls=table.choice("tls", Tls),
         ca_file=table.text("ca_file"),
-        timeout=table.seconds("timeout"),
-        data_timeout=table.seconds("data_timeout"),
+        timeout=_patience(table, "timeout"),
+        data_timeout=_patience(table, "data_timeout"),
     )
     if given.get("protocol") is Protocol.MILTER:
         raise table.wrong("protocol", "is smtp or lmtp for the next hop")
@@ -354,7 +353,7 @@ def _workers(table: Table, folder: Path) -> Workers:
         processes=table.number("processes", least=1, most=256),
         threads=table.number("threads", least=1, most=256),
         in_flight=table.number("in_flight", least=1, most=100_000),
-        seconds=table.seconds("seconds"),
+        seconds=_patience(table, "seconds"),
         stop_seconds=table.seconds("stop_seconds"),
         journal_days=table.seconds("journal_days"),
         processor=table.text("processor"),

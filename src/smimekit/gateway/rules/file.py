@@ -30,7 +30,7 @@ from smimekit.gateway.rules import (
     login_key,
 )
 from smimekit.gateway.rules.inbound import Inbound
-from smimekit.gateway.rules.toml_lines import Table, read_toml
+from smimekit.gateway.rules.toml_lines import Table, read_file, read_toml
 from smimekit.mime.address import address_key
 
 __all__ = ["ADAPTER_SECTIONS", "SECTIONS", "RulesFile", "read_record", "read_rules"]
@@ -46,6 +46,8 @@ SECTIONS: Final = (
 """Sections that are read here."""
 _LEAST_SECRET: Final = 16
 """Octets of a secret: fewer could be guessed."""
+_MOST_SECRET: Final = 1 << 16
+"""Octets of its file that are read."""
 _FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,200}")
 _LABEL: Final = r'[^\s@*,<>()"/.]+'
 _DOMAIN: Final = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*\.?|\*")
@@ -218,7 +220,8 @@ def _secret(table: Table, folder: Path | None) -> bytes:
     if name is None:
         return b""
     try:
-        secret = Path(folder or ".", name).read_bytes().strip()
+        with Path(folder or ".", name).open("rb") as file:  # /dev/zero has no end
+            secret = file.read(_MOST_SECRET).strip()
     except OSError as error:
         raise table.wrong("marker_secret_file", f"cannot be read: {error.strerror}") from None
     if len(secret) < _LEAST_SECRET:
@@ -297,11 +300,10 @@ class RulesFile:
 
     def _read(self) -> Rules:
         try:
-            text = self.path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            text = read_file(self.path)
+        except OSError as error:
             raise GatewayError(
-                f"The rules in {self.path} cannot be read: {why}.", code="gateway.rules"
+                f"The rules in {self.path} cannot be read: {error.strerror}.", code="gateway.rules"
             ) from None
         return read_rules(text, str(self.path), folder=self.path.parent)
 

@@ -4,17 +4,19 @@ Knows TOML v1.0.0 (the standard library reads it; this finds the lines). May not
 there are, nor what they mean: `rules.file` and `program.config` do.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, TypeAlias, TypeVar, final
 
 from smimekit.errors import GatewayError
 
-__all__ = ["Keys", "Table", "read_toml"]
+__all__ = ["Keys", "Table", "read_file", "read_toml"]
 
 Keys: TypeAlias = tuple[str | int, ...]
 """Where a value is: the names of its tables, and its number in an array of tables."""
@@ -33,6 +35,12 @@ _STRING: Final = re.compile(
     re.DOTALL,
 )
 _PLAIN: Final = re.compile(r"[^\"'\[\]{}#\n]+")
+# The standard library takes time with the square of the parts of a key: it gets no long ones.
+_LONG_KEY: Final = re.compile(
+    r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+    r"[ \t]*+\.[ \t]*+){32}"
+)
+_FILE_BYTES: Final = 16 << 20
 
 
 @final
@@ -108,9 +116,17 @@ class Table:
     def text(self, key: str) -> str | None:
         """A text, or None where the key is missing."""
         found = self.values.get(key)
-        if found is None or isinstance(found, str):
-            return found
+        if found is None:
+            return None
+        if isinstance(found, str):
+            return self._without_nul(key, found)
         raise self.wrong(key, 'is a text: put it in "quotes"')
+
+    def _without_nul(self, key: str, text: str) -> str:
+        """No name of a file, a host or a database has one, and each would raise its own error."""
+        if "\0" in text:
+            raise self.wrong(key, "has a NUL character in it")
+        return text
 
     def truth(self, key: str) -> bool | None:
         """True or false."""
@@ -150,9 +166,9 @@ class Table:
         if found is None:
             return None
         if isinstance(found, str):
-            return (found,)
+            return (self._without_nul(key, found),)
         if isinstance(found, list):
-            texts = tuple(one for one in found if isinstance(one, str))
+            texts = tuple(self._without_nul(key, one) for one in found if isinstance(one, str))
             if len(texts) == len(found):
                 return texts
         raise self.wrong(key, 'is a list of texts, such as ["one", "two"]')
@@ -180,12 +196,41 @@ def read_toml(text: str, file: str) -> Table:
 
     Raises GatewayError (`gateway.rules`) for what is no TOML. Linear in the text.
     """
+    long = _LONG_KEY.search(text)
+    if long is not None:
+        line = text.count("\n", 0, long.start()) + 1
+        raise GatewayError(
+            f"{file}, line {line}: there are more than 32 names with dots between them.",
+            code="gateway.rules",
+        )
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        why = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is nested too deep"
-        raise GatewayError(f"{file} is no TOML: {why}.", code="gateway.rules") from None
+    except (ValueError, RecursionError) as error:
+        raise GatewayError(f"{file} is no TOML: {_why(error)}.", code="gateway.rules") from None
     return Table(file, (), values, _lines(text))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return "there is a number in it that has too many digits"  # sys.set_int_max_str_digits
+
+
+def read_file(path: str | os.PathLike[str]) -> str:
+    """The text of a file. Raises GatewayError (`gateway.rules`) for one that is not UTF-8, or of
+    more than 16 MiB; OSError.
+    """
+    with Path(path).open("rb") as file:
+        data = file.read(_FILE_BYTES + 1)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None or len(data) > _FILE_BYTES:
+        raise GatewayError(f"{path} is no text in UTF-8 of reasonable size.", code="gateway.rules")
+    return text
 
 
 def _written(key: str | int) -> str:
