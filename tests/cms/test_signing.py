@@ -10,11 +10,12 @@ from smimekit import der
 from smimekit.algorithms import SHA256, ecdsa
 from smimekit.cms import attributes as attrs
 from smimekit.cms.content import DATA
+from smimekit.cms.signed import signed_data
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.cms.signing import (
     ContentSigner,
+    DetachedForm,
     digests_for,
-    sign_detached,
     sign_opaque,
     sign_opaque_stream,
 )
@@ -30,7 +31,9 @@ def signer(key: str = "p256") -> ContentSigner:
 
 
 ONE = signer()
-SEVERAL = (ONE, signer("p384"), signer("ed25519"), signer("rsa-2048"))
+SAME_AGAIN = (signer("ed25519"), signer("rsa-2048"))
+"""They sign the same twice the same."""
+SEVERAL = (ONE, signer("p384"), *SAME_AGAIN)
 
 
 def good(message: bytes, signers: Sequence[ContentSigner], content: bytes | None) -> bytes:
@@ -58,7 +61,20 @@ def test_all_ways_to_sign_say_the_same(
     digests = digests_for(signers)
     for chunk in chunks:
         digests.update(chunk)
-    assert good(sign_detached(digests, signers, ()), signers, content) == b""
+    form = DetachedForm.of([each.scheme for each in signers], ())
+    assert good(form.sign(digests, signers), signers, content) == b""
+
+
+@given(st.lists(st.sampled_from(SAME_AGAIN), min_size=1, max_size=3), st.booleans())
+def test_what_is_encoded_once_is_encoded_as_ever(signers: list[ContentSigner], bag: bool) -> None:
+    digests = digests_for(signers)
+    digests.update(b"content")
+    certificates = [each.certificate.der for each in signers] if bag else []
+    form = DetachedForm.of([each.scheme for each in signers], certificates)
+    identifiers = [each.scheme.digest.identifier for each in signers]
+    infos = [each.sign(digests) for each in signers]
+    expected = signed_data(None, identifiers, certificates, infos)
+    assert form.sign(digests, signers) == expected
 
 
 def test_chunks_of_one_byte_and_one_chunk_are_written_alike() -> None:

@@ -24,7 +24,7 @@ from smimekit.cms.content import DATA, SIGNED_DATA, ENVELOPED_DATA, enter_conten
 from smimekit.cms.enveloped import EnvelopedReader, enveloped_data_stream, new_content_key
 from smimekit.cms.signed import Digests, read_signed_data
 from smimekit.cms.signer import Integrity, check_signer
-from smimekit.cms.signing import ContentSigner, digests_for, sign_detached, sign_opaque_stream
+from smimekit.cms.signing import ContentSigner, DetachedForm, digests_for, sign_opaque_stream
 from smimekit.cms.wrapping import unwrap, wrap_for
 from smimekit.limits import Limits
 from smimekit.policy import Policy
@@ -93,7 +93,7 @@ def verify(stream):
     assert check_signer(one, CERTIFICATE, data.content_type, found).integrity is Integrity.GOOD
 
 def verify_detached():
-    signature = sign_detached(digests(), SIGNERS, (CERTIFICATE.der,))
+    signature = DetachedForm.of((SCHEME,), (CERTIFICATE.der,)).sign(digests(), SIGNERS)
     reader = BerReader((signature,), limits=LIMITS)
     enter_content(reader)
     data, _ = read_signed_data(reader, Counted(), limits=LIMITS)

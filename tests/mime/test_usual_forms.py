@@ -3,14 +3,17 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.errors import MimeError
-from smimekit.mime import address, canonical, content_type, safety, transfer, writer
+from smimekit.limits import Limits
+from smimekit.mime import address, canonical, content_type, fields, safety, transfer, writer
 from smimekit.mime.fields import Field, HeaderBlock
+from smimekit.span import Span
 
 NEVER = re.compile(rb"(?!)")
 TYPES = [
@@ -23,6 +26,11 @@ ADDRESSES = [
     *(b"(c)", b",", b";", b":", b"[1.2.3.4]", b"=?utf-8?q?x?=", "ü".encode(), b"\t", b'""', b"."),
     *(b"<a@b>", b'"a"', b"\\", b"="),
 ]
+ENCODINGS = [b"7bit", b"8BIT", b"binary", b"Base64", b"quoted-printable"]
+FIELDS = [
+    *(b" ", b"a", b"b c", b"\t", b"\r\n", b"\r\n ", b"\r\n\td", b"\n e", b"\r", b"\n", b"\x00"),
+    *("ü".encode(), b"x" * 990, b"\r\n f\r\n", b"\r\n \r\n", b": g", b"B: h"),
+]
 
 
 def joined(pieces: list[bytes], most: int) -> st.SearchStrategy[bytes]:
@@ -33,13 +41,31 @@ def joined(pieces: list[bytes], most: int) -> st.SearchStrategy[bytes]:
 def test_a_usual_content_type_is_read_as_any_other(value: bytes) -> None:
     def read() -> object:
         try:
-            return content_type.parse_content_type(value)
+            return content_type._parse(value)
         except MimeError as error:
             return error.code
 
     found = read()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(content_type, "_USUAL", NEVER)
+        assert read() == found
+    for _ in range(2):  # the second time it is known
+        with suppress(MimeError):
+            assert content_type.parse_content_type(value) == found
+
+
+@given(joined([*ENCODINGS, b" ", b"\t", b"(c)", b"x", b";", "\u212a".encode(), b"\xff"], 3))
+def test_a_usual_encoding_is_read_as_any_other(value: bytes) -> None:
+    def read() -> str:
+        block = HeaderBlock.of([Field.of("Content-Transfer-Encoding", value)])
+        try:
+            return content_type.transfer_encoding(block)
+        except MimeError as error:
+            return error.code
+
+    found = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content_type, "_USUAL_ENCODINGS", {})
         assert read() == found
 
 
@@ -117,27 +143,108 @@ def test_base64_is_made_of_lines_of_one_length() -> None:
     assert not safety._has_equal_lines((b"a" * 999 + b"\r\n") * 10)
 
 
-@given(st.binary(max_size=30).map(b"X-A:".__add__) | st.just(b"A: b\r\n c\r\n"))
-def test_a_usual_field_is_sent_as_any_other(raw: bytes) -> None:
-    def sent() -> object:
-        try:
-            return writer.field_bytes(Field("X-A", raw)), safety.safe_field(Field("X-A", raw)).raw
-        except MimeError as error:
-            return error.code
+def written(raw: list[bytes]) -> object:
+    """All that is made of fields that go out, or the first error."""
+    fields = [Field("X-A", each) for each in raw]
+    try:
+        return (
+            [writer.field_bytes(field) for field in fields],
+            writer.header_bytes(fields),
+            [safety.safe_field(field).raw for field in fields],
+            [safety.safe_message_field(field).raw for field in fields],
+            safety.safe_message_header(fields),
+        )
+    except MimeError as error:
+        return error.code
 
-    found = sent()
+
+@given(st.lists(joined(FIELDS, 9).map(b"X-A:".__add__), max_size=3))
+def test_a_usual_field_is_sent_as_any_other(raw: list[bytes]) -> None:
+    found = written(raw)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "_SENT", NEVER)
         patch.setattr(safety, "_PLAIN", NEVER)
-        assert sent() == found
+        assert written(raw) == found
+
+
+@given(st.lists(joined(FIELDS, 9).map(b"X-A:".__add__), max_size=3))
+def test_fields_are_sent_together_as_they_are_one_by_one(raw: list[bytes]) -> None:
+    found = written(raw)
+    if isinstance(found, tuple):
+        one_by_one, together, _, safe, safe_together = found
+        assert together == b"".join(one_by_one)
+        assert safe_together == b"".join(writer.field_bytes(Field("X-A", each)) for each in safe)
+
+
+@pytest.mark.parametrize(
+    "raw, sent, safe",
+    [
+        (b"A: b\r\n", True, True),
+        (b"A: b\r\n\tc\r\n d\r\n", True, True),
+        (b"A:\r\n c\r\n", True, True),
+        ("A: ü\r\n c\r\n".encode(), True, False),
+        (b"A: b\r\n " + b"c" * 1000 + b"\r\n", True, False),
+        (b"A: b\r\n \r\n c\r\n", False, False),
+        (b"A: b\r\n c \r\n", False, False),
+        (b"A: b\n", False, False),
+        (b"A: b\r\nB: c\r\n", False, False),
+    ],
+)
+def test_most_fields_are_usual(raw: bytes, sent: bool, safe: bool) -> None:
+    assert (writer._SENT.fullmatch(raw) is not None) is sent
+    assert (safety._PLAIN.fullmatch(raw) is not None) is safe
+
+
+@pytest.mark.parametrize("pattern", [writer._SENT, safety._PLAIN])
+@pytest.mark.parametrize("line", [b" ", b" \t" * 400, b"\r\n a", b"\r\n " + b"b " * 400, b"a"])
+def test_what_is_no_usual_field_is_found_out_in_linear_time(
+    pattern: re.Pattern[bytes], line: bytes
+) -> None:
+    begun = time.process_time()
+    assert not pattern.fullmatch(b"A:" + line * (1_000_000 // len(line)) + b"\x00")
+    assert time.process_time() - begun < 5
+
+
+@given(joined([b"A: b", b"\r", b"\n", b"\r\n", b" c", b"x", b":", b"C:"], 12))
+def test_the_end_of_a_header_is_found_as_by_a_pattern(data: bytes) -> None:
+    found = re.search(rb"\n\r?\n", data)
+    assert fields._block_end(data, 0) == (found.end() if found else 0)
+
+
+@given(joined([b"A: b", b"From: c", b"\r", b"\n", b"\r\n", b" c", b"x", b":", b"\t", b"C :"], 12))
+def test_the_fields_of_a_header_are_found_as_line_by_line(data: bytes) -> None:
+    """RFC 5322, 2.2: a line that begins with a blank goes on; any other begins a field."""
+    try:
+        block = fields.read_header(Span.of(data), limits=Limits())
+    except MimeError:
+        block = None
+    head = data[: fields._block_end(data, 0) or len(data)]
+    lines = re.split(rb"(?<=\n)(?![ \t])", head)
+    while lines and lines[-1] in {b"", b"\n", b"\r\n"}:
+        lines.pop()
+    names = [re.match(rb"([!-9;-~]+)[ \t]*:", line) for line in lines]
+    if not lines or names[0] is None or head.startswith((b"\n", b"\r\n")):
+        assert block is not None
+        assert block.fields == ()
+    elif None in names:
+        assert block is None
+    else:
+        assert block is not None
+        assert [each.raw for each in block.fields] == lines
+        assert [each.name.encode() for each in block.fields] == [name[1] for name in names if name]
 
 
 def test_the_fields_of_a_name_are_found_in_their_order() -> None:
-    fields = tuple(Field.of(name, value) for name, value in [("A", b"1"), ("b", b"2"), ("a", b"3")])
-    block = HeaderBlock(fields, b"", 0)
-    assert block.all("a") == block.all("A") == (fields[0], fields[2])
+    found = [Field.of(name, value) for name, value in [("A", b"1"), ("b", b"2"), ("a", b"3")]]
+    block = HeaderBlock.of(found)
+    assert block.all("a") == block.all("A") == (found[0], found[2])
     assert block.all("c") == ()
-    assert block == HeaderBlock(fields, b"", 0)
+    assert block == HeaderBlock.of(found)
+    assert block.repeats
+    assert not HeaderBlock.of(found[1:]).repeats
+    assert not HeaderBlock.of(()).repeats
+    assert block.one("B") is found[1]
+    assert block.one("c") is None
     with pytest.raises(MimeError) as caught:
         block.one("A")
     assert caught.value.code == "mime.duplicate-field"

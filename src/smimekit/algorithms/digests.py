@@ -112,6 +112,9 @@ class Digest:
     says_size: bool = False
     """Do the parameters hold the output's length in bits (RFC 8419, 2.3)?"""
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def identifier(self) -> AlgorithmIdentifier:
         """As emitted: the parameters absent (RFC 5754, 2), or the length of the output."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, SignatureScheme
 from smimekit.certificate import Certificate
-from smimekit.cms.content import DATA
+from smimekit.cms.content import DATA, SIGNED_DATA, content_info, encapsulated
 from smimekit.cms.signed import (
     Digests,
     add_unsigned,
@@ -24,8 +25,8 @@ from smimekit.private_key import PrivateKey
 
 __all__ = [
     "ContentSigner",
+    "DetachedForm",
     "digests_for",
-    "sign_detached",
     "sign_opaque",
     "sign_opaque_stream",
 ]
@@ -65,20 +66,28 @@ def _identifiers(signers: Iterable[ContentSigner]) -> list[AlgorithmIdentifier]:
     return [each.scheme.digest.identifier for each in signers]
 
 
-def sign_detached(
-    digests: Digests,
-    signers: Sequence[ContentSigner],
-    certificates: Sequence[bytes],
-    *,
-    content_type: str = DATA,
-) -> bytes:
-    """A detached SignedData, in DER, over content that has passed through `digests_for`.
+@final
+@dataclass(frozen=True, slots=True)
+class DetachedForm:
+    """What all detached SignedDatas of the same signers have in common, encoded once."""
 
-    `certificates` go along, in DER.
-    """
-    infos = [each.sign(digests, content_type) for each in signers]
-    identifiers = _identifiers(signers)
-    return signed_data(None, identifiers, certificates, infos, content_type=content_type)
+    before: bytes
+    """Version, digestAlgorithms, an id-data without content, and the certificates."""
+
+    @classmethod
+    def of(
+        cls, schemes: Iterable[SignatureScheme], certificates: Sequence[bytes]
+    ) -> "DetachedForm":
+        """`certificates`, in DER, go along."""
+        digests = {each.digest.identifier.encode() for each in schemes}
+        # RFC 5652, 5.1: version 1, as each signer is named by issuer and serial number.
+        before = der.integer(1) + der.set_of(digests) + encapsulated(DATA, None)
+        return cls(before + (der.set_of(certificates, 0xA0) if certificates else b""))
+
+    def sign(self, digests: Digests, signers: Iterable[ContentSigner]) -> bytes:
+        """A detached SignedData, in DER, over content that has passed through `digests_for`."""
+        infos = [each.sign(digests) for each in signers]
+        return content_info(SIGNED_DATA, der.sequence(self.before, der.set_of(infos)))
 
 
 def sign_opaque(

@@ -31,6 +31,8 @@ def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
     A file is read from where it stands, and has to stay unchanged until the message is
     written. Raises UsageError for what is no draft.
     """
+    if isinstance(draft, bytes):
+        return Span.of(draft)
     if not _has_parts(draft):
         return span_of(draft, policy, closing)
     # Slow to import, and rarely here.

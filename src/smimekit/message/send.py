@@ -13,11 +13,16 @@ from smimekit.message.addressee import Addressee
 from smimekit.message.drafts import Draft, draft_span
 from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
-from smimekit.mime.fields import Field
-from smimekit.mime.prepare import Prepared, prepare
-from smimekit.mime.protected import HeaderProtection, protect
+from smimekit.mime.prepare import prepare
+from smimekit.mime.protected import HeaderProtection, Protected, protect
 from smimekit.mime.transfer import Transfer
-from smimekit.mime.writer import multipart_signed, new_boundary, pkcs7_mime
+from smimekit.mime.writer import (
+    SentHeader,
+    message_header,
+    multipart_signed,
+    new_boundary,
+    pkcs7_mime,
+)
 from smimekit.policy import Policy
 from smimekit.primitives import random_bytes
 
@@ -46,11 +51,10 @@ def sign(
     """
     with ExitStack() as closing:
         signing = Signing.of(signer, policy, at)
-        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
-        if not opaque:
-            signed = _clear_signed(prepared.outer, prepared, signing, transfer)
-            return b"".join(signed)
-        return b"".join(_opaque(prepared, (signing.opaque(prepared.entity),), transfer))
+        ready = _protected(draft, headers, transfer, policy, closing, encrypted=False)
+        if opaque:
+            return b"".join(_opaque(ready, (signing.opaque(ready.entity),), transfer))
+        return _clear_signed(ready.outer, ready, signing, transfer)
 
 
 def sign_stream(
@@ -72,11 +76,11 @@ def sign_stream(
     """
     with ExitStack() as closing:
         signing = Signing.of(signer, policy, at)
-        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=False)
+        ready = _protected(draft, headers, transfer, policy, closing, encrypted=False)
         if not opaque:
-            signed = _clear_signed(prepared.outer, prepared, signing, transfer)
+            signed = _clear_signed_stream(ready.outer, ready, signing, transfer)
         else:
-            signed = _opaque(prepared, signing.opaque_stream(prepared.chunks()), transfer)
+            signed = _opaque(ready, signing.opaque_stream(ready.chunks()), transfer)
         return _closing(signed, closing.pop_all())
 
 
@@ -106,9 +110,12 @@ def encrypt(
     with ExitStack() as closing:
         sealing = Sealing.of(to, cipher, policy, signer)
         signing = None if signer is None else Signing.of(signer, policy, at)
-        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
-        content = b"".join(_content(prepared, signing, transfer))
-        return b"".join(_sealed(prepared, sealing, (sealing.enveloped(content),), transfer))
+        ready = _protected(draft, headers, transfer, policy, closing, encrypted=True)
+        if signing is None:
+            content = ready.entity
+        else:
+            content = _clear_signed(message_header(()), ready, signing, transfer)
+        return b"".join(_sealed(ready, sealing, (sealing.enveloped(content),), transfer))
 
 
 def encrypt_stream(
@@ -130,12 +137,16 @@ def encrypt_stream(
     with ExitStack() as closing:
         sealing = Sealing.of(to, cipher, policy, signer)
         signing = None if signer is None else Signing.of(signer, policy, at)
-        prepared = _prepared(draft, headers, transfer, policy, closing, encrypted=True)
-        enveloped = sealing.enveloped_stream(_content(prepared, signing, transfer))
-        return _closing(_sealed(prepared, sealing, enveloped, transfer), closing.pop_all())
+        ready = _protected(draft, headers, transfer, policy, closing, encrypted=True)
+        if signing is None:
+            content = ready.chunks()
+        else:
+            content = _clear_signed_stream(message_header(()), ready, signing, transfer)
+        enveloped = sealing.enveloped_stream(content)
+        return _closing(_sealed(ready, sealing, enveloped, transfer), closing.pop_all())
 
 
-def _prepared(
+def _protected(
     draft: Draft,
     headers: HeaderProtection | None,
     transfer: Transfer,
@@ -143,51 +154,64 @@ def _prepared(
     closing: ExitStack,
     *,
     encrypted: bool,
-) -> Prepared:
+) -> Protected:
     span = draft_span(draft, policy, closing)
     displayed = headers.displayed if headers is not None and encrypted else None
     prepared = prepare(span, limits=policy.limits, transfer=transfer, displayed=displayed)
     return protect(prepared, headers, encrypted=encrypted)
 
 
-def _content(prepared: Prepared, signing: Signing | None, transfer: Transfer) -> Iterator[bytes]:
-    """What is encrypted: the entity, signed where there is a signer."""
-    if signing is None:
-        return prepared.chunks()
-    return _clear_signed((), prepared, signing, transfer)
-
-
 def _clear_signed(
-    outer: Iterable[Field], prepared: Prepared, signing: Signing, transfer: Transfer
+    outer: SentHeader, ready: Protected, signing: Signing, transfer: Transfer
+) -> bytes:
+    entity, digests = ready.entity, signing.digests()
+    digests.update(entity)
+    signature = signing.detached(digests)
+    return b"".join(_beside(outer, ready, (entity,), (signature,), signing, transfer))
+
+
+def _clear_signed_stream(
+    outer: SentHeader, ready: Protected, signing: Signing, transfer: Transfer
 ) -> Iterator[bytes]:
     digests = signing.digests()
 
     def passing() -> Iterator[bytes]:
-        for chunk in prepared.chunks():
+        for chunk in ready.chunks():
             digests.update(chunk)
             yield chunk
 
     def signature() -> Iterator[bytes]:
         yield signing.detached(digests)
 
+    return _beside(outer, ready, passing(), signature(), signing, transfer)
+
+
+def _beside(
+    outer: SentHeader,
+    ready: Protected,
+    entity: Iterable[bytes],
+    signature: Iterable[bytes],
+    signing: Signing,
+    transfer: Transfer,
+) -> Iterator[bytes]:
     return multipart_signed(
         outer,
-        passing(),
-        signature(),
+        entity,
+        signature,
         micalg=signing.micalg,
         boundary=new_boundary(random_bytes),
-        domain="binary" if transfer is Transfer.BINARY else prepared.domain,
+        domain="binary" if transfer is Transfer.BINARY else ready.domain,
     )
 
 
-def _opaque(prepared: Prepared, cms: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
-    return pkcs7_mime(prepared.outer, cms, smime_type="signed-data", transfer=transfer)
+def _opaque(ready: Protected, cms: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
+    return pkcs7_mime(ready.outer, cms, smime_type="signed-data", transfer=transfer)
 
 
 def _sealed(
-    prepared: Prepared, sealing: Sealing, cms: Iterable[bytes], transfer: Transfer
+    ready: Protected, sealing: Sealing, cms: Iterable[bytes], transfer: Transfer
 ) -> Iterator[bytes]:
-    return pkcs7_mime(prepared.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
+    return pkcs7_mime(ready.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
 
 
 def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Generator[bytes, None, None]:

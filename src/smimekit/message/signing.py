@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from time import time
 from typing import Final, TypeAlias, final
 
 from smimekit import der
@@ -27,8 +29,8 @@ from smimekit.cms.signed import Digests
 from smimekit.cms.signer import SignerForm
 from smimekit.cms.signing import (
     ContentSigner,
+    DetachedForm,
     digests_for,
-    sign_detached,
     sign_opaque,
     sign_opaque_stream,
 )
@@ -125,6 +127,7 @@ class Signing:
 
     signers: tuple[ContentSigner, ...]
     certificates: tuple[bytes, ...]
+    form: DetachedForm
 
     @classmethod
     def of(
@@ -134,19 +137,21 @@ class Signing:
         at: datetime | None,
     ) -> "Signing":
         """Raises UsageError for who may not sign, PolicyError for what is too weak."""
-        moment = at or datetime.now(UTC)
-        if moment.tzinfo is None:
-            raise UsageError("A signing time needs a time zone.")
-        time = attrs.attribute(attrs.SIGNING_TIME, der.time(moment))
+        said = _signing_time(at)
         pairs = [(each, _habit(each, policy)) for each in _signers(signers)]
-        ready = tuple([_ready(each, habit, time) for each, habit in pairs])
-        bag = [data for _, habit in pairs for data in habit.bag]
-        return cls(ready, tuple(dict.fromkeys(bag)))
+        ready = tuple([_ready(each, habit, said) for each, habit in pairs])
+        if len(pairs) == 1:
+            [(_, habit)] = pairs
+            return cls(ready, habit.bag, habit.detached)
+        bag = tuple(dict.fromkeys([data for _, habit in pairs for data in habit.bag]))
+        return cls(ready, bag, DetachedForm.of([each.scheme for each in ready], bag))
 
     @property
     def micalg(self) -> str:
         """The digests for the micalg parameter, each once (RFC 8551, 3.5.3.2)."""
-        return ",".join(dict.fromkeys(each.scheme.digest.micalg for each in self.signers))
+        if len(self.signers) == 1:
+            return self.signers[0].scheme.digest.micalg
+        return ",".join(dict.fromkeys([each.scheme.digest.micalg for each in self.signers]))
 
     def digests(self) -> Digests:
         """What all of the content passes through before `detached` is called."""
@@ -154,7 +159,7 @@ class Signing:
 
     def detached(self, digests: Digests) -> bytes:
         """A detached SignedData over content that has passed."""
-        return sign_detached(digests, self.signers, self.certificates)
+        return self.form.sign(digests, self.signers)
 
     def opaque(self, content: bytes) -> bytes:
         """A SignedData that holds the content."""
@@ -173,19 +178,40 @@ def announced_by(signers: Signers) -> dict[Certificate, bytes]:
     return {each: _CAPABILITIES for each in found if each is not None}
 
 
+def _signing_time(at: datetime | None) -> bytes:
+    """The attribute; UsageError for a time that could be any of several."""
+    if at is None:
+        return _now(int(time()))
+    if at.tzinfo is None:
+        raise UsageError("A signing time needs a time zone.")
+    return attrs.attribute(attrs.SIGNING_TIME, der.time(at))
+
+
+@lru_cache(maxsize=4)
+def _now(second: int) -> bytes:
+    """Who signs thousands in a second says the same of each."""
+    return attrs.attribute(attrs.SIGNING_TIME, der.time(datetime.fromtimestamp(second, UTC)))
+
+
 def _signers(signers: Signers) -> tuple[Signer, ...]:
-    if isinstance(signers, Credential | Signer):
-        signers = (signers,)
+    if isinstance(signers, (Credential, Signer)):
+        return (_signer(signers),)
     if isinstance(signers, str | bytes) or not isinstance(signers, Sequence):
         raise UsageError("A signer is a Credential, or several come as a list: [alice, bob].")
-    found = []
-    for each in signers:
-        if not isinstance(each, Credential | Signer):
-            raise UsageError(f"A signer is a Credential, not {type(each).__name__}.")
-        found.append(each if isinstance(each, Signer) else Signer(each))
-    if not found:
+    if not signers:
         raise UsageError("A message is signed by at least one signer.")
-    return tuple(found)
+    return tuple([_signer(each) for each in signers])
+
+
+def _signer(found: object) -> Signer:
+    if isinstance(found, Signer):
+        return found
+    if not isinstance(found, Credential):
+        raise UsageError(f"A signer is a Credential, not {type(found).__name__}.")
+    known = found.memo.get(Signer)
+    if not isinstance(known, Signer):
+        known = found.memo[Signer] = Signer(found)
+    return known
 
 
 @final
@@ -201,6 +227,8 @@ class _Habit:
     attributes: tuple[bytes, ...]
     """What it says about itself, but for the time."""
     bag: tuple[bytes, ...]
+    """The certificates that go out, each once."""
+    detached: DetachedForm
 
 
 def _habit(signer: Signer, policy: Policy) -> _Habit:
@@ -210,26 +238,28 @@ def _habit(signer: Signer, policy: Policy) -> _Habit:
     if isinstance(found, _Habit) and found.policy is policy and found.asked is signer.scheme:
         return found
     credential = signer.credential.signing
+    scheme, bag = _scheme(credential, signer.scheme, policy), tuple(dict.fromkeys(_bag(signer)))
     made = _Habit(
         policy=policy,
         asked=signer.scheme,
         credential=credential,
-        form=SignerForm.of(credential.certificate, _scheme(credential, signer.scheme, policy)),
+        form=SignerForm.of(credential.certificate, scheme),
         attributes=tuple(_about_itself(signer.credential)),
-        bag=tuple(_bag(signer)),
+        bag=bag,
+        detached=DetachedForm.of((scheme,), bag),
     )
     memo[signer.chain] = made
     return made
 
 
-def _ready(signer: Signer, habit: _Habit, time: bytes) -> ContentSigner:
+def _ready(signer: Signer, habit: _Habit, said: bytes) -> ContentSigner:
     own = [attrs.attribute(oid, value) for oid, value in signer.signed]
     adds = signer.unsigned or signer.timestamp is not None
     return ContentSigner(
         habit.credential.certificate,
         habit.credential.key,
         habit.form.scheme,
-        (*habit.attributes, time, *own),
+        (*habit.attributes, said, *own),
         (lambda signature: _unsigned(signer, signature)) if adds else None,
         habit.form,
     )

@@ -8,6 +8,7 @@ on it: only parameters that cannot move a boundary may lack their quotes.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
+_USUAL_ENCODINGS = {encoding.encode(): encoding for encoding in _ENCODINGS}
 _LABELS = frozenset({"name", "filename"})
 _NAME = re.compile(r"([^*'%]+)(?:\*(0|[1-9][0-9]{0,5}))?(\*)?")
 # Senders forget quotes around addr-specs, media types and file names. There is one way to
@@ -34,6 +36,8 @@ _NAME = re.compile(r"([^*'%]+)(?:\*(0|[1-9][0-9]{0,5}))?(\*)?")
 _UNQUOTED = re.compile(r"[!#-'*+\-./0-9:<=>?@A-Z\[\]^_`a-z{|}~\u0080-\U0010ffff]+")
 _UNQUOTED_LABEL = re.compile(r'[^\x00-\x08\x0a-\x1f\x7f";\\]+')
 _Sections = dict[int, tuple[str, bool]]
+_REPEATED: Final = 100
+"""Octets of a value that comes again and again, as in "text/plain; charset=utf-8"."""
 _WHOLE = -1
 """The number of a value that is not cut into sections."""
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -91,6 +95,10 @@ def parse_content_type(value: bytes) -> ContentType:
     Raises `MimeError` for what is not exactly that: `mime.content-type`,
     `mime.parameter`, `mime.duplicate-parameter`, `mime.quoted-string`, `mime.comment`.
     """
+    return _parsed(value) if len(value) <= _REPEATED else _parse(value)
+
+
+def _parse(value: bytes) -> ContentType:
     usual = _USUAL.fullmatch(value)
     parameters = None if usual is None else _usual_parameters(usual[3])
     if usual is not None and parameters is not None:
@@ -101,6 +109,10 @@ def parse_content_type(value: bytes) -> ContentType:
         raise cursor.error("is no type/subtype", "mime.content-type")
     sub = _token(cursor)
     return ContentType(main, sub, _parameters(cursor))
+
+
+_parsed = lru_cache(maxsize=128)(_parse)
+"""Most mails have one of a few types."""
 
 
 def parse_disposition(value: bytes) -> Disposition:
@@ -115,8 +127,14 @@ def content_type(block: HeaderBlock, *, default: ContentType = TEXT_PLAIN) -> Co
     Parts of a multipart/digest have the default message/rfc822 (RFC 2046, 5.1.5).
     Raises `MimeError`, for two Content-Type fields too (`mime.duplicate-field`).
     """
+    known = block.memo.get("content-type")
+    if isinstance(known, ContentType):
+        return known
     found = block.one("Content-Type")
-    return parse_content_type(found.value) if found else default
+    if found is None:
+        return default
+    block.memo["content-type"] = content = parse_content_type(found.value)
+    return content
 
 
 def disposition(block: HeaderBlock) -> Disposition | None:
@@ -133,6 +151,9 @@ def transfer_encoding(block: HeaderBlock) -> str:
     found = block.one("Content-Transfer-Encoding")
     if not found:
         return "7bit"
+    usual = _USUAL_ENCODINGS.get(found.value.lower())
+    if usual is not None:
+        return usual
     cursor = Cursor(found.text, "Content-Transfer-Encoding")
     encoding = _token(cursor)
     if encoding not in _ENCODINGS or not cursor.done:

@@ -31,8 +31,8 @@ from smimekit.mime.transfer import (
     encode_base64,
     encode_quoted_printable,
 )
-from smimekit.mime.writer import field_bytes
-from smimekit.span import Span
+from smimekit.mime.writer import header_bytes
+from smimekit.span import CHUNK, Span
 
 __all__ = ["Prepared", "prepare"]
 
@@ -64,15 +64,16 @@ class Prepared:
     """A draft cut in two: the fields that stay outside, and the entity that is protected."""
 
     outer: tuple[Field, ...]
-    fields: tuple[Field, ...]
+    header: HeaderBlock
     """The header of the entity."""
-    body: _Octets
+    body: Callable[[], Iterable[bytes]]
+    """Its octets, as often as they are asked for."""
     domain: str = "7bit"
     """What the octets of the body are, encoded as they are: 7bit, 8bit or binary."""
 
     def chunks(self) -> Iterator[bytes]:
         """The entity, as often as it is asked for."""
-        yield _header(self.fields) + b"\r\n"
+        yield header_bytes(self.header.fields) + b"\r\n"
         yield from self.body()
 
     @property
@@ -107,19 +108,28 @@ def prepare(
     multipart without closing boundary; `LimitExceeded` over `limits`.
     """
     entity = read_entity(draft, limits=limits)
-    for name in _UNIQUE_OUTSIDE:
-        entity.header.one(name)
-    content = tuple(field for field in entity.header.fields if _is_content(field))
-    outer = tuple(
-        field
-        for field in entity.header.fields
-        if not _is_content(field) and field.name.lower() not in _NOT_SENT
-    )
+    outer, content = _divided(entity.header)
     walk = _Walk(limits, transfer, displayed(outer) if displayed else ())
-    fields, body = _prepare(content, entity.body, TEXT_PLAIN, walk)
-    if not _block(fields).all("Content-Type"):
-        fields = (_text_type(entity.body.chunks), *fields)
-    return Prepared(outer, fields, body, _domain(fields, body))
+    header, body = _prepare(content, entity.body, TEXT_PLAIN, walk)
+    if not header.all("Content-Type"):
+        header = HeaderBlock.of((_text_type(entity.body.chunks), *header.fields))
+    return Prepared(outer, header, body, _domain(header, body))
+
+
+def _divided(header: HeaderBlock) -> tuple[tuple[Field, ...], HeaderBlock]:
+    """The fields that stay outside, and those that are about the content."""
+    outer, content, names = [], [], []
+    for field in header.fields:
+        name = field.name.lower()
+        names.append(name)
+        if name.startswith("content-"):
+            content.append(field)
+        elif name not in _NOT_SENT:
+            outer.append(field)
+    for name in _UNIQUE_OUTSIDE:
+        if names.count(name.lower()) > 1:
+            header.one(name)  # raises
+    return tuple(outer), HeaderBlock.of(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,11 @@ class _Walk:
 
     def is_ready(self, body: Span) -> bool:
         """Whether mail takes a part octet for octet as it is, so that nothing is to be done."""
-        return self.transfer is Transfer.MAIL and are_transport_safe(body.chunks())
+        if self.transfer is not Transfer.MAIL:
+            return False
+        if len(body) <= CHUNK:
+            return is_transport_safe(body.bytes())
+        return are_transport_safe(body.chunks())
 
     def may_stay(self, octets: _Octets) -> bool:
         """Whether a part may go out as it is."""
@@ -159,47 +173,46 @@ class _Walk:
         return "binary"
 
 
-_Entity: TypeAlias = tuple[tuple[Field, ...], _Octets]
-"""The fields of an entity, and its body, ready to be signed."""
+_Entity: TypeAlias = tuple[HeaderBlock, _Octets]
+"""The header of an entity, and its body, ready to be signed."""
 
 
-def _prepare(fields: tuple[Field, ...], body: Span, default: ContentType, walk: _Walk) -> _Entity:
-    """One entity: the fields to write and its body."""
-    block = _block(fields)
-    for name in _UNIQUE:
-        block.one(name)
-    content = content_type(block, default=default)
-    encoding = transfer_encoding(block)
+def _prepare(header: HeaderBlock, body: Span, default: ContentType, walk: _Walk) -> _Entity:
+    """One entity: the header to write and its body."""
+    if header.repeats:
+        for name in _UNIQUE:
+            header.one(name)
+    content = content_type(header, default=default)
+    encoding = transfer_encoding(header)
     if content.type == "multipart":
-        return _prepare_multipart(fields, content, encoding, body, walk)
-    shown = display(fields, body, walk.displayed) if walk.displayed else None
+        return _prepare_multipart(header, content, encoding, body, walk)
+    shown = display(header.fields, body, walk.displayed) if walk.displayed else None
     if shown is not None:
         fields, octets = shown
+        header = HeaderBlock.of(fields)
         # Out of its encoding, a text may hold a line that is a boundary around it.
         if encoding in _IDENTITY and walk.may_stay(octets):
-            return _labelled(fields, walk.encoding(octets)), octets
-        return _encode(fields, octets, text=True)
+            return _labelled(header, walk.encoding(octets)), octets
+        return _encode(header, octets, text=True)
     if encoding not in _IDENTITY:
-        return _prepare_encoded(fields, content, encoding, body, walk)
+        return _prepare_encoded(header, content, encoding, body, walk)
     if content.media == "message/rfc822":
-        return _prepare_message(fields, body, walk)
+        return _prepare_message(header, body, walk)
     if content.type == "message" and content.subtype != "global":
-        return _prepare_report(fields, body, walk)
-    return _prepare_leaf(fields, content, body, walk)
+        return _prepare_report(header, body, walk)
+    return _prepare_leaf(header, content, body, walk)
 
 
-def _prepare_leaf(
-    fields: tuple[Field, ...], content: ContentType, body: Span, walk: _Walk
-) -> _Entity:
+def _prepare_leaf(header: HeaderBlock, content: ContentType, body: Span, walk: _Walk) -> _Entity:
     if walk.is_ready(body):
-        return _labelled(fields, "7bit"), body.chunks
+        return _labelled(header, "7bit"), body.chunks
     text = content.type == "text" and _has_lines(content, body)
     octets = _crlf(body) if text else body.chunks
     if walk.may_stay(octets):
-        return _labelled(fields, walk.encoding(octets)), octets
-    if content.type == "text" and not _block(fields).all("Content-Type"):
-        fields = (*fields, _text_type(body.chunks))
-    return _encode(fields, octets, text=text)
+        return _labelled(header, walk.encoding(octets)), octets
+    if content.type == "text" and not header.all("Content-Type"):
+        header = HeaderBlock.of((*header.fields, _text_type(body.chunks)))
+    return _encode(header, octets, text=text)
 
 
 def _has_lines(content: ContentType, body: Span) -> bool:
@@ -210,25 +223,25 @@ def _has_lines(content: ContentType, body: Span) -> bool:
 
 
 def _prepare_encoded(
-    fields: tuple[Field, ...], content: ContentType, encoding: str, body: Span, walk: _Walk
+    header: HeaderBlock, content: ContentType, encoding: str, body: Span, walk: _Walk
 ) -> _Entity:
     """A part that is encoded already: again only if its encoding is not safe."""
     if walk.is_ready(body):
-        return _labelled(fields, encoding), body.chunks
+        return _labelled(header, encoding), body.chunks
     octets = _crlf(body)
     if walk.may_stay(octets):
-        return _labelled(fields, encoding), octets
+        return _labelled(header, encoding), octets
     for _ in decode(octets(), encoding):
         pass  # what cannot be decoded is refused now, before the first octet goes out
     is_text = content.type == "text" and encoding != "base64"
-    return _encode(fields, lambda: decode(octets(), encoding), text=is_text)
+    return _encode(header, lambda: decode(octets(), encoding), text=is_text)
 
 
-def _encode(fields: tuple[Field, ...], octets: _Octets, *, text: bool) -> _Entity:
+def _encode(header: HeaderBlock, octets: _Octets, *, text: bool) -> _Entity:
     if text and not _prefers_base64(octets):
-        fields = _labelled(fields, "quoted-printable")
-        return fields, lambda: encode_quoted_printable(octets())
-    return _labelled(fields, "base64"), lambda: encode_base64(octets())
+        header = _labelled(header, "quoted-printable")
+        return header, lambda: encode_quoted_printable(octets())
+    return _labelled(header, "base64"), lambda: encode_base64(octets())
 
 
 def _prefers_base64(octets: _Octets) -> bool:
@@ -239,16 +252,16 @@ def _prefers_base64(octets: _Octets) -> bool:
     return hidden > 0
 
 
-def _prepare_report(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
+def _prepare_report(header: HeaderBlock, body: Span, walk: _Walk) -> _Entity:
     """message/delivery-status and its like are 7bit by definition (RFC 2046, 5.2)."""
     octets = _crlf(body)
     if walk.may_stay(octets):
-        return _labelled(fields, walk.encoding(octets)), octets
+        return _labelled(header, walk.encoding(octets)), octets
     _check_report(len(body) <= walk.limits.value_bytes)  # rare, and short
     lines = b"".join(octets()).split(b"\r\n")
     data = b"\r\n".join(line.rstrip(b" \t") for line in lines)
     _check_report(is_transport_safe(data))
-    return _labelled(fields, "7bit"), lambda: (data,)
+    return _labelled(header, "7bit"), lambda: (data,)
 
 
 def _check_report(fits: bool) -> None:
@@ -260,27 +273,23 @@ def _check_report(fits: bool) -> None:
         )
 
 
-def _prepare_message(fields: tuple[Field, ...], body: Span, walk: _Walk) -> _Entity:
+def _prepare_message(header: HeaderBlock, body: Span, walk: _Walk) -> _Entity:
     """A forwarded message: it may not be encoded as a whole (RFC 2046, 5.2.1)."""
     if walk.may_stay(body.chunks):
-        return _labelled(fields, walk.encoding(body.chunks)), body.chunks
+        return _labelled(header, walk.encoding(body.chunks)), body.chunks
     try:
         inner, found = _prepare_part(body, TEXT_PLAIN, walk.deeper().aside())
     except MimeError:
         # Only its bytes are known for sure. RFC 6532, 3.7: message/global may be encoded.
-        rest = tuple(field for field in fields if not field.named("Content-Type"))
+        rest = [field for field in header.fields if not field.named("Content-Type")]
+        header = HeaderBlock.of((Field.of("Content-Type", b"message/global"), *rest))
         binary = any(b"\0" in chunk for chunk in body.chunks())
-        octets = body.chunks if binary else _crlf(body)
-        return _encode((Field.of("Content-Type", b"message/global"), *rest), octets, text=False)
-    return _labelled(fields, found), inner
+        return _encode(header, body.chunks if binary else _crlf(body), text=False)
+    return _labelled(header, found), inner
 
 
 def _prepare_multipart(
-    fields: tuple[Field, ...],
-    content: ContentType,
-    encoding: str,
-    body: Span,
-    walk: _Walk,
+    header: HeaderBlock, content: ContentType, encoding: str, body: Span, walk: _Walk
 ) -> _Entity:
     if encoding not in _IDENTITY:
         raise MimeError(
@@ -290,7 +299,7 @@ def _prepare_multipart(
     if content.subtype == "signed":
         # What is called binary was made for a transport that leaves LF alone.
         octets = body.chunks if encoding == "binary" else _crlf(body)
-        return tuple(map(safe_field, fields)), octets
+        return _safe(header), octets
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
     # RFC 9787, 7.1: every alternative may be the one that is shown, else the first part.
     first_only = content.subtype != "alternative"
@@ -300,15 +309,14 @@ def _prepare_multipart(
     # RFC 2045, 6.4: a multipart is what the widest of its parts is.
     if walk.transfer is Transfer.BINARY:
         found = walk.encoding(octets)
-    return _labelled(fields, found), octets
+    return _labelled(header, found), octets
 
 
-def _domain(fields: tuple[Field, ...], octets: _Octets) -> str:
+def _domain(header: HeaderBlock, octets: _Octets) -> str:
     """What a part is that was prepared: its label says it, but for what others have signed."""
-    block = _block(fields)
-    if content_type(block, default=TEXT_PLAIN).media == "multipart/signed":
+    if content_type(header, default=TEXT_PLAIN).media == "multipart/signed":
         return domain(octets())
-    label = transfer_encoding(block)
+    label = transfer_encoding(header)
     return label if label in _DOMAINS else _DOMAINS[0]
 
 
@@ -363,45 +371,38 @@ def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> tuple[_Octet
     """One part, or one forwarded message: header and body; its domain. No mbox line."""
     block = read_header(span, limits=walk.limits)
     body = span.slice(block.length, len(span))
-    fields, octets = _prepare(block.fields, body, default, walk)
-    header = _header(fields)
-    if fields == block.fields and not block.empty_line:
+    made, octets = _prepare(block, body, default, walk)
+    header: bytes = header_bytes(made.fields)
+    if made.fields == block.fields and not block.empty_line:
         # There is no header, or nothing but a header: no empty line was there.
         header = header.removesuffix(b"\r\n")
     else:
         header += b"\r\n"
-    return lambda: chain((header,), octets()), _domain(fields, octets)
+    return lambda: chain((header,), octets()), _domain(made, octets)
 
 
-def _header(fields: tuple[Field, ...]) -> bytes:
-    return b"".join(field_bytes(field) for field in fields)
-
-
-def _labelled(fields: tuple[Field, ...], encoding: str) -> tuple[Field, ...]:
-    """`fields`, safe, with the Content-Transfer-Encoding that is now true.
+def _labelled(header: HeaderBlock, encoding: str) -> HeaderBlock:
+    """A header, safe, with the Content-Transfer-Encoding that is now true.
 
     A relay that believes in a stale "8bit" would convert the part and break the signature.
     """
-    fields = tuple(map(safe_field, fields))
-    if transfer_encoding(_block(fields)) == encoding:
-        return fields
+    header = _safe(header)
+    if transfer_encoding(header) == encoding:
+        return header
     new = Field.of("Content-Transfer-Encoding", encoding.encode())
-    if not _block(fields).all(new.name):
-        return (*fields, new)
-    return tuple(new if field.named(new.name) else field for field in fields)
+    if not header.all(new.name):
+        return HeaderBlock.of((*header.fields, new))
+    return HeaderBlock.of(new if field.named(new.name) else field for field in header.fields)
+
+
+def _safe(header: HeaderBlock) -> HeaderBlock:
+    fields = tuple([safe_field(field) for field in header.fields])
+    return header if fields == header.fields else HeaderBlock.of(fields)
 
 
 def _text_type(octets: _Octets) -> Field:
     """The Content-Type of text that came without one."""
     return Field.of("Content-Type", b"text/plain; charset=" + charset_of(octets()).encode())
-
-
-def _block(fields: tuple[Field, ...]) -> HeaderBlock:
-    return HeaderBlock(fields, b"", 0)
-
-
-def _is_content(field: Field) -> bool:
-    return field.name.lower().startswith("content-")
 
 
 def _crlf(span: Span) -> _Octets:

@@ -5,8 +5,8 @@ encrypted, or a signature good, it is told.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
@@ -20,12 +20,19 @@ from smimekit.mime.confidentiality import (
 from smimekit.mime.content_type import content_type, disposition
 from smimekit.mime.fields import Field, HeaderBlock
 from smimekit.mime.prepare import Prepared
-from smimekit.mime.safety import MAX_LINE, safe_message_field, with_parameters
+from smimekit.mime.safety import (
+    MAX_LINE,
+    safe_message_field,
+    safe_message_header,
+    with_parameters,
+)
+from smimekit.mime.writer import MIME_VERSION, SentHeader, header_bytes, message_header
 
 __all__ = [
     "FieldState",
     "HeaderProtection",
     "HeaderScheme",
+    "Protected",
     "ProtectedHeader",
     "is_structural",
     "protect",
@@ -34,7 +41,6 @@ __all__ = [
 ]
 
 _HP_OUTER: Final = "HP-Outer"
-_MIME_VERSION: Final = Field.of("MIME-Version", b"1.0")
 _LAYERS: Final = frozenset(
     {
         *("multipart/signed", "multipart/encrypted"),
@@ -95,9 +101,32 @@ HeaderProtection.NO_CONFIDENTIALITY = HeaderProtection(hcp=hcp_no_confidentialit
 # --- writing (RFC 9788, 5.2.1) -------------------------------------------------------------
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """A draft whose header is written: what stays outside, and the entity that is protected."""
+
+    outer: SentHeader
+    header: SentHeader
+    """The header of the entity, without its empty line."""
+    body: Callable[[], Iterable[bytes]]
+    domain: str
+    """What the body is: 7bit, 8bit or binary."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The entity, as often as it is asked for."""
+        yield self.header + b"\r\n"
+        yield from self.body()
+
+    @property
+    def entity(self) -> bytes:
+        """The entity, in memory."""
+        return b"".join((self.header, b"\r\n", *self.body()))
+
+
 def protect(
     prepared: Prepared, protection: HeaderProtection | None, *, encrypted: bool
-) -> Prepared:
+) -> Protected:
     """A draft whose header is protected, for a message that is signed, or `encrypted`.
 
     A draft that is a cryptographic layer already stays as it is: its payload is out of reach,
@@ -106,19 +135,29 @@ def protect(
     takes the fields outside for ones that were added in transit. Raises UsageError as
     `exposed` does, MimeError for fields that cannot be sent.
     """
-    block = HeaderBlock(prepared.fields, b"", 0)
-    if _is_layer(block):
-        return prepared
+    outer, inner = _headers(prepared, protection, encrypted=encrypted)
+    return Protected(outer, inner, prepared.body, prepared.domain)
+
+
+def _headers(
+    prepared: Prepared, protection: HeaderProtection | None, *, encrypted: bool
+) -> tuple[SentHeader, SentHeader]:
+    """The header of the message, and that of the entity, each with one MIME-Version."""
+    header = prepared.header
+    if _is_layer(header):
+        return message_header(prepared.outer), header_bytes(header.fields)
     if protection is None or not prepared.outer:
-        return replace(prepared, fields=_marked(prepared.fields, None))
-    inner = tuple(map(safe_message_field, prepared.outer))
-    root = _marked(prepared.fields, "cipher" if encrypted else "clear")
+        return message_header(prepared.outer), header_bytes(_marked(header, None))
     if not encrypted:
-        return replace(prepared, outer=inner, fields=(*inner, _MIME_VERSION, *root))
-    found = (exposed(field, protection.hcp) for field in inner)
-    outer = tuple(field for field in found if field is not None)
-    copies = map(_hp_outer, outer)
-    return replace(prepared, outer=outer, fields=(*inner, *copies, _MIME_VERSION, *root))
+        outer = SentHeader(safe_message_header(prepared.outer) + MIME_VERSION)
+        return outer, SentHeader(outer + header_bytes(_marked(header, "clear")))
+    fields = [safe_message_field(field) for field in prepared.outer]
+    found = [exposed(field, protection.hcp) for field in fields]
+    outside = [field for field in found if field is not None]
+    copies = [_hp_outer(field) for field in outside]
+    root = header_bytes(_marked(header, "cipher"))
+    inner = SentHeader(header_bytes((*fields, *copies)) + MIME_VERSION + root)
+    return SentHeader(header_bytes(outside) + MIME_VERSION), inner
 
 
 def _is_layer(block: HeaderBlock) -> bool:
@@ -133,12 +172,14 @@ def _is_layer(block: HeaderBlock) -> bool:
     return name.lower().endswith(_LAYER_NAMES) or "smime-type" in content.parameters
 
 
-def _marked(fields: tuple[Field, ...], hp: str | None) -> tuple[Field, ...]:
+def _marked(header: HeaderBlock, hp: str | None) -> list[Field]:
     """The header of a payload with its hp parameter (RFC 9788, 2.1.1)."""
-    return tuple(
-        with_parameters(field, {"hp": hp}) if field.named("Content-Type") else field
-        for field in fields
-    )
+    typed = header.one("Content-Type")
+    return [_with_hp(field, hp) if field is typed else field for field in header.fields]
+
+
+def _with_hp(field: Field, hp: str | None) -> Field:
+    return with_parameters(field, {"hp": hp})
 
 
 def _hp_outer(field: Field) -> Field:

@@ -17,7 +17,7 @@ from smimekit.mime.content_type import parse_content_type, parse_disposition
 from smimekit.mime.fields import Field
 from smimekit.mime.lexer import TOKEN
 from smimekit.mime.words import encode_words
-from smimekit.mime.writer import field_bytes
+from smimekit.mime.writer import SentHeader, field_bytes
 
 __all__ = [
     "MAX_LINE",
@@ -28,6 +28,7 @@ __all__ = [
     "parameter_bytes",
     "safe_field",
     "safe_message_field",
+    "safe_message_header",
     "with_parameters",
 ]
 
@@ -36,6 +37,8 @@ MAX_LINE: Final = 998
 
 _FOLD_AT: Final = 78
 """Octets of a line that RFC 5322, 2.1.1 asks for."""
+_MANY_LINES: Final = 1 << 12
+"""Octets from which on it pays to find out whether all lines are of one length."""
 _WORD = re.compile(rb"[ \t]*[^ \t]+")
 _ADDRESSES: Final = frozenset(
     {
@@ -47,8 +50,10 @@ _SECTION = 54
 _ATTRIBUTE_CHAR = frozenset(
     b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
-# One line that nobody on the way has a reason to change: what nearly every field is.
-_PLAIN = re.compile(rb"[!-9;-~]{1,76}:(?:[\t -~]{0,900}[!-~])?\r\n")
+# Lines that nobody on the way has a reason to change: what nearly every field is.
+_PLAIN = re.compile(
+    rb"[!-9;-~]{1,76}:(?:[\t -~]{0,900}[!-~])?(?:\r\n[\t ][\t -~]{0,900}[!-~])*\r\n"
+)
 _QUOTABLE = re.compile(r"[ -~]{0,200}")
 
 
@@ -60,7 +65,10 @@ def is_transport_safe(data: bytes) -> bool:
     return (
         data.isascii()
         and b"\0" not in data
-        and (_has_equal_lines(data) or (is_canonical(data) and _has_short_lines(data)))
+        and (
+            (len(data) >= _MANY_LINES and _has_equal_lines(data))
+            or (is_canonical(data) and _has_short_lines(data))
+        )
         and (b" " not in data or _has_harmless_blanks(data))
         and (b"\t" not in data or b"\t\r\n" not in data)
         and not data.endswith((b" ", b"\t"))
@@ -164,6 +172,18 @@ def _rewrite(field: Field) -> bytes:
             return parameter_bytes(found.kind, found.parameters.items())
         case _:
             return encode_words(decode_header(field.value))
+
+
+def safe_message_header(fields: Iterable[Field]) -> SentHeader:
+    """Fields about the message as they are sent, each as by `safe_message_field`."""
+    return SentHeader(
+        b"".join(
+            [
+                field.raw if _PLAIN.fullmatch(field.raw) else field_bytes(safe_message_field(field))
+                for field in fields
+            ]
+        )
+    )
 
 
 def safe_message_field(field: Field) -> Field:

@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import lru_cache
 from struct import Struct
 
 from smimekit.errors import MimeError
@@ -36,9 +37,6 @@ _LINE = 76
 _LINES = 1024
 # 57 octets make one line of 76 (RFC 2045, 6.8).
 _BLOCK = 57 * _LINES
-_SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
-_FEW_LINES = Struct(f"{_LINE}s" * 32)
-"""For what is no whole block."""
 
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _BLANK_ENDS = (b" \r\n", b"\t\r\n", b" \n", b"\t\n")
@@ -138,21 +136,20 @@ def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield _encode_block(data[at : at + _BLOCK])
         held, size = [data[whole:]], size - whole
     if size:
-        yield _encode_rest(b"".join(held))
+        yield _encode_block(b"".join(held))
 
 
-def _encode_block(block: bytes) -> bytes:
-    # One unpack cuts 1024 lines: three times the speed of a call for each line.
-    lines = _SPLIT_LINES(binascii.b2a_base64(block, newline=False))
-    return b"\r\n".join(lines) + b"\r\n"
-
-
-def _encode_rest(data: bytes) -> bytes:
+def _encode_block(data: bytes) -> bytes:
     text = binascii.b2a_base64(data, newline=False)
-    whole = len(text) - len(text) % _FEW_LINES.size
-    lines = [line for few in _FEW_LINES.iter_unpack(memoryview(text)[:whole]) for line in few]
-    lines += [text[at : at + _LINE] for at in range(whole, len(text), _LINE)]
-    return b"\r\n".join(lines) + b"\r\n"
+    # One unpack cuts all lines: three times the speed of a call for each of them.
+    lines = b"\r\n".join(_lines(len(text) // _LINE).unpack_from(text))
+    rest = text[len(text) - len(text) % _LINE :]
+    return b"%s\r\n%s\r\n" % (lines, rest) if lines and rest else (lines or rest) + b"\r\n"
+
+
+@lru_cache(maxsize=64)
+def _lines(count: int) -> Struct:
+    return Struct(f"{_LINE}s" * count)
 
 
 def decode_quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,14 +7,29 @@ holds. Writes CRLF only, in chunks, and never touches the entity, which is signe
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Final
+from typing import Final, NewType
 
 from smimekit.errors import MimeError, UsageError
 from smimekit.mime.canonical import to_crlf
 from smimekit.mime.fields import Field
 from smimekit.mime.transfer import Transfer, encode_base64
 
-__all__ = ["SMIME_TYPES", "field_bytes", "multipart_signed", "new_boundary", "pkcs7_mime"]
+__all__ = [
+    "MIME_VERSION",
+    "SMIME_TYPES",
+    "SentHeader",
+    "field_bytes",
+    "header_bytes",
+    "message_header",
+    "multipart_signed",
+    "new_boundary",
+    "pkcs7_mime",
+]
+
+MIME_VERSION: Final = b"MIME-Version: 1.0\r\n"
+"""What a header has that knows of MIME (RFC 2045, 4)."""
+SentHeader = NewType("SentHeader", bytes)
+"""Fields as they are sent: `header_bytes` alone makes it, which looks at each of them."""
 
 SMIME_TYPES: Final = {
     "signed-data": "p7m",
@@ -25,7 +40,10 @@ SMIME_TYPES: Final = {
 }
 """The smime-type parameter (RFC 8551, 3.2.2) and the file name extension (3.2.1)."""
 
-_SENT = re.compile(rb"[!-9;-~]+:(?:[^\x00\r\n]*[^\x00\r\n\t ])?\r\n")
+_SENT = re.compile(
+    rb"[!-9;-~]+:(?:[^\x00\r\n]*[^\x00\r\n\t ])?"
+    rb"(?:\r\n[\t ][^\x00\r\n]*[^\x00\r\n\t ])*\r\n"
+)
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:[^\x00\r\n]*(?:\r\n[ \t][^\x00\r\n]*)*\r\n")
 _BLANK_FOLD = re.compile(rb"\r\n[ \t]+(?=\r\n)")
 _MICALG = re.compile(r"[a-z0-9-]+(?:,[a-z0-9-]+)*")
@@ -51,7 +69,7 @@ def field_bytes(field: Field) -> bytes:
     Raises `MimeError` (`mime.unsafe-field`) for a field that would be read as something
     else: with a bare CR or NUL, or with a line that would begin another field or the body.
     """
-    if _SENT.fullmatch(field.raw):  # one line, as nearly all are
+    if _SENT.fullmatch(field.raw):  # as nearly all are
         return field.raw
     raw = b"".join(to_crlf([field.raw])).removesuffix(b"\r\n")
     # Relays take blanks from line ends; such a line would then end the header.
@@ -65,8 +83,21 @@ def field_bytes(field: Field) -> bytes:
     return raw
 
 
+def header_bytes(fields: Iterable[Field]) -> SentHeader:
+    """Fields as they are sent, each as by `field_bytes`."""
+    return SentHeader(
+        b"".join([each.raw if _SENT.fullmatch(each.raw) else field_bytes(each) for each in fields])
+    )
+
+
+def message_header(outer: Iterable[Field]) -> SentHeader:
+    """The fields that stay outside, and MIME-Version, which is written here alone."""
+    kept = [field for field in outer if field.name.lower() != "mime-version"]
+    return SentHeader(header_bytes(kept) + MIME_VERSION)
+
+
 def multipart_signed(
-    outer: Iterable[Field],
+    outer: SentHeader,
     entity: Iterable[bytes],
     signature: Iterable[bytes],
     *,
@@ -74,15 +105,16 @@ def multipart_signed(
     boundary: bytes,
     domain: str = "7bit",
 ) -> Iterator[bytes]:
-    """A multipart/signed message (RFC 8551, 3.5.3): `outer` fields, `entity`, `signature`.
+    """A multipart/signed message (RFC 8551, 3.5.3): `entity` and `signature`, below `outer`,
+    which `message_header` made.
 
     `domain` says what the entity is: 7bit, 8bit or binary; the multipart says it, too.
 
     `entity` is what is signed, byte for byte, and `signature` a detached CMS SignedData in
     DER, taken when the entity has passed. `micalg` names the digests (3.5.3.2), "sha-256".
-    Raises `UsageError` for a micalg or boundary that is none, `MimeError` for unsafe fields,
-    and, while the chunks are taken, `MimeError` (`mime.boundary-in-content`) before it gives
-    out a chunk with the boundary.
+    Raises `UsageError` for a micalg or boundary that is none, and, while the chunks are
+    taken, `MimeError` (`mime.boundary-in-content`) before it gives out a chunk with the
+    boundary.
     """
     if not _MICALG.fullmatch(micalg):
         raise UsageError("micalg is a list of digest names such as sha-256.")
@@ -93,7 +125,7 @@ def multipart_signed(
         b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
     ) % (micalg.encode(), boundary, boundary)
     return chain(
-        [_outer_header(outer) + _encoding(domain) + header],
+        [outer + _encoding(domain) + header],
         _without(b"--" + boundary, entity),
         [b"\r\n--%s\r\n" % boundary, _SIGNATURE_HEADER],
         encode_base64(signature),
@@ -102,17 +134,16 @@ def multipart_signed(
 
 
 def pkcs7_mime(
-    outer: Iterable[Field],
+    outer: SentHeader,
     cms: Iterable[bytes],
     *,
     smime_type: str,
     transfer: Transfer = Transfer.MAIL,
 ) -> Iterator[bytes]:
-    """An application/pkcs7-mime message (RFC 8551, 3.2): `outer` fields and `cms`, in base64
-    for mail.
+    """An application/pkcs7-mime message (RFC 8551, 3.2): `cms`, in base64 for mail, below
+    `outer`, which `message_header` made.
 
-    Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`, `MimeError` for unsafe
-    fields.
+    Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`.
     """
     if smime_type not in SMIME_TYPES:
         raise UsageError(f"smime_type is one of {', '.join(SMIME_TYPES)}.")
@@ -129,18 +160,12 @@ def pkcs7_mime(
         b"Content-Transfer-Encoding: base64\r\n" if mail else _encoding("binary"),
         name,
     )
-    return chain([_outer_header(outer) + header], encode_base64(cms) if mail else cms)
+    return chain([outer + header], encode_base64(cms) if mail else cms)
 
 
 def _encoding(domain: str) -> bytes:
     """A multipart says what its parts may be; 7bit is what it is unasked (RFC 2045, 6.1, 6.4)."""
     return b"" if domain == "7bit" else f"Content-Transfer-Encoding: {domain}\r\n".encode()
-
-
-def _outer_header(outer: Iterable[Field]) -> bytes:
-    """The fields that stay outside, and MIME-Version, which is written here alone."""
-    kept = [field_bytes(field) for field in outer if field.name.lower() != "mime-version"]
-    return b"".join(kept) + b"MIME-Version: 1.0\r\n"
 
 
 def _without(delimiter: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -23,10 +23,9 @@ from smimekit.limits import Limits
 from smimekit.message.layers import SignatureForm, Signed
 from smimekit.message.recognise import Opaque, recognise
 from smimekit.message.spool import Spool
-from smimekit.mime.fields import Field
 from smimekit.mime.safety import are_transport_safe
 from smimekit.mime.scanner import read_entity
-from smimekit.mime.writer import multipart_signed, new_boundary
+from smimekit.mime.writer import message_header, multipart_signed, new_boundary
 from smimekit.span import Span
 
 __all__ = ["clear_signed"]
@@ -55,7 +54,7 @@ def clear_signed(
             return False
         signature = _detached(found.cms(), limits)
         for chunk in multipart_signed(
-            _no_fields(),
+            message_header(()),
             layer.content.chunks(),
             (signature,),
             micalg=_micalg(layer),
@@ -65,10 +64,6 @@ def clear_signed(
     except InputError:
         return False
     return True
-
-
-def _no_fields() -> Iterable[Field]:
-    return ()
 
 
 def _micalg(layer: Signed) -> str:
