@@ -13,6 +13,7 @@ from smimekit.testing import FakeCA
 
 DRAFT = b"From: alice@example.org\r\n\r\nText\r\n"
 STRICT = replace(Policy.INTEROP, minimum_rsa=4096)
+LENIENT = replace(STRICT, accepts_weak=True)
 
 
 @pytest.fixture
@@ -62,6 +63,17 @@ def test_a_key_that_is_too_weak_stays_so(alice: Credential) -> None:
             smimekit.sign(DRAFT, alice, policy=STRICT)
         with pytest.raises(PolicyError):
             smimekit.encrypt(DRAFT, to=[alice.certificate], policy=STRICT)
+
+
+def test_a_signature_is_as_good_as_the_policy_says(alice: Credential) -> None:
+    """The certificate is the same one, which is known from the mail before."""
+    mail, trust = smimekit.sign(DRAFT, alice), Trust()
+    for _ in range(2):
+        for policy, grade in ((Policy.INTEROP, "good"), (STRICT, "refused"), (LENIENT, "weak")):
+            with smimekit.open(mail, trust=trust, policy=policy) as opened:
+                (found,) = opened.signatures
+            assert found.assessment.grade == grade
+            assert found.integrity == "good"
 
 
 def test_a_recipient_gets_what_the_policy_says(alice: Credential) -> None:

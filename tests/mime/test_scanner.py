@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
+from smimekit.mime import scanner
 from smimekit.mime.content_type import parse_content_type
 from smimekit.mime.scanner import boundary_of, delimiters, read_entity, signed_parts, split
 from smimekit.span import Span
@@ -122,6 +123,17 @@ _PADDED = st.one_of(_PIECES, st.sampled_from([b" " * 997, b"\t" * 998, b"\n--b",
 @given(st.lists(_PADDED, max_size=12).map(b"".join), st.integers(1, 1500))
 def test_any_cut_finds_the_same_padding(body: bytes, size: int) -> None:
     assert found(cut(body, size)) == found([body])
+
+
+@given(st.lists(_PADDED, max_size=40).map(b"".join))
+def test_a_small_body_is_cut_at_once_and_alike(body: bytes) -> None:
+    def at_once() -> object:
+        try:
+            return scanner._at_once(Span.of(body), b"b")
+        except MimeError as error:
+            return error.code
+
+    assert at_once() == found(cut(body, 7))
 
 
 def test_padding_in_the_epilogue_is_nobodys_business() -> None:

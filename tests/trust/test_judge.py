@@ -361,3 +361,20 @@ def test_usable_gives_all_good_ones_newest_first_and_a_reason_for_each_other(roo
         new.certificate, sign_only.certificate,
     }  # fmt: skip
     assert Trust(anchors=[root.certificate]).usable(ALICE, Purpose.VERIFY).usable == ()
+
+
+def test_each_certificate_of_a_path_is_looked_at_once(
+    root: Made, sub: Made, alice: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By asn1crypto, where that takes most of the time of a judgement."""
+    seen: list[bytes] = []
+    view: Any = Certificate.__dict__["asn1"].fget
+
+    def counted(one: Certificate) -> Any:
+        seen.append(one.der)
+        return view(one)
+
+    monkeypatch.setattr(Certificate, "asn1", property(counted))
+    found = judge(alice, [root], [sub])
+    assert found.status is Status.TRUSTED
+    assert len(seen) == len(found.path) == 3

@@ -92,7 +92,8 @@ class Attributes:
         while inside.more:
             each = inside.raw(der.SEQUENCE)
             entries.append(_known(each, most) if len(each) <= _SHORT else _entry(each, most))
-            _bound(len(entries), most)
+            if len(entries) > most:
+                raise _too_many()
         return cls(encoded, tuple(entries))
 
     def _all(self, oid: str) -> Sequence[tuple[bytes, ...]]:
@@ -202,7 +203,8 @@ def _entry(encoded: bytes, most: int) -> _Entry:
     reader, values = attribute.enter(der.SET), list[bytes]()
     while reader.more:
         values.append(reader.raw())
-        _bound(len(values), most)
+        if len(values) > most:
+            raise _too_many()
     attribute.finish()
     return oid, tuple(values)
 
@@ -210,9 +212,8 @@ def _entry(encoded: bytes, most: int) -> _Entry:
 _known: Final = lru_cache(maxsize=1024)(_entry)
 
 
-def _bound(count: int, most: int) -> None:
-    if count > most:
-        raise LimitExceeded("A signer has too many attributes.", code="limit.attributes")
+def _too_many() -> LimitExceeded:
+    return LimitExceeded("A signer has too many attributes.", code="limit.attributes")
 
 
 @final

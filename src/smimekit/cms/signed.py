@@ -115,19 +115,21 @@ class Digests:
 
     def value(self, digest: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
-        if digest not in self._values:
+        value = self._values.get(digest)
+        if value is None:
             self._begin()
-            running = self._running.pop(digest, None)
+            running = self._running.pop(digest, None) if self._running else None
             if running is None:
                 running = digester(digest)
                 for chunk in self.content():
                     running.update(chunk)
-            self._values[digest] = running.finalize()
-        return self._values[digest]
+            self._values[digest] = value = running.finalize()
+        return value
 
     def _begin(self) -> None:
         """Not before there is content: a detached signature announces digests of none."""
-        self._running.update({row: digester(row) for row in self._announced})
+        for row in self._announced:
+            self._running[row] = digester(row)
         self._announced = ()
 
     def content(self) -> Iterable[bytes]:
@@ -231,7 +233,8 @@ def read_members(reader: der.Reader, tag: int, limits: Limits) -> tuple[bytes, .
 
     `tag` says which: [0] of certificates, [1] of CRLs, the SET of SignerInfos.
     """
-    most = {0xA0: limits.certificates, 0xA1: limits.crls, der.SET: limits.signers}[tag]
+    most = limits.signers if tag == der.SET else limits.crls
+    most = limits.certificates if tag == 0xA0 else most
     found: list[bytes] = []
     while reader.more:
         if len(found) == most:

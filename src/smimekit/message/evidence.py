@@ -60,9 +60,16 @@ def bounded(data: SignedData, most: int) -> tuple[list[bytes], list[bytes], int]
 
 def assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:
     """How good the algorithms of a signature are under a policy."""
-    if check.scheme is None or certificate is None:
+    scheme = check.scheme
+    if scheme is None or certificate is None:
         return Assessment(Grade.REFUSED, "the algorithm or the key is not known")
+    known = certificate.memo.get("assessment")
+    if isinstance(known, tuple) and known[0] is policy and known[1] is scheme:
+        made: Assessment = known[2]
+        return made
     try:
-        return policy.signature(check.scheme, certificate.public_key)
+        made = policy.signature(scheme, certificate.public_key)
     except CertificateError as error:
         return Assessment(Grade.REFUSED, str(error))
+    certificate.memo["assessment"] = policy, scheme, made
+    return made

@@ -17,7 +17,7 @@ from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.content_type import ContentType, content_type, transfer_encoding
 from smimekit.mime.fields import HeaderBlock, read_header
-from smimekit.span import Span
+from smimekit.span import CHUNK, Span
 
 __all__ = [
     "Delimiter",
@@ -119,6 +119,16 @@ def _scan(buffer: bytes, needle: bytes, *, last: bool) -> tuple[list[tuple[int, 
     return found, seen
 
 
+def _at_once(body: Span, boundary: bytes) -> list[Delimiter]:
+    """What `delimiters` finds in a body that is one chunk."""
+    found, _ = _scan(b"\n" + body.bytes(), b"\n--" + boundary, last=True)
+    delimiters, floor = list[Delimiter](), 0
+    for start, end, closing in found:
+        delimiters.append(Delimiter(max(start - 1, floor), end - 1, closing))
+        floor = end - 1
+    return delimiters
+
+
 def split(body: Span, boundary: bytes, *, limits: Limits) -> Multipart:
     """Cut a multipart body at its delimiters. The line break before a delimiter belongs to
     it, the one after it too; everything else is preamble, part or epilogue.
@@ -129,7 +139,8 @@ def split(body: Span, boundary: bytes, *, limits: Limits) -> Multipart:
     parts: list[Span] = []
     before: Delimiter | None = None
     preamble = body
-    for delimiter in delimiters(body.chunks(), boundary):
+    found = _at_once(body, boundary) if len(body) <= CHUNK else delimiters(body.chunks(), boundary)
+    for delimiter in found:
         if before:
             parts.append(body.slice(before.end, delimiter.start))
         else:
@@ -187,7 +198,7 @@ def signed_parts(entity: Entity, *, limits: Limits) -> tuple[Span, Span]:
         raise _not_two_parts("is cut off: its closing boundary is missing")
     if len(found.parts) != 2:
         raise _not_two_parts("does not have exactly two parts")
-    if any(True for _ in delimiters(found.epilogue.chunks(), boundary)):
+    if len(found.epilogue) and any(True for _ in delimiters(found.epilogue.chunks(), boundary)):
         raise _not_two_parts("goes on after its closing boundary")
     return found.parts[0], found.parts[1]
 

@@ -1,0 +1,82 @@
+"""The signature of a mail is read at one go where it is a usual one: with the same outcome."""
+
+import re
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import smimekit
+from smimekit import SmimeError
+from smimekit.cms.ber import BerReader
+from smimekit.message import signed_layer
+from smimekit.message.layers import Signed
+from tests.message.people import alice, bob, draft, trust
+
+PIECES = [
+    *(b"\r\n", b"=", b" ", b"A", b"-", b"\n", b"\x00", b"MI", b"AAAA", b"-----BEGIN CMS-----\r\n"),
+    *(b"Content-Transfer-Encoding: 7bit\r\n", b"Content-Type: text/plain\r\n", b"--"),
+]
+
+
+@cache
+def mail() -> bytes:
+    return smimekit.sign(draft(), alice())
+
+
+def outcome(message: bytes) -> object:
+    """All that is said of a message, or the error."""
+    try:
+        with smimekit.open(message, trust=trust(), keys=[bob()]) as opened:
+            layers = [(each, each.content and each.content.bytes()) for each in opened.envelope]
+            facts = [
+                (layer.form, layer.signatures, layer.certificates, layer.crls, content)
+                for layer, content in layers
+                if isinstance(layer, Signed)
+            ]
+            return opened.protection, facts, opened.errant
+    except SmimeError as error:
+        return type(error), error.code, str(error)
+
+
+def same(message: bytes) -> None:
+    found = outcome(message)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signed_layer, "read_at_hand", lambda _, limits: None)
+        assert outcome(message) == found
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_damaged_signature_is_read_alike(data: st.DataObject) -> None:
+    """Base64, its header and its end are damaged, and with them the octets."""
+    whole = mail()
+    begin = whole.index(b"application/pkcs7-signature", whole.index(b"\r\n\r\n")) - 20
+    at = data.draw(st.integers(begin, len(whole)))
+    out = data.draw(st.integers(0, 5))
+    piece = data.draw(st.sampled_from(PIECES) | st.binary(max_size=3))
+    same(whole[:at] + piece + whole[at + out :])
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n"])
+def test_the_usual_signature_is_read_at_one_go(
+    line_break: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> BerReader:
+        raise AssertionError("not at one go")
+
+    monkeypatch.setattr(signed_layer, "BerReader", none)
+    found = mail().replace(b"\r\n", line_break)
+    assert smimekit.verify(found, trust()).signatures
+
+
+def test_others_are_read_as_well() -> None:
+    """PEM in place of base64, and an armour that is cut off."""
+    begin = re.search(rb"smime.p7s\"\r\n\r\n", mail())
+    assert begin is not None
+    head, tail = mail()[: begin.end()], mail()[begin.end() :]
+    body, end = tail[: tail.index(b"\r\n--")], tail[tail.index(b"\r\n--") :]
+    armoured = b"-----BEGIN PKCS7-----\r\n" + body + b"\r\n-----END PKCS7-----"
+    assert smimekit.verify(head + armoured + end, trust()).signatures
+    same(head + armoured[:-30] + end)
