@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+_SHORT: Final = 128
+"""Octets of an identifier that is remembered: there are some dozens, in every message."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class AlgorithmIdentifier:
@@ -59,8 +63,8 @@ class AlgorithmIdentifier:
     @classmethod
     def read(cls, reader: der.Reader, tag: int = der.SEQUENCE) -> "AlgorithmIdentifier":
         """The next value of `reader`; CmsError if it is none."""
-        raw = reader.raw(tag)
-        return _read_short(raw) if len(raw) <= _SHORT else _read(raw)
+        encoded = reader.raw(tag)
+        return _known(encoded) if len(encoded) <= _SHORT else _read(encoded)
 
     @property
     def plain(self) -> bool:
@@ -68,33 +72,30 @@ class AlgorithmIdentifier:
         return self.parameters is None or self.parameters == der.NULL_VALUE
 
 
-_SHORT: Final = 16
-"""Octets of an identifier without parameters, or with NULL: there are few, which come in every
-message. One with an IV or a salt is longer."""
-
-
-def _read(raw: bytes) -> AlgorithmIdentifier:
-    inside = der.Reader(raw).enter(raw[0])
+def _read(encoded: bytes) -> AlgorithmIdentifier:
+    inside = der.Reader(encoded).enter(encoded[0])
     oid = inside.oid()
     parameters = _in_der(inside.raw()) if inside.more else None
     inside.finish()
     return AlgorithmIdentifier(oid, parameters)
 
 
-_read_short: Final = lru_cache(maxsize=256)(_read)
-_AS_THEY_ARE: Final = (der.NULL, der.OCTET_STRING)
+_known: Final = lru_cache(maxsize=512)(_read)
 
 
 def _in_der(parameters: bytes) -> bytes:
     """Parameters are compared, hashed and looked up as DER; senders of BER write them as the
     rest. What is malformed stays as it is: whoever needs it finds out.
     """
-    if parameters[0] in _AS_THEY_ARE and parameters[1] < 0x80:
-        return parameters  # one primitive value with a short length is DER
+    if parameters[0] in _SIMPLE and parameters[1] < 0x80:
+        return parameters  # one value of a simple type, with a short length, is DER
     try:
         return der.to_der(parameters)
     except CmsError:
         return parameters
+
+
+_SIMPLE: Final = (der.NULL, der.OCTET_STRING)
 
 
 @final
