@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smimekit import der
@@ -63,6 +63,22 @@ def test_all_of_them_are_read(data: bytes, size: int) -> None:
     assert found[3] in {CONTENT, b""}
 
 
+@pytest.mark.parametrize("size", [1, 99])
+@pytest.mark.parametrize("head", [b"\x02\x02", b"\x02\x81\x02", b"\x02\x82\x00\x02"])
+def test_no_value_is_longer_than_what_is_around_it(head: bytes, size: int) -> None:
+    """What is behind the frame is there to be read, and not its own."""
+    data = der.tlv(0x30, der.tlv(0x30, head, b"\x01"), b"\x05\x00" * 4)
+    for tag in (0x02, None):
+        reader = BerReader(
+            [data[at : at + size] for at in range(0, len(data), size)], limits=Limits()
+        )
+        reader.enter(0x30)
+        reader.enter(0x30)
+        with pytest.raises(SmimeError) as caught:
+            reader.value(tag)
+        assert caught.value.code == "cms.malformed"
+
+
 @settings(max_examples=300)
 @given(st.sampled_from(ENVELOPES), st.integers(0, 2**32), st.booleans(), st.sampled_from([9, 9999]))
 def test_a_usual_header_is_read_as_any_other(
@@ -75,7 +91,14 @@ def test_a_usual_header_is_read_as_any_other(
         assert read(changed, size) == found
 
 
-@given(HEADS, st.binary(max_size=4), st.integers(0, 9), st.sampled_from([0x30, 0x04, 0x3F]))
+RESTS = st.binary(max_size=4) | st.sampled_from([bytes(127), bytes(300), b"\xff" * 300])
+
+
+@given(HEADS, RESTS, st.integers(0, 9), st.sampled_from([0x30, 0x04, 0x3F]))
+@example(b"\x30\x82", b"", 0, 0x30)
+@example(b"\x30\x82\x00", b"", 0, 0x30)
+@example(b"\x30\x81\x01", bytes(300), 0, 0x30)
+@example(b"\x30\x80", bytes(300), 0, 0x30)
 def test_in_memory_too(head: bytes, rest: bytes, beyond: int, tag: int) -> None:
     """`_inside` finds what `_header` does, which looks at everything."""
     data = head + rest + bytes(beyond)
