@@ -220,7 +220,7 @@ def test_a_short_identifier_is_read_as_any_other(oid: str, rest: list[bytes], be
     assert read() == found, "the second time it may come from memory"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digests, "_SHORT", -1)
-        patch.setattr(digests, "_AS_THEY_ARE", ())
+        patch.setattr(digests, "_SIMPLE", ())
         assert read() == found
 
 

@@ -81,19 +81,21 @@ def _read(encoded: bytes) -> AlgorithmIdentifier:
 
 
 _known: Final = lru_cache(maxsize=512)(_read)
-_AS_THEY_ARE: Final = (der.NULL, der.OCTET_STRING)
 
 
 def _in_der(parameters: bytes) -> bytes:
     """Parameters are compared, hashed and looked up as DER; senders of BER write them as the
     rest. What is malformed stays as it is: whoever needs it finds out.
     """
-    if parameters[0] in _AS_THEY_ARE and parameters[1] < 0x80:
-        return parameters  # one primitive value with a short length is DER
+    if parameters[0] in _SIMPLE and parameters[1] < 0x80:
+        return parameters  # one value of a simple type, with a short length, is DER
     try:
         return der.to_der(parameters)
     except CmsError:
         return parameters
+
+
+_SIMPLE: Final = (der.NULL, der.OCTET_STRING)
 
 
 @final

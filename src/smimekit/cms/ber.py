@@ -113,13 +113,31 @@ class BerReader:
             raise _malformed("a value is longer than the one around it")
         return tag, length
 
+    def _usual_header(self, tag: int | None) -> int:
+        """Pass over a header as nearly all are: with this identifier octet, a length in few
+        octets, at hand, and within a definite length. The length, or -1 and nothing is passed.
+        """
+        buffer, at = self._buffer, self._pos + 2
+        if not self._frames or at + 2 > len(buffer) or buffer[at - 2] != tag:
+            return -1
+        length, end = buffer[at - 1], self._frames[-1]
+        if length == 0x82:
+            length = buffer[at] << 8 | buffer[at + 1]
+            at += 2
+        elif length >= 0x80:
+            return -1
+        if end is None or self._base + at + length > end:
+            return -1
+        self._pos = at
+        return length
+
     def peek(self) -> int:
         """The identifier octet of the next value, or -1 at the end of the frame."""
         end = self._frames[-1] if self._frames else None
         if end is not None:
             if self._base + self._pos >= end:
                 return -1
-            if not self._available(1):
+            if self._pos >= len(self._buffer) and not self._available(1):
                 raise _truncated()
             return self._buffer[self._pos]
         if not self._available(2):
@@ -132,8 +150,10 @@ class BerReader:
 
     def enter(self, tag: int) -> None:
         """Enter the next value, which must have this identifier octet."""
-        self._expect(tag)
-        _, length = self._header()
+        length = self._usual_header(tag)
+        if length < 0:
+            self._expect(tag)
+            _, length = self._header()
         self._push(length)
 
     def _push(self, length: int) -> None:
@@ -144,6 +164,9 @@ class BerReader:
 
     def leave(self) -> None:
         """Leave the frame; nothing may be left in it."""
+        if self._base + self._pos == self._frames[-1]:
+            self._frames.pop()
+            return
         if self.peek() != -1:
             raise _malformed("there is something behind the last value")
         if self._frames.pop() is None:
@@ -173,8 +196,7 @@ class BerReader:
 
     def value(self, tag: int | None = None) -> bytes:
         """The next value whole, header included, as it stands."""
-        self._expect(tag)
-        out = self._at_hand()
+        out = self._at_hand(tag)
         if not out:
             copy = bytearray()
             self._copy(copy, len(self._frames))
@@ -187,11 +209,14 @@ class BerReader:
             )
         return out
 
-    def _at_hand(self) -> bytes:
+    def _at_hand(self, tag: int | None) -> bytes:
         """The next value, where it is short and lies whole in the buffer; else nothing."""
-        self._available(_LONGEST_HEADER)
-        begin = self._pos
-        length = self._header()[1]
+        begin, length = self._pos, self._usual_header(tag)
+        if length < 0:
+            self._expect(tag)
+            self._available(_LONGEST_HEADER)
+            begin = self._pos
+            length = self._header()[1]
         stop = self._pos + length
         short = length != _INDEFINITE and stop - begin <= min(CHUNK, self._limits.value_bytes)
         if short and stop <= len(self._buffer):

@@ -144,6 +144,8 @@ def decryption(cipher: ContentCipher, identifier: AlgorithmIdentifier, key: byte
         raise _parameters()
     reader = der.Reader(identifier.parameters)
     match cipher.mode:
+        case Mode.CBC:
+            return _cbc_decryption(cipher, identifier.parameters, key)
         case Mode.GCM:
             nonce, tag_size = _aead_parameters(reader, _GCM_NONCES, _GCM_TAGS)
             _fits(cipher, key)
@@ -156,7 +158,6 @@ def decryption(cipher: ContentCipher, identifier: AlgorithmIdentifier, key: byte
             nonce = _octets(reader, _NONCE)
             _fits(cipher, key)
             return ChaChaDecryption(key, nonce)
-    return _cbc_decryption(cipher, identifier.parameters, key)
 
 
 def _cbc_decryption(cipher: ContentCipher, parameters: bytes, key: bytes) -> CbcDecryption:

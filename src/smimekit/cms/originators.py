@@ -3,7 +3,7 @@
 Knows where they stand and whom they name. May not know what is derived from their keys.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from smimekit import der
@@ -53,10 +53,12 @@ def _read_originator_info(inside: der.Reader, limits: Limits) -> tuple[Certifica
 
 
 def with_originators(
-    recipients: Sequence[RecipientInfo], certificates: Iterable[Certificate]
+    recipients: Sequence[RecipientInfo], certificates: Collection[Certificate]
 ) -> Sequence[RecipientInfo]:
     """The recipients, each key agreement with its sender's certificate if that is at hand."""
     named: dict[CertificateId, Certificate] = {}
+    if not certificates:
+        return recipients
     for certificate in certificates:
         named.setdefault(IssuerAndSerialNumber.of(certificate), certificate)
         try:
@@ -69,4 +71,4 @@ def with_originators(
             return replace(each, sender=named.get(each.originator))
         return each
 
-    return tuple(map(resolve, recipients)) if named else recipients
+    return tuple(map(resolve, recipients))

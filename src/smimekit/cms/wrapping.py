@@ -123,7 +123,7 @@ def unwrap(
 
     # Whose certificate is known need not read what is other people's.
     ordered: Iterable[RecipientInfo] = recipients
-    if isinstance(recipients, Transported):
+    if type(recipients) is Transported:  # which is final; as a Sequence it is slow to ask for
         ordered = recipients.likely_first(certificate)
     return unwrap_with_any(ordered, holders, size=size, attempts=attempts)
 

@@ -155,13 +155,18 @@ class Reader:
 
     def _inside(self, tag: int) -> tuple[int, int]:
         """Pass over the next value, which must have this identifier octet: where its content
-        lies. Nearly all values are short, and this is where the time goes.
+        lies. Nearly all lengths take one octet or three, and this is where the time goes.
         """
         data, at = self._data, self._pos
         start = at + 2
         if start <= self._end and data[at] == tag and tag & 0x1F != 0x1F:
-            stop = start + data[at + 1]
-            if stop < start + 0x80 and stop <= self._end:
+            length = data[at + 1]
+            if length == 0x82 and start + 2 <= self._end:
+                start += 2
+                stop = start + (data[at + 2] << 8 | data[at + 3])
+            else:
+                stop = start + length if length < 0x80 else self._end + 1
+            if stop <= self._end:
                 self._pos = stop
                 return start, stop
         found = self.peek
