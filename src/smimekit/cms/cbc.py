@@ -67,10 +67,10 @@ class CbcDecryption:
         """Decrypt all chunks; DecryptionError if the padding is wrong."""
         held = b""
         for chunk in chunks:
-            held += self._context.update(chunk)
-            if len(held) > self._block:
-                into.write(held[: -self._block])
-                held = held[-self._block :]
+            if decrypted := self._context.update(chunk):  # whole blocks: the last has the padding
+                if held:
+                    into.write(held)
+                held = decrypted
         try:
             held += self._context.finalize()
         except ValueError:

@@ -18,7 +18,7 @@ from smimekit.cms.content import enter_content
 from smimekit.cms.encrypted import unknown_cipher
 from smimekit.cms.enveloped import EnvelopedReader
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import read_signed_data, reject_detached_content
+from smimekit.cms.signed import Digests, read_signed_data, reject_detached_content
 from smimekit.errors import (
     CmsError,
     DecryptionError,
@@ -210,7 +210,7 @@ class _Opening:
         self.header = entity.header
         claims.append(claim_of(entity.header, limits))
         self.sender = sender_of(entity.header, limits)
-        return recognise(entity, limits=limits)
+        return recognise(entity, limits=limits, verified=True)
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
@@ -221,7 +221,7 @@ class _Opening:
             return recognise_bare(span) if is_bare_cms(span) else None
         if entity.header.envelope_line is not None:
             return None  # only what arrived as a whole may come out of a mailbox file
-        return recognise(entity, limits=self.judge.policy.limits)
+        return recognise(entity, limits=self.judge.policy.limits, verified=True)
 
     def entity(self, span: Span) -> Entity | None:
         """The span as an entity; None where nobody can read it as one, over the limits too."""
@@ -268,7 +268,8 @@ class _Opening:
         reader, content_type = self._begin(found)
         if content_type != types.SIGNED_DATA:
             raise CmsError("The signature part holds no signature.", code="cms.not-signed-data")
-        return self._signed(reader, SignatureForm.MULTIPART, found.content, found.micalg)
+        form = SignatureForm.MULTIPART
+        return self._signed(reader, form, found.content, found.micalg, found.digests)
 
     def _signed(
         self,
@@ -276,6 +277,7 @@ class _Opening:
         form: SignatureForm,
         content: Span | None,
         micalg: str | None = None,
+        passed: Digests | None = None,
     ) -> Signed:
         spool = self._spool()
         data, digests = read_signed_data(reader, spool, limits=self.judge.policy.limits)
@@ -283,7 +285,7 @@ class _Opening:
         bag = load_bag(data.certificates, self.judge.trust.parsed.certificate)
         if content is not None:
             reject_detached_content(data)
-            content, results = check_detached(data, content, bag, self.judge, spool)
+            content, results = check_detached(data, content, bag, self.judge, spool, passed)
         elif data.detached and (data.signers or data.unreadable_signers):
             raise CmsError(
                 "The signature is detached: give the content that it signs, too.",

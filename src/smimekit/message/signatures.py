@@ -45,15 +45,22 @@ def check_opaque(
 
 
 def check_detached(
-    data: SignedData, content: Span, bag: Sequence[Certificate], judge: Judge, spool: Spool
+    data: SignedData,
+    content: Span,
+    bag: Sequence[Certificate],
+    judge: Judge,
+    spool: Spool,
+    passed: Digests | None = None,
 ) -> tuple[Span, tuple[SignatureResult, ...]]:
     """The signatures over content that stands elsewhere, and the octets that were signed.
+
+    `passed` are its digests, where it was read already.
 
     The content counts as it stands. Where it matches no signature and came with bare LF, as
     mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
     goes to the spool and is handed out then, since it is what was signed.
     """
-    checked = list(_checked(data, Digests((), content.chunks), bag, judge))
+    checked = list(_checked(data, passed or Digests((), content.chunks), bag, judge))
     converted = False
     if _may_match_otherwise(checked):
         canonical = Digests((), lambda: to_crlf(content.chunks()))
