@@ -1,5 +1,6 @@
 """RFC 2046, 5.1.1 and RFC 1847, 2.1: parts are byte spans, however the input is cut."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
@@ -12,6 +13,7 @@ from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.content_type import parse_content_type
 from smimekit.mime.scanner import (
+    Entity,
     FirstPart,
     boundary_of,
     delimiters,
@@ -309,15 +311,19 @@ def test_what_passes_is_the_first_part(before: bytes, inside: bytes, size: int) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Span, "chunks", lambda span: iter(cut(span.bytes(), size)))
         entity = read_entity(Span.of(SIGNED + b"\r\n" + body), limits=LIMITS)
-        try:
-            found = signed_parts(entity, limits=LIMITS)
-        except MimeError as error:
-            with pytest.raises(MimeError) as caught:
-                signed_parts(entity, limits=LIMITS, take=taken.append)
-            assert caught.value.code == error.code
-            return
-        assert signed_parts(entity, limits=LIMITS, take=taken.append) == found
-    assert b"".join(taken) == found[0].bytes()
+        found = outcome(entity)
+        assert outcome(entity, taken.append) == found
+    if isinstance(found, tuple):
+        assert b"".join(taken) == found[0].bytes()
+
+
+def outcome(
+    entity: Entity, take: Callable[[bytes], object] | None = None
+) -> tuple[Span, Span] | str:
+    try:
+        return signed_parts(entity, limits=LIMITS, take=take)
+    except MimeError as error:
+        return error.code
 
 
 @pytest.mark.parametrize("padding", [b"", b" " * 900, b"\t" * 998])
