@@ -12,7 +12,7 @@ from smimekit.errors import UsageError
 
 __all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span"]
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Bytes per chunk: large enough to hide Python's cost per call, small enough for caches."""
 
 

@@ -3,10 +3,11 @@
 import pytest
 
 import smimekit
-from smimekit import Credential, Protection, VerificationError, der
+from smimekit import ContentChanged, Credential, Protection, VerificationError, der
 from smimekit.algorithms import SHA256
 from smimekit.cms.content import DATA, SIGNED_DATA, TST_INFO, content_info, encapsulated
 from smimekit.cms.signed import certs_only, signed_data
+from smimekit.message import recognise
 from smimekit.message.layers import Integrity, Signed
 from smimekit.policy import Grade, Policy
 from tests.message.people import (
@@ -233,3 +234,33 @@ def test_certificates_only_are_not_signed() -> None:
 def test_an_honest_mail_is_of_plain_data() -> None:
     layer, _ = facts(smimekit.sign(draft(ALICE), alice(), opaque=True))
     assert layer.content_type == DATA
+
+
+# --- what the label says of the digests ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "micalg", ["sha-256", "SHA256", "sha-512", "md5,sha-1,sha-256", "sha-512, sha-256", "?", ""]
+)
+def test_micalg_decides_nothing(micalg: str) -> None:
+    """A long part is digested while its end is searched for, by what the label names; what the
+    signature names counts.
+    """
+    mail = smimekit.sign(draft(text="A line of text.\r\n" * 20_000), alice())
+    mail = mail.replace(b'micalg="sha-256"', b'micalg="%s"' % micalg.encode(), 1)
+    content = smimekit.verify(mail, trust()).bytes()
+    assert content in mail
+    assert content.count(b"A line of text.") == 20_000
+    at = mail.rindex(b"text.\r\n")
+    for changed in (mail[:at] + b"Text." + mail[at + 5 :], mail.replace(b"A line", b"a line", 1)):
+        with pytest.raises(ContentChanged):
+            smimekit.verify(changed, trust())
+
+
+def test_a_label_costs_no_more_than_two_digests() -> None:
+    """Nothing vouches for it, and each digest takes its time over all of the content."""
+    names = ["sha-1", *(f"sha-{size}" for size in (224, 256, 384, 512)), "sha3-512", "shake256"]
+    label = ",".join(names * 100)
+    assert len(recognise._announced(label)) == 2
+    assert recognise._announced("sha-256") == (SHA256,)
+    assert recognise._announced(None) == recognise._announced("whirlpool") == ()

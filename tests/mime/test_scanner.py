@@ -1,5 +1,6 @@
 """RFC 2046, 5.1.1 and RFC 1847, 2.1: parts are byte spans, however the input is cut."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
@@ -12,8 +13,16 @@ from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
 from smimekit.mime import scanner
 from smimekit.mime.content_type import parse_content_type
-from smimekit.mime.scanner import boundary_of, delimiters, read_entity, signed_parts, split
-from smimekit.span import Span
+from smimekit.mime.scanner import (
+    Entity,
+    FirstPart,
+    boundary_of,
+    delimiters,
+    read_entity,
+    signed_parts,
+    split,
+)
+from smimekit.span import CHUNK, Span
 
 LIMITS = Limits()
 
@@ -296,3 +305,75 @@ def test_ambiguous_headers(header: bytes, code: str) -> None:
     with pytest.raises(MimeError) as caught:
         signed(b"--b\r\none\r\n--b\r\ntwo\r\n--b--\r\n", header)
     assert caught.value.code == code
+
+
+# Long enough that a chunk of it is handed on before the part's end is found.
+_LONG = st.sampled_from([b"x" * 1_990, b"y\r\n" * 1_400, b"-" * 2_100, b"--b" + b" " * 990])
+
+
+@given(
+    st.lists(st.one_of(_PIECES, _LONG), max_size=8).map(b"".join),
+    st.lists(st.one_of(_PIECES, _LONG), max_size=8).map(b"".join),
+    st.sampled_from([7, 1_000, 2_001, 2_100, 4_096, CHUNK]),
+)
+def test_what_passes_is_the_first_part(before: bytes, inside: bytes, size: int) -> None:
+    """However it is cut, and wherever a delimiter is, or what looks like one."""
+    body = before + b"\r\n--b\r\n" + inside + b"\r\n--b\r\nsignature\r\n--b--\r\n"
+    taken: list[bytes] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Span, "chunks", lambda span: iter(cut(span.bytes(), size)))
+        entity = read_entity(Span.of(SIGNED + b"\r\n" + body), limits=LIMITS)
+        found = outcome(entity)
+        assert outcome(entity, taken.append) == found
+    if isinstance(found, tuple):
+        assert b"".join(taken) == found[0].bytes()
+
+
+def outcome(
+    entity: Entity, take: Callable[[bytes], object] | None = None
+) -> tuple[Span, Span] | str:
+    try:
+        return signed_parts(entity, limits=LIMITS, take=take)
+    except MimeError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("padding", [b"", b" " * 900, b"\t" * 998])
+@pytest.mark.parametrize("size", [600, 2_100])
+def test_what_passes_ends_where_the_part_does(size: int, padding: bytes) -> None:
+    """Wherever the delimiter is cut, and with few octets or many behind it."""
+    for more in (0, 3 * size):
+        for shift in range(-1_100, 50):
+            content = b"x" * (3 * size + shift)
+            body = b"--b\r\n" + content + b"\r\n--b" + padding + b"\r\n--b--" + b"e" * more
+            found = split_passing(body, size)
+            assert found == content, shift
+
+
+def split_passing(body: bytes, size: int) -> bytes:
+    """What passes of the first part, where the body comes in chunks of one size."""
+    taken: list[bytes] = []
+    first = FirstPart(taken.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Span, "chunks", lambda span: iter(cut(span.bytes(), size)))
+        first.end(split(Span.of(body), b"b", limits=LIMITS, first=first).parts[0])
+    return b"".join(taken)
+
+
+def test_a_long_part_is_not_read_again() -> None:
+    read = 0
+
+    class Counted(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal read
+            found = super().read(size)
+            read += len(found)
+            return found
+
+    content = b"one line\r\n" * CHUNK
+    mail = SIGNED + b"\r\n--b\r\n" + content + b"\r\n--b\r\nsignature\r\n--b--\r\n"
+    entity = read_entity(Span.of_file(Counted(mail)), limits=LIMITS)
+    taken: list[bytes] = []
+    signed_parts(entity, limits=LIMITS, take=taken.append)
+    assert b"".join(taken) == content
+    assert read < len(mail) + 3 * CHUNK

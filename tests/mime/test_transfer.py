@@ -98,6 +98,11 @@ def test_base64_refused(text: bytes) -> None:
         assert caught.value.code == "mime.base64"
 
 
+def test_nothing_follows_the_padding_even_after_a_chunk_of_blanks() -> None:
+    assert result([b"QQ==", b"\r\n", b" "], decode_base64) == b"A"
+    assert result([b"QQ==", b"\r\n", b"QUJD"], decode_base64) == "mime.base64"
+
+
 @given(
     st.lists(st.sampled_from([b"Q", b"QUJD", b"=", b"\r\n", b" ", b"!", b"Q="])).map(b"".join),
     st.integers(1, 5),

@@ -121,22 +121,77 @@ def test_what_is_not_usual_is_found_out_in_linear_time(
 LINES = st.lists(st.sampled_from([b"ab", b"abcd", b" ", b"\r", b"\n", b"\r\n", b"F\t", b"\x00"]))
 
 
-@given(st.integers(0, 6), st.integers(0, 14), LINES, LINES)
+EOLS = st.sampled_from([b"\r\n", b"\n", b"x\n", b"\r\r", b"\r \n"])
+
+
+@given(st.integers(0, 6), st.integers(0, 14), EOLS, LINES, LINES)
 def test_lines_of_one_length_are_as_safe_as_they_look(
-    width: int, count: int, before: list[bytes], after: list[bytes]
+    width: int, count: int, eol: bytes, before: list[bytes], after: list[bytes]
 ) -> None:
-    data = b"".join([*before, (b"a" * width + b"\r\n") * count, *after])
+    data = b"".join([*before, (b"a" * width + eol) * count, *after])
     if safety._has_equal_lines(data):
         assert canonical.is_canonical(data)
         assert safety._has_short_lines(data)
-    text = transfer._without_equal_breaks(data)
-    assert text in {None, data.translate(None, b" \t\r\n\v\f")}
+
+
+@given(st.integers(0, 6), st.integers(0, 14), EOLS, LINES, st.integers(1, 40))
+def test_what_is_safe_is_safe_however_it_is_cut(
+    width: int, count: int, eol: bytes, after: list[bytes], size: int
+) -> None:
+    data = b"".join([(b"a" * width + eol) * count, b"a" * 990 * (count % 2), *after])
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+    assert safety.are_transport_safe(chunks) is safety.is_transport_safe(data)
+
+
+BASE64 = [
+    b"QUJD",
+    b"QQ==",
+    b"QUI=",
+    b"=",
+    b"Q",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\v",
+    b"!",
+    b"QUJDREVG",
+]
+
+
+@given(
+    st.lists(st.sampled_from(BASE64), max_size=6).map(b"".join),
+    st.lists(st.sampled_from(BASE64[:5]), max_size=3).map(b"".join),
+    st.sampled_from([b"\r\n", b"\n", b" \n", b"\r\r\n"]),
+    st.integers(0, 6),
+    st.lists(st.sampled_from(BASE64), max_size=6).map(b"".join),
+    st.integers(1, 30),
+)
+def test_base64_in_lines_of_one_length_is_decoded_as_any_other(
+    before: bytes, line: bytes, eol: bytes, count: int, after: bytes, size: int
+) -> None:
+    data = before + (line + eol) * count + after
+    for chunks in ([data], [data[at : at + size] for at in range(0, len(data), size)]):
+
+        def decoded(chunks: list[bytes] = chunks) -> object:
+            try:
+                return b"".join(transfer.decode_base64(chunks))
+            except MimeError as error:
+                return error.code
+
+        found = decoded()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(transfer, "_without_equal_breaks", lambda chunk: chunk)
+            assert decoded() == found
 
 
 def test_base64_is_made_of_lines_of_one_length() -> None:
     data = b"".join(transfer.encode_base64([bytes(10_000)]))
     assert safety._has_equal_lines(data)
-    assert transfer._without_equal_breaks(data[30:4_000]) is not None
+    part = data[30:4_000]
+    assert transfer._without_equal_breaks(part) == part.replace(b"\r\n", b"")
+    stored = part.replace(b"\r\n", b"\n")
+    assert transfer._without_equal_breaks(stored) == part.replace(b"\r\n", b"")
     for changed in (data.replace(b"\r\n", b"\n", 1), data[:100] + b"\n" + data[101:]):
         assert not safety._has_equal_lines(changed)
         assert not safety.is_transport_safe(changed)

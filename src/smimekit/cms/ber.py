@@ -20,6 +20,8 @@ END_OF_CONTENTS: Final = b"\x00\x00"
 _CONSTRUCTED: Final = 0x20
 _INDEFINITE: Final = -1
 _LONGEST_HEADER: Final = 10
+_SEGMENT: Final = der.tlv(der.OCTET_STRING, bytes(CHUNK))[:-CHUNK]
+"""The header of a segment that is written."""
 
 
 def _truncated() -> CmsError:
@@ -361,17 +363,17 @@ def constructed_octets(chunks: Iterable[bytes], tag: int = 0x24) -> Iterator[byt
     How the chunks are cut does not show, and small ones do not cost a header each.
     """
     yield indefinite(tag)
-    held: list[bytes] = []
+    held: list[bytes | memoryview] = [_SEGMENT]
     size = 0
     for chunk in filter(None, chunks):
-        held.append(chunk)
-        size += len(chunk)
-        if size >= CHUNK:
-            joined = chunk if len(held) == 1 else b"".join(held)
-            whole = size - size % CHUNK
-            for at in range(0, whole, CHUNK):
-                yield der.tlv(der.OCTET_STRING, joined[at : at + CHUNK])
-            held, size = [joined[whole:]], size - whole
+        at = 0
+        while size + len(chunk) - at >= CHUNK:
+            end = at + CHUNK - size
+            yield b"".join((*held, memoryview(chunk)[at:end]))
+            held, size, at = [_SEGMENT], 0, end
+        if at < len(chunk):
+            held.append(memoryview(chunk)[at:] if at else chunk)
+            size += len(chunk) - at
     if size:
-        yield der.tlv(der.OCTET_STRING, *held)
+        yield der.tlv(der.OCTET_STRING, b"".join(held[1:]))
     yield END_OF_CONTENTS

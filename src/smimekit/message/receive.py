@@ -211,7 +211,7 @@ class _Opening:
         self.header = entity.header
         claims.append(claim_of(entity.header, limits))
         self.sender = sender_of(entity.header, limits)
-        return recognise(entity, limits=limits)
+        return recognise(entity, limits=limits, verified=True)
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
@@ -222,7 +222,7 @@ class _Opening:
             return recognise_bare(span) if is_bare_cms(span) else None
         if entity.header.envelope_line is not None:
             return None  # only what arrived as a whole may come out of a mailbox file
-        return recognise(entity, limits=self.judge.policy.limits)
+        return recognise(entity, limits=self.judge.policy.limits, verified=True)
 
     def entity(self, span: Span) -> Entity | None:
         """The span as an entity; None where nobody can read it as one, over the limits too."""

@@ -5,13 +5,15 @@ Knows media types, names of files and the first values of CMS. May not open anyt
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, final
 
 from smimekit import der
+from smimekit.algorithms import DIGESTS, Digest
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import SIGNED_DATA, enter_content
+from smimekit.cms.signed import Digests
 from smimekit.errors import InputError, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.content_type import (
@@ -22,7 +24,7 @@ from smimekit.mime.content_type import (
 )
 from smimekit.mime.scanner import Entity, read_entity, signed_parts
 from smimekit.mime.transfer import decode, decode_base64
-from smimekit.span import Span
+from smimekit.span import CHUNK, Span
 
 __all__ = [
     "PKCS7_MIME",
@@ -67,12 +69,14 @@ class ClearSigned:
     """A multipart/signed layer: what was signed, and the CMS octets of the signature.
 
     `micalg` is what its label says of the digests, for whoever wants to begin before the
-    signature is there (RFC 1847, 2.1). Nothing depends on it.
+    signature is there (RFC 1847, 2.1). Nothing depends on it: `digests` may have been computed
+    already then, and computes any other that the signature names.
     """
 
     content: Span
     signature: Entity
     micalg: str | None = None
+    digests: Digests | None = field(default=None, compare=False)
 
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
@@ -129,11 +133,16 @@ def recognise_bare(span: Span) -> Opaque:
     return Opaque(span, "binary", bare=True)
 
 
-def recognise(entity: Entity, *, limits: Limits) -> ClearSigned | Opaque | None:
-    """The layer that an entity is, or None. MimeError where it is an ambiguous one."""
+def recognise(
+    entity: Entity, *, limits: Limits, verified: bool = False
+) -> ClearSigned | Opaque | None:
+    """The layer that an entity is, or None. MimeError where it is an ambiguous one.
+
+    Where it is to be `verified`, its content is digested while it is read for its end.
+    """
     content = content_type(entity.header)
     if content.media == "multipart/signed":
-        return _clear_signed(entity, content, limits)
+        return _clear_signed(entity, content, limits, verified=verified)
     return recognise_opaque(entity, content, limits=limits)
 
 
@@ -172,15 +181,26 @@ def peek(found: Opaque, *, limits: Limits) -> Peek | None:
         return None
 
 
-def _clear_signed(entity: Entity, content: ContentType, limits: Limits) -> ClearSigned | None:
+def _clear_signed(
+    entity: Entity, content: ContentType, limits: Limits, *, verified: bool
+) -> ClearSigned | None:
     protocol = content.get("protocol")
     if protocol and not says_signed(content):
         _check_foreign(entity, limits)
         return None
-    signed, signature = signed_parts(entity, limits=limits)
+    micalg = content.get("micalg")
+    # Of a short one, two readings cost less than what saves one.
+    announced = _announced(micalg) if verified and len(entity.body) > CHUNK else ()
+
+    def again() -> Iterator[bytes]:
+        return signed.chunks()
+
+    digests = Digests(announced, again)
+    take = digests.update if announced else None
+    signed, signature = signed_parts(entity, limits=limits, take=take)
     second = read_entity(signature, limits=limits, mbox=False)
     label = content_type(second.header)
-    found = ClearSigned(signed, second, content.get("micalg"))
+    found = ClearSigned(signed, second, micalg, digests)
     if label.media in _PKCS7_SIGNATURE:
         return found
     if not protocol:
@@ -188,6 +208,14 @@ def _clear_signed(entity: Entity, content: ContentType, limits: Limits) -> Clear
     if label.media in _VAGUE or _is_mislabelled(second, label):
         return found
     raise _other_protocol("it holds an S/MIME signature, but its second part is something else")
+
+
+def _announced(micalg: str | None) -> tuple[Digest, ...]:
+    """The digests that a label names, in any spelling (RFC 8551, 3.5.3.2): the first two, as
+    nothing vouches for it, and each costs time.
+    """
+    names = {name.strip().lower().replace("-", "") for name in (micalg or "").split(",")}
+    return tuple(row for row in DIGESTS if row.micalg.replace("-", "") in names)[:2]
 
 
 def _is_mislabelled(entity: Entity, label: ContentType) -> bool:

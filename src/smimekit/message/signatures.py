@@ -50,14 +50,17 @@ def check_detached(
     bag: Sequence[Certificate],
     judge: Judge,
     new_spool: Callable[[], Spool],
+    passed: Digests | None = None,
 ) -> tuple[Span, tuple[SignatureResult, ...]]:
     """The signatures over content that stands elsewhere, and the octets that were signed.
+
+    `passed` are its digests, where it was read already.
 
     The content counts as it stands. Where it matches no signature and came with bare LF, as
     mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
     goes to a new spool and is handed out then, since it is what was signed.
     """
-    checked = list(_checked(data, Digests((), content.chunks), bag, judge))
+    checked = list(_checked(data, passed or Digests((), content.chunks), bag, judge))
     if _any_good(checked):
         return content, _results(checked, data, bag, judge)
     converted = False

@@ -35,7 +35,7 @@ def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], 
         end_of_layer(reader)
     bag = load_bag(data.certificates, judge.trust.parsed.certificate)
     reject_detached_content(data)
-    content, results = check_detached(data, found.content, bag, judge, new_spool)
+    content, results = check_detached(data, found.content, bag, judge, new_spool, found.digests)
     results = of_mail(results, data.content_type)
     return _layer(SignatureForm.MULTIPART, data, bag, content, results, found.micalg)
 

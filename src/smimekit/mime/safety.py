@@ -86,15 +86,15 @@ def _has_equal_lines(data: bytes) -> bool:
     size = data.find(b"\n") + 1
     if not 2 <= size <= MAX_LINE + 2 or len(data) < 8 * size:
         return False
-    whole = len(data) - len(data) % size
-    if data[size - 1 : whole : size].strip(b"\n") or data[size - 2 : whole : size].strip(b"\r"):
+    count = len(data) // size
+    whole = count * size
+    breaks = data[size - 2 : whole : size], data[size - 1 : whole : size]
+    if breaks != (b"\r" * count, b"\n" * count):
         return False
-    text = bytearray(data)
-    del text[size - 1 : whole : size]
-    del text[size - 2 : whole - whole // size : size - 1]
-    last = data[whole:].removesuffix(b"\r\n")
-    ends = b"\r\n" if len(last) < len(data) - whole else b""
-    del text[len(text) - len(ends) :]
+    text = bytearray(data)  # written over, it shows whether there are any others
+    text[size - 1 : whole : size] = text[size - 2 : whole : size] = bytes(count)
+    if data.endswith(b"\r\n", whole):
+        del text[-2:]
     return b"\r" not in text and b"\n" not in text
 
 
@@ -103,9 +103,11 @@ def are_transport_safe(chunks: Iterable[bytes]) -> bool:
     held = b""
     for chunk in chunks:
         data = held + chunk if held else chunk
-        end = data.rfind(b"\n") + 1
-        held = data[end:]
-        if len(held) > MAX_LINE + 1 or not is_transport_safe(data[:end]):
+        # A line that goes on is looked at again; but for these, its begin is safe if all of it is.
+        held = data[data.rfind(b"\n") + 1 :]
+        if held.endswith((b"\r", b" ", b"\t")):
+            data = data[: -len(held)]
+        if len(held) > MAX_LINE + 1 or not is_transport_safe(data):
             return False
     return is_transport_safe(held)
 
