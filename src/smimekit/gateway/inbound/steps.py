@@ -40,7 +40,7 @@ from smimekit.gateway.inbound.results import (
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.reports.audit import CertificateRole, CertificateUse
-from smimekit.gateway.rules.inbound import Inbound, Open, Undecryptable
+from smimekit.gateway.rules.inbound import Inbound, Open, ReportsTo, Undecryptable
 from smimekit.limits import Limits
 from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
@@ -141,14 +141,21 @@ class _Inbound:
     ) -> Deliver:
         """The mail in the envelope that it came in."""
         mail = Mail(
-            mail_from=self.envelope.mail_from,
+            mail_from=self._reverse_path(decrypted=decrypted),
             recipients=recipients,
             message=message,
             parameters=_parameters(
                 self.envelope.parameters, eight_bit=eight_bit, decrypted=decrypted
             ),
+            private=decrypted,
         )
         return Deliver(mail=mail, notes=notes)
+
+    def _reverse_path(self, *, decrypted: bool) -> str:
+        """Reports about a mail go there, with its header. The null path stays what it is."""
+        rules, given = self.core.rules, self.envelope.mail_from
+        ours = decrypted and rules.inbound.reports_to is ReportsTo.ADMINISTRATOR
+        return rules.site.administrator if ours and given else given
 
 
 def _parameters(given: Parameters, *, eight_bit: bool, decrypted: bool) -> Parameters:
