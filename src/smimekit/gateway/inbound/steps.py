@@ -57,6 +57,7 @@ _NOT_FOR_US = (
     "The mail is encrypted, and no key that the recipient has here opens it; encrypt it with the "
     "recipient's present certificate."
 )
+_OFTEN_ENOUGH = "The mail was opened often enough for others; try again for these recipients."
 
 
 def inbound(
@@ -161,8 +162,8 @@ class _Inbound:
 def _parameters(given: Parameters, *, eight_bit: bool, decrypted: bool) -> Parameters:
     """Those of the envelope. BODY says what is in the mail now (RFC 6152).
 
-    A report about what was decrypted goes to whoever sent it, who may have found the mail
-    somewhere and cannot read it: RET keeps its text out of there (RFC 3461, 4.3).
+    A report about what was decrypted goes to whoever sent it, who may have found it: RET keeps its
+    text out of there (RFC 3461, 4.3), and `Mail.private` what else can be.
     """
     now: Parameters = (("BODY", "8BITMIME"),) if eight_bit else ()
     if decrypted:
@@ -187,6 +188,8 @@ class _Case:
     def outcome(self, uses: list[CertificateUse]) -> Outcome:
         """What becomes of it; the certificates that it had to do with are added to `uses`."""
         opened = self.opening.opened
+        if self.opening.waits:
+            return _later(self.opening.recipients, _OFTEN_ENOUGH, "4.5.3")
         if isinstance(self.opening.problem, KeyAccessError):
             text = "A key that may open the mail cannot be used now; try again later."
             return _later(self.opening.recipients, text, "4.7.5")
@@ -313,9 +316,8 @@ class _Case:
 
     def _details(self, opened: Opened) -> tuple[Field, ...]:
         rules = self.job.core.rules
-        return (
-            detail_fields(rules.site.header_prefix, opened) if rules.inbound.detail_headers else ()
-        )
+        wanted = rules.inbound.detail_headers
+        return detail_fields(rules.site.header_prefix, opened) if wanted else ()
 
     def _written(
         self,
