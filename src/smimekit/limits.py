@@ -63,6 +63,9 @@ class Limits:
     """Password hashing, for each block of key: a second or so; we write 600 000."""
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
+    openings: int = 20
+    """Times that a gateway opens one mail in one go: each recipient whose key fails, or opens
+    something else than the others', costs a pass over all of it."""
     rc2_bytes: int = 1 << 20
     """Ciphertext of one layer in RC2, which is computed in Python: three seconds or so per MiB."""
     inflated_bytes: int = 1 << 32

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smimekit.errors import UsageError
 from smimekit.gateway import Envelope, EnvelopeRecipient, Mail, Reject
 from smimekit.gateway.envelope import Parameters
-from smimekit.gateway.reports.dsn import bounce
+from smimekit.gateway.reports.dsn import bounce, relayed
 from smimekit.span import Span
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -277,4 +277,65 @@ def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(UsageError):
         bounce(
             Envelope(mail_from="a@b.example", recipients=()), (), None, at=naive, reporting_mta=MTA
+        )
+
+
+# --- success --------------------------------------------------------------------------------------
+
+
+def handed_on(
+    *notify: str | None, mail_from: str = "alice@example.com", message: bytes | None = MAIL
+) -> Mail | None:
+    recipients = tuple(
+        EnvelopeRecipient(
+            address=f"{number}@example.org",
+            parameters=()
+            if each is None
+            else (("NOTIFY", each), ("ORCPT", "rfc822;o@example.org")),
+        )
+        for number, each in enumerate(notify)
+    )
+    envelope = Envelope(
+        mail_from=mail_from, recipients=recipients, parameters=(("ENVID", "a+2Bb"),)
+    )
+    span = None if message is None else Span.of(message)
+    return relayed(envelope, recipients, span, at=NOW, reporting_mta=MTA)
+
+
+def test_handed_on_is_relayed_to_those_who_asked() -> None:
+    """RFC 3461, 5.2.2; RFC 3464, 2.3.3 and 2.3.4."""
+    mail = handed_on("SUCCESS", "FAILURE", None, "failure,success", "NEVER")
+    about, *whom = status(mail)
+    assert about["Original-Envelope-Id"] == "a+b"
+    assert [each["Final-Recipient"] for each in whom] == [
+        "rfc822; 0@example.org",
+        "rfc822; 3@example.org",
+    ]
+    assert {each["Action"] for each in whom} == {"relayed"}
+    assert all(each["Status"].startswith("2.") for each in whom)
+    assert {each["Original-Recipient"] for each in whom} == {"rfc822; o@example.org"}
+    assert not any("Diagnostic-Code" in each for each in whom)
+
+
+def test_handed_on_repeats_neither_body_nor_subject() -> None:
+    found = octets(handed_on("SUCCESS"))
+    assert b"secret" not in found.lower().replace(b"x-secret", b"secret")
+    assert b"<1@example.com>" in found
+    assert b"From: Mail Delivery System" in found
+    assert b"could not be delivered" not in found
+
+
+def test_handed_on_is_told_to_no_more_than_who_wants_it() -> None:
+    assert handed_on("FAILURE", None) is None
+    assert handed_on("SUCCESS", mail_from="") is None
+    mail = handed_on("SUCCESS")
+    assert mail is not None
+    assert mail.mail_from == ""
+    with pytest.raises(UsageError):
+        relayed(
+            Envelope(mail_from="a@x.org", recipients=()),
+            (),
+            None,
+            at=NOW.replace(tzinfo=None),
+            reporting_mta=MTA,
         )

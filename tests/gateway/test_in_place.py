@@ -65,8 +65,9 @@ def test_what_cannot_be_taken_is_sent(tmp_path: Path) -> None:
         replace(mail("b", "c"), mail_from="other@x.org"),
         replace(mail("b", "c"), parameters=(("SMTPUTF8", None),)),
         replace(mail("b", "c"), parameters=(("ENVID", "1"),)),
+        replace(mail("b", "c"), private=True),
     ],
-    ids=["sender", "SMTPUTF8", "ENVID"],
+    ids=["sender", "SMTPUTF8", "ENVID", "private"],
 )
 def test_another_envelope_is_sent(changed: Mail, tmp_path: Path) -> None:
     fake = Fake(lambda _: [Deliver(mail=changed)])

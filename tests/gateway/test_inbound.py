@@ -14,7 +14,7 @@ from smimekit.errors import KeyAccessError, StoreError
 from smimekit.gateway import Defer, Deliver, Hold, Reject
 from smimekit.gateway.events import Action, Objection
 from smimekit.gateway.reports.audit import CertificateRole
-from smimekit.gateway.rules.inbound import Accept, Open, Undecryptable
+from smimekit.gateway.rules.inbound import Accept, Open, ReportsTo, Undecryptable
 from smimekit.message.layers import Protection
 from smimekit.trust import ByAddress, Record, Sighting
 from tests.gateway.arrivals import (
@@ -83,6 +83,22 @@ def test_what_only_we_say_goes_before_anything_is_said(make: Any) -> None:
     assert found.count(b"smime=pass") == (1 if make is signed else 0)
     assert original(found) == mail
     assert found.startswith(b"Authentication-Results: mx.example.com;\r\n smime=")
+
+
+def test_an_arc_set_stays_whole_whoever_it_names() -> None:
+    """RFC 8617, 5.1.1: without one of its fields the chain of all who forwarded the mail breaks.
+    None of them counts before its seal is checked, and the gateway seals nothing.
+    """
+    arc = (
+        b"ARC-Seal: i=1; a=rsa-sha256; cv=none; d=mx.example.com; s=a; b=AAAA\r\n"
+        b"ARC-Message-Signature: i=1; a=rsa-sha256; d=mx.example.com; s=a; b=AAAA\r\n"
+        b"ARC-Authentication-Results: i=1; mx.example.com; smime=pass\r\n"
+    )
+    found = delivered(core(), FORGED + arc + draft())
+    assert arc in found
+    assert "smime=none" in results(found)
+    without = delivered(core(strip_headers=("ARC-Authentication-Results",)), arc + draft())
+    assert b"smime=pass" not in without
 
 
 def test_forgeries_go_where_mail_is_left_alone_too() -> None:
@@ -338,10 +354,27 @@ def test_no_report_takes_what_was_decrypted_to_whoever_sent_it(
         [outcome] = found.outcomes
         assert isinstance(outcome, Deliver)
         assert outcome.mail.parameters == (("RET", "HDRS"),)
+        assert outcome.mail.private
+        assert outcome.mail.mail_from == ALICE
     with received(core(), encrypted(), parameters=given) as found:
         [outcome] = found.outcomes
         assert isinstance(outcome, Deliver)
         assert outcome.mail.parameters == given
+        assert not outcome.mail.private
+
+
+def test_reports_about_what_was_decrypted_go_to_the_administrator_where_the_rules_say_so() -> None:
+    """And about nothing else: what stays closed is its sender's."""
+    for keys, mail_from, expected in (
+        ((carol(),), ALICE, "admin@example.com"),
+        ((), ALICE, ALICE),
+        ((carol(),), "", ""),
+    ):
+        at = core(*keys, reports_to=ReportsTo.ADMINISTRATOR, dsn=Open.OPEN)
+        with received(at, encrypted(), mail_from=mail_from) as found:
+            [outcome] = found.outcomes
+            assert isinstance(outcome, Deliver)
+            assert outcome.mail.mail_from == expected
 
 
 # --- what nobody opens ----------------------------------------------------------------------------

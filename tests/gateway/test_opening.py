@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 import smimekit
 from smimekit import Credential
 from smimekit.cms.recipients import ContentKey, RecipientInfo
-from smimekit.gateway import Deliver, EnvelopeRecipient
+from smimekit.gateway import Defer, Deliver, EnvelopeRecipient
 from smimekit.gateway.core import Core
 from smimekit.gateway.inbound.opening import openings
+from smimekit.gateway.outcomes import Outcome
+from smimekit.limits import Limits
 from smimekit.message.layers import Protection
 from smimekit.message.receive import open_message
 from smimekit.span import Span
@@ -200,3 +202,112 @@ def test_what_was_opened_is_closed_with_the_rest() -> None:
         assert len(found.opened.payload(require=Protection.CONFIDENTIAL))
     with pytest.raises(smimekit.UsageError):
         found.opened.payload(require=Protection.CONFIDENTIAL)
+
+
+# --- how often ------------------------------------------------------------------------------------
+
+MANY = tuple(f"user{number}@example.com" for number in range(50))
+
+
+class Counted:
+    """A key that counts what it is asked. It gives the right key, none, or a wrong one."""
+
+    def __init__(self, credential: Credential | None, *, wrong: bytes = b"") -> None:
+        self.credential, self.wrong = credential, wrong
+        self.asked = 0
+
+    def unwrap(
+        self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int
+    ) -> ContentKey:
+        self.asked += 1
+        if self.wrong:
+            return ContentKey(self.wrong * (size or 32))
+        if self.credential is None:
+            raise smimekit.NoMatchingKey("It is another's.")
+        return self.credential.unwrap(recipients, size=size, attempts=attempts)
+
+
+class Held:
+    """A key for each address."""
+
+    def __init__(self, keys: dict[str, Counted]) -> None:
+        self.keys = keys
+
+    def of(self, address: str) -> tuple[Counted, ...]:
+        return (self.keys[address],)
+
+
+def gone_through(
+    monkeypatch: pytest.MonkeyPatch, keys: dict[str, Counted], most: int | None = None
+) -> tuple[int, int, dict[str, type[Outcome]]]:
+    """How often the mail was opened, how often keys were asked, and what each recipient got."""
+    at = replace(core(), keys=Held(keys))  # type: ignore[arg-type]  # no signing here
+    if most is not None:
+        at = replace(at, policy=replace(at.policy, limits=Limits(openings=most)))
+    count = 0
+
+    def counting(*args: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        return open_message(*args, **options)
+
+    monkeypatch.setattr("smimekit.gateway.inbound.opening.open_message", counting)
+    with received(at, encrypted(carol()), *keys) as results:
+        told = {each.address: type(one) for one in results.outcomes for each in one.recipients}
+        texts = {one.enhanced for one in results.outcomes if isinstance(one, Defer)}
+    assert set(told) == set(keys)
+    assert texts <= {"4.5.3"}
+    return count, sum(each.asked for each in keys.values()), told
+
+
+def test_a_broken_key_for_each_recipient_is_tried_for_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One mail, n recipients, each with an encrypted key that is broken: n passes over all of it,
+    if nobody counted. The others wait; the journal has who was served.
+    """
+    keys = {each: Counted(None, wrong=bytes([n + 1])) for n, each in enumerate(MANY)}
+    opened, asked, told = gone_through(monkeypatch, keys)
+    assert opened == Limits().openings
+    assert asked == opened
+    kinds = list(told.values())
+    assert (kinds.count(Deliver), kinds.count(Defer)) == (opened, len(MANY) - opened)
+    waiting = {each: Counted(None, wrong=b"w") for each in MANY if told[each] is Defer}
+    opened, _, told = gone_through(monkeypatch, waiting)
+    assert opened == Limits().openings
+    assert list(told.values()).count(Deliver) == opened
+
+
+def test_who_reads_the_same_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One operation for each key, however many recipients and openings there are."""
+    keys = {each: Counted(carol()) for each in MANY}
+    assert gone_through(monkeypatch, keys, most=1)[:2] == (1, len(MANY))
+
+
+def test_no_key_is_asked_the_same_thing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken ones among those who have a key, and those who have none: who reads what somebody
+    before reads is served, however often the mail was opened until then.
+    """
+    made: list[Callable[[int], Counted]] = [
+        lambda n: Counted(None, wrong=bytes([n + 1])),
+        lambda n: Counted(carol()),
+        lambda n: Counted(None),
+    ]
+    keys = {each: made[n % 3](n) for n, each in enumerate(MANY)}
+    opened, asked, told = gone_through(monkeypatch, keys, most=5)
+    assert opened == 5
+    late = {each for each, kind in told.items() if kind is Defer}
+    assert late == {each for each, key in keys.items() if key.wrong} - set(MANY[:7])
+    assert asked <= 2 * len(MANY)
+
+
+def test_a_mail_with_layers_of_its_own_for_each_asks_each_key_once_for_each_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    within = mime(bare_enveloped(entity(), carol()), "enveloped-data")
+    outside = mime(bare_enveloped(within, carol()), "enveloped-data")
+    monkeypatch.setattr("tests.gateway.test_opening.encrypted", lambda *_: outside)
+    keys = {each: Counted(carol()) for each in MANY}
+    opened, asked, told = gone_through(monkeypatch, keys)
+    assert (opened, asked) == (1, 2 * len(MANY))
+    assert set(told.values()) == {Deliver}

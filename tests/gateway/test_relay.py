@@ -255,6 +255,65 @@ def test_only_what_is_offered_is_said() -> None:
     assert not any(each.startswith("XFORWARD") for each in server.commands)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "FAILURE"),
+        ("SUCCESS", "NEVER"),
+        ("success,failure,delay", "FAILURE"),
+        ("DELAY", "NEVER"),
+        ("FAILURE", "FAILURE"),
+        ("NEVER", "NEVER"),
+    ],
+)
+def test_of_what_was_decrypted_nothing_but_a_failure_is_reported(
+    server: Hop, given: str | None, said: str
+) -> None:
+    """Else whoever sends it again has its header back for the asking (RFC 3461, 4.1)."""
+    each: Parameters = () if given is None else (("NOTIFY", given),)
+    each = (*each, ("ORCPT", "rfc822;b@x.org"))
+    private = replace(mail("b@x.org", each=each), private=True)
+    (reply,) = relay_to(server).deliver(private, Client())
+    (arrived,) = server.arrived
+    assert arrived.recipients == [f"RCPT TO:<b@x.org> NOTIFY={said} ORCPT=rfc822;b@x.org"]
+    assert reply.unreported is ("success" in (given or "").lower())
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize("offers", [("DSN",), ()])
+def test_whoever_wants_to_hear_of_success_hears_it_from_one_of_us(
+    lmtp: bool, offers: tuple[str, ...]
+) -> None:
+    """RFC 3461, 5.2.2."""
+
+    def answer(command: str) -> str:
+        return "550 5.1.1 No" if command.startswith("RCPT") and "<no@" in command else ""
+
+    whom = [("a@x.org", "SUCCESS"), ("b@x.org", "FAILURE"), ("no@x.org", "SUCCESS")]
+    recipients = tuple(
+        EnvelopeRecipient(address=one, parameters=(("NOTIFY", notify),)) for one, notify in whom
+    )
+    with hop(lmtp=lmtp, offers=offers, answer=answer) as server:
+        replies = relay_to(server).deliver(replace(mail(), recipients=recipients), Client())
+    assert codes(replies) == [250, 250, 550]
+    assert [each.unreported for each in replies] == [not offers, False, False]
+
+
+def test_nobody_is_told_of_success_that_is_none() -> None:
+    with hop(offers=(), answer=lambda command: "554 No" if command == "." else "") as server:
+        (reply,) = relay_to(server).deliver(
+            mail("b@x.org", each=(("NOTIFY", "SUCCESS"),)), Client()
+        )
+    assert (reply.code, reply.unreported) == (554, False)
+
+
+def test_a_next_hop_that_cannot_be_told_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for private in (False, True):
+        with hop(offers=()) as server:
+            relay_to(server).deliver(replace(mail("b@x.org"), private=private), Client())
+        assert ("offers no DSN" in caplog.text) is private
+
+
 EIGHT = "Subject: a\r\n\r\nGrüße\r\n".encode()
 HEADER = "Subject: Grüße\r\n\r\na\r\n".encode()
 

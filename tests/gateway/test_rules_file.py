@@ -191,6 +191,7 @@ def test_the_secret_is_not_shown(folder: Path) -> None:
         ('[gateway]\nmarker_secret_file = "none"', 2, "cannot be read: No such file"),
         ('[gateway]\nmarker_secret_file = "short"', 2, "less than 16 octets"),
         ('[inbound]\nundecryptable = "drop"', 2, "as_is, hold, reject"),
+        ('[inbound]\nreports_to = "administrator"', 2, "needs an administrator"),
         ('[inbound]\nstrip_headers = ["a:b"]', 2, "names of header fields"),
         ("outbound = 1", 1, r"write \[outbound\]"),
     ],

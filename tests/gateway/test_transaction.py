@@ -171,6 +171,60 @@ def test_no_answer_lies(replies: list[Reply]) -> None:
         assert not any(each.deferred for each in replies)
 
 
+# --- success ----------------------------------------------------------------------------------
+
+UNTOLD = Reply(250, "2.0.0", "OK", unreported=True)
+
+
+def telling(
+    fake: Fake, folder: Path, found: Envelope, *, okay: bool = True
+) -> tuple[list[Reply], list[str]]:
+    """The replies, and of whom the sender is told that the mail was handed on."""
+    told: list[str] = []
+
+    def relayed(
+        envelope: Envelope, recipients: Sequence[EnvelopeRecipient], message: Span, *, at: datetime
+    ) -> Mail | None:
+        told.extend(each.address for each in recipients)
+        return mail(envelope.mail_from) if okay else None
+
+    desk = replace(fake.desk(folder), relayed=relayed)
+    return list(desk.handle(found, Span.of(MESSAGE), key="key", single=False)), told
+
+
+def test_success_is_told_where_the_next_hop_does_not(tmp_path: Path) -> None:
+    fake = Fake(by_name, says={"d1": UNTOLD, "d2": UNTOLD, "d4": LATER})
+    _, told = telling(fake, tmp_path, envelope("d1", "d2", "d3", "d4", "r", "h"))
+    assert told == ["d1", "d2"]
+    assert fake.delivered == ["d1", "d2", "d3", "a@x.org"]
+    _, told = telling(fake, tmp_path, envelope("d1", "d2", "d3", "d4"))
+    assert told == []
+
+
+def test_nobody_is_told_where_nobody_wants_it(tmp_path: Path) -> None:
+    fake = Fake(by_name, says={"d1": UNTOLD})
+    telling(fake, tmp_path, envelope("d1"), okay=False)
+    assert fake.delivered == ["d1"]
+
+
+def test_success_is_told_of_those_who_were_done_before_a_failure(tmp_path: Path) -> None:
+    """A second try does not come back to them."""
+    fake = Fake(by_name, says={"d1": UNTOLD})
+    (tmp_path / "hold").write_text("in the way")
+    with pytest.raises(OSError, match="hold"):
+        telling(fake, tmp_path, envelope("d1", "h"))
+    assert fake.delivered == ["d1", "a@x.org"]
+
+
+def test_a_report_of_success_that_is_not_taken_changes_no_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake = Fake(by_name, says={"d1": UNTOLD, "a@x.org": NO})
+    replies, _ = telling(fake, tmp_path, envelope("d1"))
+    assert [each.code for each in replies] == [250]
+    assert "A report of success was not taken" in caplog.text
+
+
 # --- a second try -----------------------------------------------------------------------------
 
 

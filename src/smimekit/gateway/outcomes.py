@@ -23,6 +23,9 @@ class Mail:
     recipients: tuple[EnvelopeRecipient, ...]
     message: Span
     parameters: Parameters = ()
+    private: bool = False
+    """Whether its header is none that its sender is known to know, since it was decrypted: no
+    report takes it there that can be had for the asking (NOTIFY=SUCCESS, RFC 3461, 4.1)."""
 
 
 @final

@@ -96,7 +96,8 @@ def _is_here(found: Outcomes) -> bool:
 def _is_whole(envelope: Envelope, mail: Mail) -> bool:
     """Whether a mail is for everybody in this envelope, in this very envelope."""
     return (
-        mail.mail_from == envelope.mail_from
+        not mail.private  # its reports are not for the mail server to make as they were asked for
+        and mail.mail_from == envelope.mail_from
         and _recipients(mail.recipients) == _recipients(envelope.recipients)
         and _without_body(mail.parameters) == _without_body(envelope.parameters)
     )

@@ -5,7 +5,7 @@ Knows replies (RFC 5321, 4.2; RFC 3463). May not know sockets or messages.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 __all__ = ["BROKEN", "BUSY", "Reply", "one_answer"]
@@ -22,6 +22,9 @@ class Reply:
     code: int
     enhanced: str
     text: str
+    unreported: bool = field(default=False, compare=False)
+    """Whether the next hop, which has the message now, was not told that the sender wants to
+    hear of success (RFC 3461, 5.2.2): then it is for us to say what we know."""
 
     @property
     def done(self) -> bool:

@@ -6,21 +6,25 @@ Content is streamed as it is: what cannot travel as it is gets refused, since a 
 break signatures.
 """
 
+import logging
 import smtplib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol, final
 
 from smimekit.gateway.adapters.esmtp import forwarded
-from smimekit.gateway.envelope import Client, EnvelopeRecipient, Parameters
+from smimekit.gateway.envelope import Client, Parameters
 from smimekit.gateway.handover import next_hop
 from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.next_hop import Connection, NextHop
 from smimekit.gateway.outcomes import Mail
+from smimekit.gateway.reports.dsn import wants
 from smimekit.span import CHUNK, Span
 
 __all__ = ["Courier", "Relay", "stuffed"]
 
+_LOG: Final = logging.getLogger("smimekit.gateway")
 _IDLE: Final = 20.0
 """Seconds after which a connection is not used again: servers give up on idle ones."""
 _DSN_OF_MAIL: Final = frozenset({"RET", "ENVID"})
@@ -100,7 +104,7 @@ class Relay:
             connection = self._begun(mail, client)
             accepted, too_many = _recipients(connection, mail, waiting, found)
             if accepted:
-                self._send(connection, mail.message, accepted, found)
+                self._send(connection, mail, accepted, found)
             else:
                 self.close()
             self._used = self._clock()
@@ -133,7 +137,7 @@ class Relay:
     def _send(
         self,
         connection: Connection,
-        message: Span,
+        mail: Mail,
         accepted: Sequence[int],
         found: list[Reply | None],
     ) -> None:
@@ -143,12 +147,12 @@ class Relay:
             verdict = ready if ready.refused else Reply(451, _LATER, ready.text)
             answers: Iterable[Reply] = [verdict] * len(accepted)
         elif self._hop.protocol is next_hop.Protocol.LMTP:
-            answers = connection.send(stuffed(message.chunks()), len(accepted))
+            answers = connection.send(stuffed(mail.message.chunks()), len(accepted))
         else:
-            (one,) = connection.send(stuffed(message.chunks()), 1)
+            (one,) = connection.send(stuffed(mail.message.chunks()), 1)
             answers = [one] * len(accepted)
         for each, answer in zip(accepted, answers, strict=True):
-            found[each] = answer
+            found[each] = _reported(answer, mail, each, connection.offers)
 
 
 def _final(reply: Reply) -> Reply:
@@ -160,7 +164,7 @@ def _recipients(
     connection: Connection, mail: Mail, waiting: Sequence[int], found: list[Reply | None]
 ) -> tuple[list[int], list[int]]:
     """RCPT for those who wait: the accepted ones, and those who were too many."""
-    commands = [_rcpt_command(mail.recipients[each], connection.offers) for each in waiting]
+    commands = [_rcpt_command(mail, each, connection.offers) for each in waiting]
     accepted, too_many = [], []
     for each, reply in zip(waiting, connection.exchange(commands), strict=True):
         if reply.done:
@@ -190,6 +194,8 @@ def _mail_command(mail: Mail, offers: dict[str, str]) -> str:
         words.append("SMTPUTF8")
     if "dsn" in offers:
         words += _written(_DSN_OF_MAIL, tuple(parameters.items()))
+    elif mail.private:
+        _LOG.warning("The next hop offers no DSN: its reports may return what was decrypted")
     return " ".join(words)
 
 
@@ -199,11 +205,28 @@ def _size(size: int, most: str) -> str:
     return f"SIZE={size}"
 
 
-def _rcpt_command(recipient: EnvelopeRecipient, offers: dict[str, str]) -> str:
+def _rcpt_command(mail: Mail, number: int, offers: dict[str, str]) -> str:
+    recipient = mail.recipients[number]
     words = [f"RCPT TO:<{recipient.address}>"]
     if "dsn" in offers:
-        words += _written(_DSN_OF_RECIPIENT, recipient.parameters)
+        given = recipient.parameters
+        words += _written(_DSN_OF_RECIPIENT, _failures_only(given) if mail.private else given)
     return " ".join(words)
+
+
+def _failures_only(parameters: Parameters) -> Parameters:
+    """Reports return the header, and that of a mail that was decrypted is nobody's to ask for."""
+    notify = "FAILURE" if wants(parameters, "FAILURE") else "NEVER"
+    return (("NOTIFY", notify), *((name, value) for name, value in parameters if name != "NOTIFY"))
+
+
+def _reported(answer: Reply, mail: Mail, number: int, offers: dict[str, str]) -> Reply:
+    """An answer that knows whether the sender will hear of success from the next hop, if it wants
+    to (RFC 3461, 5.2.2).
+    """
+    told = "dsn" in offers and not mail.private
+    wanted = wants(mail.recipients[number].parameters, "SUCCESS")
+    return replace(answer, unreported=True) if answer.done and wanted and not told else answer
 
 
 def _written(names: frozenset[str], parameters: Parameters) -> list[str]:

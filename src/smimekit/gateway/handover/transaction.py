@@ -6,7 +6,7 @@ comes twice. May not know what decides (a `Processor` does), nor sockets. The or
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, final
@@ -21,11 +21,26 @@ from smimekit.gateway.handover.relay import Courier
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.span import Span
 
-__all__ = ["Bounce", "Desk", "answered"]
+__all__ = ["Bounce", "Desk", "Relayed", "answered"]
 
 _LOG: Final = logging.getLogger("smimekit.gateway")
 _NOTICES: Final = ""
 """Stands in the journal for the notices of a message: no recipient has this name."""
+
+
+class Relayed(Protocol):
+    """Makes the notification that a mail was handed on, and that nobody will tell more."""
+
+    def __call__(
+        self,
+        envelope: Envelope,
+        recipients: Sequence[EnvelopeRecipient],
+        message: Span,
+        *,
+        at: datetime,
+    ) -> Mail | None:
+        """The mail, or None where nobody wants one."""
+        ...
 
 
 class Bounce(Protocol):
@@ -50,6 +65,8 @@ class Desk:
     journal: Journal
     hold: HoldQueue
     now: Callable[[], datetime]
+    relayed: Relayed | None = None
+    """None where nobody is told of success."""
 
     def handle(
         self, envelope: Envelope, message: Span, *, key: str, single: bool
@@ -86,8 +103,11 @@ class Desk:
             if not _is_whole(rest, outcomes.outcomes):
                 _LOG.error("The processor left out a recipient, or named one twice: not delivered")
                 return found | {each.address: BROKEN for each in waiting}
-            for outcome in outcomes.outcomes:
-                found |= self._carry_out(entry, outcome, envelope)
+            try:
+                for outcome in outcomes.outcomes:
+                    found |= self._carry_out(entry, outcome, envelope)
+            finally:
+                self._tell_of_success(rest, found, message)
             if outcomes.notices and _NOTICES not in entry.known:
                 self._send_notices(entry, outcomes.notices)
         return found
@@ -109,6 +129,23 @@ class Desk:
             if reply.done:
                 entry.record(each.address, reply)
         return found
+
+    def _tell_of_success(
+        self, envelope: Envelope, found: Mapping[str, Reply], message: Span
+    ) -> None:
+        """Where the next hop will not (RFC 3461, 5.2.2); once, since they are in the journal."""
+        whom = [
+            each
+            for each in envelope.recipients
+            if each.address in found and found[each.address].unreported
+        ]
+        if not whom or self.relayed is None:
+            return
+        mail = self.relayed(envelope, whom, message, at=self.now())
+        if mail is not None:
+            replies = self.courier().deliver(mail, Client())
+            if not all(each.done for each in replies):
+                _LOG.warning("A report of success was not taken: %s", replies[0].line())
 
     def _send_notices(self, entry: Entry, notices: Sequence[Mail]) -> None:
         for mail in notices:

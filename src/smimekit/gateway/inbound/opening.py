@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import final
+from typing import TypeAlias, final
 
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.errors import (
@@ -44,6 +44,8 @@ class Opening:
     """Why nobody can; or why a key could not be used now, though it may be the right one."""
     openly: bool = False
     """Is what nobody can read broken for everybody, with or without a key?"""
+    waits: bool = False
+    """Was it not tried, since the mail was opened often enough for others (Limits.openings)?"""
 
 
 @final
@@ -73,6 +75,28 @@ class _Watched:
         return found
 
 
+_Given: TypeAlias = tuple[Sequence[RecipientInfo], int | None, int, tuple[ContentKey, ...]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of one recipient, and what they gave: none is asked the same thing twice."""
+
+    keys: tuple[Decryptor, ...]
+    given: list[_Given] = field(default_factory=list, repr=False)
+
+    def content_keys(self, used: _Used) -> tuple[ContentKey, ...]:
+        """What they give where `used` was given. Raises KeyAccessError."""
+        asked = (used.recipients, used.size, used.attempts)
+        for recipients, size, attempts, found in self.given:
+            if recipients is used.recipients and (size, attempts) == asked[1:]:
+                return found
+        found = tuple(each for key in self.keys for each in _tried(key, *asked))
+        self.given.append((*asked, found))
+        return found
+
+
 @final
 @dataclass(slots=True)
 class _Tried:
@@ -85,7 +109,7 @@ class _Tried:
     problem: InputError | KeyAccessError | None
     recipients: list[EnvelopeRecipient]
 
-    def serves(self, keys: Sequence[Decryptor]) -> bool:
+    def serves(self, keys: _Keys) -> bool:
         """Do these keys open just the same? Raises KeyAccessError where one cannot say."""
         if isinstance(self.problem, KeyAccessError):
             return False
@@ -93,18 +117,14 @@ class _Tried:
             return all(_opens(keys, used) for used in self.used if used is not None)
         layers = [each for each in self.opened.envelope if isinstance(each, Encrypted)]
         return all(
-            _opens(keys, used) if used is not None else _is_foreign(keys, layer)
+            _opens(keys, used) if used is not None else _is_foreign(keys.keys, layer)
             for layer, used in zip(layers, self.used, strict=True)
         )
 
 
-def _opens(keys: Sequence[Decryptor], used: _Used) -> bool:
+def _opens(keys: _Keys, used: _Used) -> bool:
     """Does one of the keys give the very content-encryption key?"""
-    return any(
-        found.octets == used.key.octets
-        for key in keys
-        for found in _tried(key, used.recipients, used.size, used.attempts)
-    )
+    return any(found.octets == used.key.octets for found in keys.content_keys(used))
 
 
 def _is_foreign(keys: Sequence[Decryptor], layer: Encrypted) -> bool:
@@ -147,23 +167,32 @@ def openings(
     closing: ExitStack,
 ) -> tuple[Opening, ...]:
     """The mail as each of the recipients can read it with their own keys; those together who
-    read the same. What it opens, `closing` will close.
+    read the same. What it opens, `closing` will close. Those for whom it would have to be opened
+    once too often wait: a mail with a broken key for each of its recipients is none that
+    everybody else waits for.
 
     Raises StoreError and FetchError: nothing is known then.
     """
     tried: list[_Tried] = []
+    waiting: list[EnvelopeRecipient] = []
+    opened = 0
     for recipient in recipients:
-        keys = tuple(core.keys.of(recipient.address))
+        keys = _Keys(tuple(core.keys.of(recipient.address)))
         try:
             fitting = next((one for one in tried if one.serves(keys)), None)
         except KeyAccessError as error:
             tried.append(_Tried(None, (), error, [recipient]))
             continue
+        if fitting is None and opened >= core.policy.limits.openings:
+            waiting.append(recipient)
+            continue
         if fitting is None:
-            fitting = _open(core, message, keys, at, closing)
+            opened += 1
+            fitting = _shared(_open(core, message, keys.keys, at, closing), tried)
             tried.append(fitting)
         fitting.recipients.append(recipient)
-    return tuple(
+    late = (Opening(recipients=tuple(waiting), opened=None, waits=True),) if waiting else ()
+    return late + tuple(
         Opening(
             recipients=tuple(one.recipients),
             opened=one.opened,
@@ -172,6 +201,20 @@ def openings(
         )
         for one in tried
     )
+
+
+def _shared(new: _Tried, before: Sequence[_Tried]) -> _Tried:
+    """With the same lists of RecipientInfos for the same, so that they are told apart cheaply."""
+    known = [each.recipients for one in before for each in one.used if each is not None]
+    used = (
+        None
+        if each is None
+        else replace(
+            each, recipients=next((k for k in known if k == each.recipients), each.recipients)
+        )
+        for each in new.used
+    )
+    return replace(new, used=tuple(used))
 
 
 def _open(

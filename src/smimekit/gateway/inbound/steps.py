@@ -40,7 +40,7 @@ from smimekit.gateway.inbound.results import (
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.reports.audit import CertificateRole, CertificateUse
-from smimekit.gateway.rules.inbound import Inbound, Open, Undecryptable
+from smimekit.gateway.rules.inbound import Inbound, Open, ReportsTo, Undecryptable
 from smimekit.limits import Limits
 from smimekit.message.layers import Encrypted
 from smimekit.message.opened import Opened
@@ -57,6 +57,7 @@ _NOT_FOR_US = (
     "The mail is encrypted, and no key that the recipient has here opens it; encrypt it with the "
     "recipient's present certificate."
 )
+_OFTEN_ENOUGH = "The mail was opened often enough for others; try again for these recipients."
 
 
 def inbound(
@@ -141,21 +142,28 @@ class _Inbound:
     ) -> Deliver:
         """The mail in the envelope that it came in."""
         mail = Mail(
-            mail_from=self.envelope.mail_from,
+            mail_from=self._reverse_path(decrypted=decrypted),
             recipients=recipients,
             message=message,
             parameters=_parameters(
                 self.envelope.parameters, eight_bit=eight_bit, decrypted=decrypted
             ),
+            private=decrypted,
         )
         return Deliver(mail=mail, notes=notes)
+
+    def _reverse_path(self, *, decrypted: bool) -> str:
+        """Reports about a mail go there, with its header. The null path stays what it is."""
+        rules, given = self.core.rules, self.envelope.mail_from
+        ours = decrypted and rules.inbound.reports_to is ReportsTo.ADMINISTRATOR
+        return rules.site.administrator if ours and given else given
 
 
 def _parameters(given: Parameters, *, eight_bit: bool, decrypted: bool) -> Parameters:
     """Those of the envelope. BODY says what is in the mail now (RFC 6152).
 
-    A report about what was decrypted goes to whoever sent it, who may have found the mail
-    somewhere and cannot read it: RET keeps its text out of there (RFC 3461, 4.3).
+    A report about what was decrypted goes to whoever sent it, who may have found it: RET keeps its
+    text out of there (RFC 3461, 4.3), and `Mail.private` what else can be.
     """
     now: Parameters = (("BODY", "8BITMIME"),) if eight_bit else ()
     if decrypted:
@@ -180,6 +188,8 @@ class _Case:
     def outcome(self, uses: list[CertificateUse]) -> Outcome:
         """What becomes of it; the certificates that it had to do with are added to `uses`."""
         opened = self.opening.opened
+        if self.opening.waits:
+            return _later(self.opening.recipients, _OFTEN_ENOUGH, "4.5.3")
         if isinstance(self.opening.problem, KeyAccessError):
             text = "A key that may open the mail cannot be used now; try again later."
             return _later(self.opening.recipients, text, "4.7.5")
@@ -306,9 +316,8 @@ class _Case:
 
     def _details(self, opened: Opened) -> tuple[Field, ...]:
         rules = self.job.core.rules
-        return (
-            detail_fields(rules.site.header_prefix, opened) if rules.inbound.detail_headers else ()
-        )
+        wanted = rules.inbound.detail_headers
+        return detail_fields(rules.site.header_prefix, opened) if wanted else ()
 
     def _written(
         self,

@@ -26,7 +26,7 @@ from smimekit.gateway.handover.transaction import Desk
 from smimekit.gateway.program.bookkeeping import bookkeeping
 from smimekit.gateway.program.config import Config, Keys, Store
 from smimekit.gateway.program.digesting import Digests
-from smimekit.gateway.reports.dsn import bounce
+from smimekit.gateway.reports.dsn import bounce, relayed
 from smimekit.gateway.reports.metrics import Metrics
 from smimekit.gateway.rules.file import RulesFile
 from smimekit.keys import KeyRing
@@ -85,6 +85,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
             processor=processor,
             courier=couriers,
             bounce=partial(bounce, reporting_mta=config.name),
+            relayed=partial(relayed, reporting_mta=config.name),
             journal=Journal(config.journal),
             hold=HoldQueue(config.hold),
             now=now,

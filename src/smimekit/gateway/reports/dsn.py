@@ -1,6 +1,6 @@
-"""Delivery status notifications: who is told that mail was refused, and how (RFC 3464, RFC 3461).
+"""Delivery status notifications: who is told what became of mail, and how (RFC 3464, RFC 3461).
 
-Knows the report's format and what senders ask for. May not know why mail was refused. A report
+Knows the report's format and what senders ask for. May not know why it became of it. A report
 goes back unprotected to whomever the reverse-path names: it holds no body, whatever RET asks
 for, and of the header nothing that header protection would have hidden (RFC 9788, 3.2.1).
 """
@@ -23,7 +23,7 @@ from smimekit.mime.writer import field_bytes, new_boundary
 from smimekit.span import Span
 from smimekit.trust.records import require_aware
 
-__all__ = ["bounce"]
+__all__ = ["bounce", "relayed", "wants"]
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 """RFC 3461, 4: printable ASCII but for "+" and "=", which are escaped."""
@@ -44,11 +44,55 @@ _KEPT: Final = frozenset(
 
 @final
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the reports of one action have in common."""
+
+    action: str
+    """RFC 3464, 2.3.3."""
+    subject: bytes
+    before: str
+    after: tuple[str, ...]
+
+
+_FAILED: Final = _Kind(
+    "failed",
+    b"Undelivered mail: it was refused",
+    "Your mail could not be delivered to the following recipients:",
+    (
+        "It was not sent to them. The mail itself is not repeated here, since this report",
+        "travels unprotected.",
+    ),
+)
+_RELAYED: Final = _Kind(
+    "relayed",
+    b"Mail handed on",
+    "Your mail was handed on for the following recipients:",
+    (
+        "You asked to be told of its delivery. Nothing more will be reported of it, unless it",
+        "cannot be delivered.",
+    ),
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What became of the mail for one recipient."""
+
+    recipient: EnvelopeRecipient
+    status: str
+    text: str
+    diagnostic: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class _Report:
     """What does not change from part to part."""
 
+    kind: _Kind
     envelope: Envelope
-    rejects: tuple[tuple[Reject, EnvelopeRecipient], ...]
+    fates: tuple[_Fate, ...]
     header: tuple[Field, ...]
     at: datetime
     reporting_mta: str
@@ -73,21 +117,69 @@ def bounce(
     gateway, `at` (aware) the time of the report. UsageError for a naive time.
     """
     require_aware(at, "at")
-    told = tuple(
-        (reject, recipient)
+    fates = tuple(
+        _failure(reject, recipient)
         for reject in rejects
         for recipient in reject.recipients
-        if _wants_failures(recipient.parameters)
+        if wants(recipient.parameters, "FAILURE")
     )
-    if not envelope.mail_from or not told:
-        return None
     header = () if message is None else _header(message)
-    report = _Report(envelope, told, header, at, reporting_mta, _is_utf8(envelope, told, header))
-    message_id = f"<{random(16).hex()}@{reporting_mta}>"
+    report = _Report(
+        _FAILED, envelope, fates, header, at, reporting_mta, _is_utf8(envelope, fates, header)
+    )
+    return _sent(report, random)
+
+
+def relayed(
+    envelope: Envelope,
+    recipients: Sequence[EnvelopeRecipient],
+    message: Span | None,
+    *,
+    at: datetime,
+    reporting_mta: str,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> Mail | None:
+    """The report that a mail was handed on to where nobody reports success (RFC 3461, 5.2.2).
+
+    Only those recipients are in it for whom NOTIFY has SUCCESS; all else is as in `bounce`.
+    """
+    require_aware(at, "at")
+    fates = tuple(
+        _Fate(each, "2.0.0", "handed on")
+        for each in recipients
+        if wants(each.parameters, "SUCCESS")
+    )
+    header = () if message is None else _header(message)
+    report = _Report(
+        _RELAYED, envelope, fates, header, at, reporting_mta, _is_utf8(envelope, fates, header)
+    )
+    return _sent(report, random)
+
+
+def wants(parameters: Parameters, what: str) -> bool:
+    """Does the sender want to be told of "SUCCESS" or of "FAILURE"? Without NOTIFY, failures are
+    reported (RFC 3461, 4.1).
+    """
+    notify = _parameter(parameters, "NOTIFY")
+    if notify is None:
+        return what == "FAILURE"
+    return what in {each.strip().upper() for each in notify.split(",")}
+
+
+def _failure(reject: Reject, recipient: EnvelopeRecipient) -> _Fate:
+    status = reject.enhanced if _STATUS.fullmatch(reject.enhanced) else "5.0.0"
+    said = f"smtp; {reject.code} {status} {reject.text}"
+    return _Fate(recipient, status, reject.text, said)
+
+
+def _sent(report: _Report, random: Callable[[int], bytes]) -> Mail | None:
+    if not report.envelope.mail_from or not report.fates:
+        return None
+    message_id = f"<{random(16).hex()}@{report.reporting_mta}>"
     octets = _message(report, message_id, new_boundary(random))
     return Mail(
         mail_from="",
-        recipients=(EnvelopeRecipient(address=envelope.mail_from),),
+        recipients=(EnvelopeRecipient(address=report.envelope.mail_from),),
         message=Span.of(octets),
         parameters=(("SMTPUTF8", None), ("BODY", "8BITMIME")) if report.utf8 else (),
     )
@@ -97,22 +189,16 @@ def _parameter(parameters: Parameters, name: str) -> str | None:
     return next((value for key, value in parameters if key.upper() == name), None)
 
 
-def _wants_failures(parameters: Parameters) -> bool:
-    """RFC 3461, 4.1: without NOTIFY, failures are reported."""
-    notify = _parameter(parameters, "NOTIFY")
-    return notify is None or "FAILURE" in {each.strip().upper() for each in notify.split(",")}
-
-
 def _is_utf8(
     envelope: Envelope,
-    told: Iterable[tuple[Reject, EnvelopeRecipient]],
+    told: Iterable[_Fate],
     header: Iterable[Field],
 ) -> bool:
     """Only whoever sent UTF-8, or reads it, gets it (RFC 6533, 4)."""
     takes = any(key.upper() == "SMTPUTF8" for key, _ in envelope.parameters)
     if not envelope.mail_from.isascii():
         return True
-    in_addresses = any(not recipient.address.isascii() for _, recipient in told)
+    in_addresses = any(not each.recipient.address.isascii() for each in told)
     return takes and (in_addresses or any(not field.raw.isascii() for field in header))
 
 
@@ -141,7 +227,7 @@ def _top(report: _Report, message_id: str, boundary: bytes) -> Iterator[Field]:
         "From", f"Mail Delivery System <postmaster@{_line(report.reporting_mta)}>".encode()
     )
     yield Field.of("To", _octets(f"<{report.envelope.mail_from}>", report))
-    yield Field.of("Subject", b"Undelivered mail: it was refused")
+    yield Field.of("Subject", report.kind.subject)
     yield Field.of("Date", format_datetime(report.at).encode())
     yield Field.of("Message-ID", message_id.encode())
     for field in report.header:
@@ -166,12 +252,11 @@ def _part(media: bytes, content: bytes, report: _Report) -> bytes:
 
 def _text(report: _Report) -> bytes:
     lines = [
-        "Your mail could not be delivered to the following recipients:",
+        report.kind.before,
         "",
-        *(f"<{each.address}>: {reject.text}" for reject, each in report.rejects),
+        *(f"<{each.recipient.address}>: {each.text}" for each in report.fates),
         "",
-        "It was not sent to them. The mail itself is not repeated here, since this report",
-        "travels unprotected.",
+        *report.kind.after,
     ]
     return b"".join(_octets(line, report) + b"\r\n" for line in lines)
 
@@ -181,7 +266,7 @@ def _text(report: _Report) -> bytes:
 
 def _status(report: _Report) -> bytes:
     groups = [_about_message(report)]
-    groups += [_about_recipient(report, *each) for each in report.rejects]
+    groups += [_about_recipient(report, each) for each in report.fates]
     return b"\r\n".join(b"".join(field.raw for field in group) for group in groups)
 
 
@@ -193,18 +278,15 @@ def _about_message(report: _Report) -> Iterator[Field]:
     yield Field.of("Arrival-Date", format_datetime(report.at).encode())
 
 
-def _about_recipient(
-    report: _Report, reject: Reject, recipient: EnvelopeRecipient
-) -> Iterator[Field]:
-    original = _original(_parameter(recipient.parameters, "ORCPT"), report)
+def _about_recipient(report: _Report, fate: _Fate) -> Iterator[Field]:
+    original = _original(_parameter(fate.recipient.parameters, "ORCPT"), report)
     if original is not None:
         yield Field.of("Original-Recipient", original)
-    yield Field.of("Final-Recipient", _typed(recipient.address, report))
-    yield Field.of("Action", b"failed")
-    status = reject.enhanced if _STATUS.fullmatch(reject.enhanced) else "5.0.0"
-    yield Field.of("Status", status.encode())
-    said = f"smtp; {reject.code} {status} {reject.text}"
-    yield Field.of("Diagnostic-Code", _octets(said, report))
+    yield Field.of("Final-Recipient", _typed(fate.recipient.address, report))
+    yield Field.of("Action", report.kind.action.encode())
+    yield Field.of("Status", fate.status.encode())
+    if fate.diagnostic:
+        yield Field.of("Diagnostic-Code", _octets(fate.diagnostic, report))
 
 
 def _typed(address: str, report: _Report) -> bytes:

@@ -29,7 +29,7 @@ from smimekit.gateway.rules import (
     folded,
     login_key,
 )
-from smimekit.gateway.rules.inbound import Inbound
+from smimekit.gateway.rules.inbound import Inbound, ReportsTo
 from smimekit.gateway.rules.toml_lines import Table, read_file, read_toml
 from smimekit.mime.address import address_key
 
@@ -67,8 +67,9 @@ def read_rules(text: str, file: str = "rules.toml", *, folder: Path | None = Non
     inside.only(("domains", "networks", "internal", *_names(Settings)))
     site.only((*_names(Site), "marker_secret_file"))
     words, inbound = top.table("triggers"), top.table("inbound")
+    found = _site(site)
     return Rules(
-        site=_site(site),
+        site=found,
         inside_domains=_domains(inside, "domains"),
         inside_networks=_networks(inside, "networks"),
         internal=inside.choice("internal", Internal) or Internal.UNCHANGED,
@@ -80,7 +81,7 @@ def read_rules(text: str, file: str = "rules.toml", *, folder: Path | None = Non
         partners=tuple(map(_partner, top.array("partner"))),
         words=_words(words),
         special=read_record(top.table("special"), Special),
-        inbound=_inbound(inbound),
+        inbound=_inbound(inbound, found),
         sender_login=_logins(top.table("sender_login")),
         marker_secret=_secret(site, folder),
     )
@@ -154,9 +155,11 @@ def _site(table: Table) -> Site:
     return made
 
 
-def _inbound(table: Table) -> Inbound:
+def _inbound(table: Table, site: Site) -> Inbound:
     made = read_record(table, Inbound)
     _all(table, "strip_headers", _is_field_name, "a list of names of header fields")
+    if made.reports_to is ReportsTo.ADMINISTRATOR and not site.administrator:
+        raise table.wrong("reports_to", "needs an administrator in [gateway]")
     return made
 
 

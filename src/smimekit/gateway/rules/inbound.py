@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import final
 
-__all__ = ["Accept", "Inbound", "Open", "Undecryptable"]
+__all__ = ["Accept", "Inbound", "Open", "ReportsTo", "Undecryptable"]
+
+
+class ReportsTo(StrEnum):
+    """Who hears of it when decrypted mail cannot be delivered after all."""
+
+    SENDER = "sender"
+    """Whoever sent it, with its header, the subject that was hidden included (RET=HDRS)."""
+    ADMINISTRATOR = "administrator"
+    """`administrator` in [gateway] is the reverse-path of what is delivered: nothing that was
+    decrypted leaves again, but vacation programs answer there, too."""
 
 
 class Undecryptable(StrEnum):
@@ -42,6 +52,8 @@ class Inbound:
 
     decrypt: bool = True
     """Whether mail is delivered decrypted where a key of its recipient opens it."""
+    reports_to: ReportsTo = ReportsTo.SENDER
+    """Who hears of it when decrypted mail cannot be delivered after all."""
     undecryptable: Undecryptable = Undecryptable.AS_IS
     """What becomes of encrypted mail that no key of its recipients opens."""
     opaque_to_clear: bool = False
