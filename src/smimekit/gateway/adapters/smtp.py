@@ -27,6 +27,7 @@ from smimekit.gateway.adapters.esmtp import (
     unknown_mail_parameter,
     unknown_recipient_parameter,
 )
+from smimekit.gateway.adapters.hearing import Hearing, Memory, is_acknowledged
 from smimekit.gateway.adapters.incoming import Incoming, buffer_of, receive
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient, Parameters
 from smimekit.gateway.handover.answers import BROKEN, BUSY, Reply
@@ -61,7 +62,7 @@ class Place(Protocol):
         ...
 
 
-class Reception(Protocol):
+class Reception(Memory, Protocol):
     """Whom a session hands messages to."""
 
     @property
@@ -81,10 +82,6 @@ class Reception(Protocol):
 
     async def place(self) -> Place | None:
         """Wait for room; None where there is none."""
-        ...
-
-    def forget(self, key: str, whom: Sequence[str]) -> None:
-        """The client has heard the replies for these recipients of a message."""
         ...
 
 
@@ -113,7 +110,7 @@ class SmtpSession(SMTP):
         self._busy = False
         self._proxied = Client()
         self._login: str | None = None
-        self._unheard: tuple[str, Sequence[str]] | None = None
+        self._hearing: Final = Hearing(reception)
         self._forget_mail()
 
     # --- coming and going -----------------------------------------------------------------
@@ -134,7 +131,18 @@ class SmtpSession(SMTP):
         self._arrived = refusal is None
         return refusal
 
+    def eof_received(self) -> bool | None:
+        if is_acknowledged(self.transport):
+            self._hearing.has_read()
+        return super().eof_received()
+
+    def _timeout_cb(self) -> None:
+        if is_acknowledged(self.transport):
+            self._hearing.has_read()
+        super()._timeout_cb()  # type: ignore[no-untyped-call]  # aiosmtpd's
+
     def connection_lost(self, error: Exception | None) -> None:
+        self._hearing.is_gone()
         if self._arrived:
             self._arrived = False
             self._reception.depart(self)
@@ -166,12 +174,6 @@ class SmtpSession(SMTP):
         self._parameters: Parameters = ()
         self._recipients: list[EnvelopeRecipient] = []
 
-    def _heard(self) -> None:
-        """The client goes on: so it has read the answer to its last message."""
-        if self._unheard is not None:
-            self._reception.forget(*self._unheard)
-            self._unheard = None
-
     # --- commands -------------------------------------------------------------------------
 
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
@@ -183,7 +185,7 @@ class SmtpSession(SMTP):
         responses: list[str],
     ) -> list[str]:
         """What is offered (called by aiosmtpd)."""
-        self._heard()
+        self._hearing.goes_on()
         session.host_name = hostname
         keywords = [
             f"SIZE {self.listener.size}",
@@ -200,15 +202,22 @@ class SmtpSession(SMTP):
         return ()
 
     async def smtp_RSET(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
-        self._heard()
+        self._hearing.goes_on()
         await super().smtp_RSET(arg)
 
     async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
-        self._heard()
-        await super().smtp_QUIT(arg)
+        self._hearing.goes_on()
+        if arg or not self._hearing.is_open or self._writer.is_closing():
+            await super().smtp_QUIT(arg)
+            return
+        # It said so before our answer, and may be gone: how it closes tells whether it is not.
+        await self.push(Reply(221, "2.0.0", "Bye").line())
+        self._writer.write_eof()
+        while await self._reader.read(_CHUNK):
+            pass
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
-        self._heard()
+        self._hearing.goes_on()
         if await self.check_helo_needed():
             return
         await self.push(self._mail(arg or "").line())
@@ -309,6 +318,7 @@ class SmtpSession(SMTP):
             await receive(self._reader, incoming, self._reset_timeout)
         finally:
             incoming.close()
+        self._hearing.has_read()  # 354 came after the answer to the message before
         self._stop_the_clock()
         self._set_rset_state()
         if incoming.refusal is None:
@@ -317,8 +327,12 @@ class SmtpSession(SMTP):
         else:
             replies = [incoming.refusal] * len(envelope.recipients)
         self._reset_timeout()
-        if not buffer_of(self._reader):  # else what comes next was sent before our answer
-            self._unheard = (incoming.digest, answered(envelope, replies))
+        self._hearing.told(
+            incoming.digest,
+            answered(envelope, replies),
+            ahead=bool(buffer_of(self._reader)),
+            named=bool(envelope.client.ident),
+        )
         await self._answer(replies)
 
     async def _handed_over(self, place: Place, task: Task) -> Sequence[Reply]:

@@ -130,6 +130,14 @@ class Journal:
                 if not entry.known:
                     (self._folder / key).unlink()
 
+    def age(self, key: str, written: float) -> None:
+        """Let an entry count as last written no later than this (seconds of the epoch). Nothing
+        happens where a lock is held.
+        """
+        with self._if_free(key) as descriptor:
+            if descriptor is not None and os.fstat(descriptor).st_mtime > written:
+                os.utime(descriptor, (written, written))
+
     def expire(self, before: float) -> int:
         """Forget what was last written before a time (seconds of the epoch); how many entries.
         One that is in use stays: its message is being tried again this moment.

@@ -21,6 +21,7 @@ from smimekit.gateway.adapters.smtp import SmtpSession
 from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.journal import Journal
 from smimekit.gateway.handover.next_hop import Protocol
+from smimekit.gateway.handover.transaction import answered
 from smimekit.gateway.program.assembly import opened_digests
 from smimekit.gateway.program.config import Address, Config, Listener, read_config
 from smimekit.gateway.program.metrics_http import serve_metrics
@@ -35,6 +36,10 @@ _PATIENCE: Final = 100.0
 """Seconds that a client may wait before DATA: it gives us two minutes (RFC 5321, 4.5.3.2.4)."""
 _MOMENT: Final = 0.02
 _DAY: Final = 86_400.0
+_DOUBT: Final = 3 * 3600.0
+"""Seconds for which what was done is remembered for a client that may have heard of it and does
+not name its messages: who did not hear tries again "every two or three hours" at the latest
+(RFC 5321, 4.5.4.1), and who did may have another message with the same octets."""
 
 
 @final
@@ -49,7 +54,18 @@ class _Place:
     async def hand_over(self, task: Task) -> Sequence[Reply]:
         self._taken = False
         # Should the client hang up now, the worker goes on: the journal knows what it did.
-        return await asyncio.shield(asyncio.ensure_future(self._deal_with(task)))
+        dealing = asyncio.ensure_future(self._deal_with(task))
+        try:
+            return await asyncio.shield(dealing)
+        except asyncio.CancelledError:
+            dealing.add_done_callback(lambda done: self._unanswered(task, done))
+            raise
+
+    def _unanswered(self, task: Task, done: "asyncio.Future[Sequence[Reply]]") -> None:
+        if done.cancelled() or done.exception() is not None or task.envelope.client.ident:
+            return
+        if answered(task.envelope, done.result()):
+            self._service.doubt(task.key)
 
     async def _deal_with(self, task: Task) -> Sequence[Reply]:
         try:
@@ -143,6 +159,13 @@ class Service:
     def forget(self, key: str, whom: Sequence[str]) -> None:
         try:
             self._journal.forget(key, whom)
+        except OSError as error:
+            _LOG.warning("The journal: %s", error)
+
+    def doubt(self, key: str) -> None:
+        shorter = self._config.workers.journal_days * _DAY - _DOUBT
+        try:
+            self._journal.age(key, time.time() - max(0.0, shorter))
         except OSError as error:
             _LOG.warning("The journal: %s", error)
 
