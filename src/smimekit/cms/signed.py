@@ -112,7 +112,8 @@ class Digests:
     def value(self, digest: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
         if digest not in self._values:
-            self._begin()
+            if self._announced:
+                self._begin()
             running = self._running.pop(digest, None)
             if running is None:
                 running = digester(digest)
