@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from smimekit.errors import MimeError
 from smimekit.limits import Limits
-from smimekit.mime import address, canonical, content_type, fields, safety, transfer, writer
+from smimekit.mime import (
+    address,
+    canonical,
+    content_type,
+    fields,
+    protected,
+    safety,
+    transfer,
+    writer,
+)
 from smimekit.mime.fields import Field, HeaderBlock
 from smimekit.span import Span
 
@@ -229,6 +238,38 @@ def test_fields_are_sent_together_as_they_are_one_by_one(raw: list[bytes]) -> No
         one_by_one, together, _, safe, safe_together = found
         assert together == b"".join(one_by_one)
         assert safe_together == b"".join(writer.field_bytes(Field("X-A", each)) for each in safe)
+
+
+@given(joined(FIELDS, 9).map(b"X-A:".__add__))
+def test_a_usual_field_is_copied_as_any_other(raw: bytes) -> None:
+    """RFC 9788, 2.2.1."""
+
+    def copied() -> object:
+        try:
+            return protected._hp_outer(safety.safe_message_field(Field("X-A", raw)))
+        except MimeError as error:
+            return error.code
+
+    found = copied()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protected, "_SHORT", NEVER)
+        assert copied() == found
+
+
+@pytest.mark.parametrize(
+    "raw, short",
+    [
+        (b"A: b\r\n", True),
+        (b"A: " + b"b" * 802 + b"\r\n", True),
+        (b"A: " + b"b" * 803 + b"\r\n", False),
+        (b"A: \r\n", False),
+        (b"A:b\r\n", False),
+        (b"A:  b\r\n", False),
+        (b"A: b\r\n c\r\n", False),
+    ],
+)
+def test_most_copies_are_usual(raw: bytes, short: bool) -> None:
+    assert (protected._SHORT.fullmatch(raw) is not None) is short
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,8 @@ class Digests:
         """The digest of the whole content, which has passed."""
         value = self._values.get(digest)
         if value is None:
-            self._begin()
+            if self._announced:
+                self._begin()
             running = self._running.pop(digest, None) if self._running else None
             if running is None:
                 running = digester(digest)

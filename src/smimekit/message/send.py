@@ -16,6 +16,7 @@ from smimekit.message.signing import Signers, Signing
 from smimekit.mime.prepare import prepare
 from smimekit.mime.protected import HeaderProtection, Protected, protect
 from smimekit.mime.transfer import Transfer
+from smimekit.mime.usual import usual_signed
 from smimekit.mime.writer import (
     SentHeader,
     message_header,
@@ -156,6 +157,10 @@ def _protected(
     encrypted: bool,
 ) -> Protected:
     span = draft_span(draft, policy, closing)
+    if headers is not None and not encrypted and transfer is Transfer.MAIL:
+        usual = usual_signed(span, limits=policy.limits)
+        if usual is not None:
+            return usual
     displayed = headers.displayed if headers is not None and encrypted else None
     prepared = prepare(span, limits=policy.limits, transfer=transfer, displayed=displayed)
     return protect(prepared, headers, encrypted=encrypted)

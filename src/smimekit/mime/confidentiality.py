@@ -87,11 +87,12 @@ def exposed(field: Field, policy: HeaderPolicy) -> Field | None:
     anything but printable ASCII and blanks in place of a value (3.1), or another address
     than the author's in From (3.1.1), where receivers would warn of a forgery.
     """
-    value = policy(field.name, field.text)
-    if value == field.text:
+    text = field.text
+    value = policy(field.name, text)
+    if value == text:
         return field
     if field.named("From"):
-        _check_author(field.text, value)
+        _check_author(text, value)
     if value is None:
         return None
     _check_value(field.name, value)

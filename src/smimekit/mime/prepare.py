@@ -34,7 +34,7 @@ from smimekit.mime.transfer import (
 from smimekit.mime.writer import header_bytes
 from smimekit.span import CHUNK, Span
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["NOT_SENT", "UNIQUE_OUTSIDE", "Prepared", "prepare"]
 
 _MESSAGE: Final = ContentType("message", "rfc822")
 _ASCII = bytes(range(128))
@@ -49,11 +49,12 @@ _UNIQUE = (
     "Content-ID",
     "Content-Description",
 )
-# Whose mail it is must not depend on the reader (RFC 5322, 3.6).
-_UNIQUE_OUTSIDE = ("From", "Sender")
-# RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's; HP-Outer says what another writer
-# did (RFC 9788, 2.2).
-_NOT_SENT = frozenset({"bcc", "resent-bcc", "mime-version", "hp-outer"})
+UNIQUE_OUTSIDE: Final = ("From", "Sender")
+"""The fields that must not stand twice: whose mail it is must not depend on the reader (RFC
+5322, 3.6)."""
+NOT_SENT: Final = frozenset({"bcc", "resent-bcc", "mime-version", "hp-outer"})
+"""RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's; HP-Outer says what another writer did
+(RFC 9788, 2.2)."""
 
 _Octets: TypeAlias = Callable[[], Iterable[bytes]]
 """Octets that are made anew, in chunks, each time they are asked for: nobody holds them."""
@@ -124,9 +125,9 @@ def _divided(header: HeaderBlock) -> tuple[tuple[Field, ...], HeaderBlock]:
         names.append(name)
         if name.startswith("content-"):
             content.append(field)
-        elif name not in _NOT_SENT:
+        elif name not in NOT_SENT:
             outer.append(field)
-    for name in _UNIQUE_OUTSIDE:
+    for name in UNIQUE_OUTSIDE:
         if names.count(name.lower()) > 1:
             header.one(name)  # raises
     return tuple(outer), HeaderBlock.of(content)
@@ -314,7 +315,8 @@ def _prepare_multipart(
 
 def _domain(header: HeaderBlock, octets: _Octets) -> str:
     """What a part is that was prepared: its label says it, but for what others have signed."""
-    if content_type(header, default=TEXT_PLAIN).media == "multipart/signed":
+    content = content_type(header, default=TEXT_PLAIN)
+    if content.type == "multipart" and content.subtype == "signed":
         return domain(octets())
     label = transfer_encoding(header)
     return label if label in _DOMAINS else _DOMAINS[0]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Final, final
 
 from smimekit.mime.confidentiality import (
@@ -35,6 +36,7 @@ __all__ = [
     "Protected",
     "ProtectedHeader",
     "is_structural",
+    "marked",
     "protect",
     "read_protected",
     "wrapped_header",
@@ -47,6 +49,7 @@ _LAYERS: Final = frozenset(
         *("application/pkcs7-mime", "application/x-pkcs7-mime"),
     }
 )
+_LAYER_TYPES: Final = frozenset(media.partition("/")[0] for media in _LAYERS)
 _LAYER_NAMES: Final = (".p7m", ".p7z")
 # RFC 9787, 1.1.2, and what RFC 9788, 1.9 displays besides: the informational fields.
 _USER_FACING: Final = frozenset(
@@ -56,7 +59,11 @@ _USER_FACING: Final = frozenset(
         *("resent-cc", "resent-date", "resent-sender"),
     }
 )
+_REPEATED: Final = 120
+"""Octets of a Content-Type that comes again and again."""
 _BLANKS = re.compile(r"[ \t]+")
+_SHORT = re.compile(rb"[!-9;-~]{1,76}: [!-~](?:[\t -~]{0,800}[!-~])?\r\n")
+"""One line, of which an HP-Outer field makes no long one: what nearly every field is."""
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 
 
@@ -154,15 +161,17 @@ def _headers(
     fields = [safe_message_field(field) for field in prepared.outer]
     found = [exposed(field, protection.hcp) for field in fields]
     outside = [field for field in found if field is not None]
-    copies = [_hp_outer(field) for field in outside]
+    copies = b"".join([_hp_outer(field) for field in outside])
     root = header_bytes(_marked(header, "cipher"))
-    inner = SentHeader(header_bytes((*fields, *copies)) + MIME_VERSION + root)
+    inner = SentHeader(header_bytes(fields) + copies + MIME_VERSION + root)
     return SentHeader(header_bytes(outside) + MIME_VERSION), inner
 
 
 def _is_layer(block: HeaderBlock) -> bool:
     """Is this signed or encrypted already, by its label?"""
     content = content_type(block)
+    if content.type not in _LAYER_TYPES:
+        return False
     if content.media in _LAYERS:
         return True
     if content.type != "application":
@@ -175,21 +184,35 @@ def _is_layer(block: HeaderBlock) -> bool:
 def _marked(header: HeaderBlock, hp: str | None) -> list[Field]:
     """The header of a payload with its hp parameter (RFC 9788, 2.1.1)."""
     typed = header.one("Content-Type")
-    return [_with_hp(field, hp) if field is typed else field for field in header.fields]
+    if typed is None:
+        return list(header.fields)
+    typed_anew = marked(typed, hp)
+    return [typed_anew if field is typed else field for field in header.fields]
 
 
-def _with_hp(field: Field, hp: str | None) -> Field:
+def marked(field: Field, hp: str | None) -> Field:
+    """A Content-Type field with its hp parameter. Raises MimeError for one that is malformed."""
+    return _known_mark(field, hp) if len(field.raw) <= _REPEATED else _mark(field, hp)
+
+
+def _mark(field: Field, hp: str | None) -> Field:
     return with_parameters(field, {"hp": hp})
 
 
-def _hp_outer(field: Field) -> Field:
+_known_mark = lru_cache(maxsize=128)(_mark)
+"""Most mails have one of a few types."""
+
+
+def _hp_outer(field: Field) -> SentHeader:
     """A copy of a field outside (RFC 9788, 2.2.1), folded as that is."""
+    if _SHORT.fullmatch(field.raw):
+        return SentHeader(b"HP-Outer: " + field.raw)
     value = field.raw[field.raw.index(b":") + 1 :].removesuffix(b"\n").removesuffix(b"\r")
     value = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").lstrip(b" \t\r\n")
     name = field.name.encode() + b":"
     if len(_HP_OUTER) + len(name) + len(value.partition(b"\r\n")[0]) + 3 > MAX_LINE:
         name += b"\r\n"
-    return Field.of(_HP_OUTER, name + b" " + value if value else name)
+    return header_bytes([Field.of(_HP_OUTER, name + b" " + value if value else name)])
 
 
 # --- reading (RFC 9788, 4) -----------------------------------------------------------------

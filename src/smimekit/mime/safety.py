@@ -21,6 +21,7 @@ from smimekit.mime.writer import SentHeader, field_bytes
 
 __all__ = [
     "MAX_LINE",
+    "PLAIN_FIELD",
     "are_transport_safe",
     "domain",
     "folded",
@@ -34,6 +35,10 @@ __all__ = [
 
 MAX_LINE: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
+PLAIN_FIELD: Final = (
+    rb"([!-9;-~]{1,76}):(?:[\t -~]{0,900}[!-~])?(?:\r\n[\t ][\t -~]{0,900}[!-~])*\r\n"
+)
+"""A field that nobody on the way has a reason to change, as nearly all are; first its name."""
 
 _FOLD_AT: Final = 78
 """Octets of a line that RFC 5322, 2.1.1 asks for."""
@@ -50,10 +55,7 @@ _SECTION = 54
 _ATTRIBUTE_CHAR = frozenset(
     b"!#$&+-.0123456789^_`{|}~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
-# Lines that nobody on the way has a reason to change: what nearly every field is.
-_PLAIN = re.compile(
-    rb"[!-9;-~]{1,76}:(?:[\t -~]{0,900}[!-~])?(?:\r\n[\t ][\t -~]{0,900}[!-~])*\r\n"
-)
+_PLAIN = re.compile(PLAIN_FIELD)
 _QUOTABLE = re.compile(r"[ -~]{0,200}")
 
 
