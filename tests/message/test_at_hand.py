@@ -1,6 +1,7 @@
 """The signature of a mail is read at one go where it is a usual one: with the same outcome."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -8,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smimekit
-from smimekit import SmimeError
+from smimekit import Limits, SmimeError
 from smimekit.cms.ber import BerReader
-from smimekit.message import signed_layer
+from smimekit.cms.known_senders import KnownSenders
+from smimekit.message import recognise, signed_layer
 from smimekit.message.layers import Signed
+from smimekit.mime.scanner import Entity, read_entity
+from smimekit.span import Span
 from tests.message.people import alice, bob, draft, trust
 
 PIECES = [
@@ -43,7 +47,7 @@ def outcome(message: bytes) -> object:
 def same(message: bytes) -> None:
     found = outcome(message)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(signed_layer, "read_at_hand", lambda _, limits: None)
+        patch.setattr(KnownSenders, "read", lambda *_, **__: None)
         assert outcome(message) == found
 
 
@@ -69,6 +73,26 @@ def test_the_usual_signature_is_read_at_one_go(
     monkeypatch.setattr(signed_layer, "BerReader", none)
     found = mail().replace(b"\r\n", line_break)
     assert smimekit.verify(found, trust()).signatures
+
+
+HEADERS = [
+    *(b"Content-Type: text/plain", b"A:b", b"\r\n", b"\n", b" c", b"\r", b":", b"From x", b""),
+    *(b"Content-Transfer-Encoding: base64", b"A" * 390, b"\r\n\r\n", b"x"),
+]
+BOUNDS = [Limits(), Limits(header_fields=1), Limits(header_bytes=20)]
+
+
+@given(st.lists(st.sampled_from(HEADERS), max_size=7).map(b"".join), st.sampled_from(BOUNDS))
+def test_the_header_of_a_signature_is_read_as_any_other(part: bytes, limits: Limits) -> None:
+    def read(how: Callable[[Span], Entity]) -> object:
+        try:
+            found = how(Span.of(part))
+        except SmimeError as error:
+            return error.code
+        return found.header, found.body.bytes(), found.span.bytes()
+
+    known = read(lambda span: recognise._second(span, limits))
+    assert known == read(lambda span: read_entity(span, limits=limits, mbox=False))
 
 
 def test_others_are_read_as_well() -> None:

@@ -6,7 +6,7 @@ May not know more of what is inside than where it begins.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from smimekit import der
 from smimekit.cms.content import SIGNED_DATA
@@ -20,7 +20,9 @@ from smimekit.cms.signed import (
 from smimekit.errors import InputError
 from smimekit.limits import Limits
 
-__all__ = ["MOST", "read_at_hand"]
+__all__ = ["MOST", "read_at_hand", "read_parts_at_hand"]
+
+_Parts: TypeAlias = tuple[SignedData, tuple[bytes, ...]]
 
 MOST: Final = 1 << 16
 """Octets of what is read here: a signature has some thousand."""
@@ -34,6 +36,12 @@ _SHORT: Final = 64
 
 def read_at_hand(octets: bytes, *, limits: Limits) -> SignedData | None:
     """What `read_signed_data` would say of a ContentInfo; None where only that one knows."""
+    parts = read_parts_at_hand(octets, limits=limits)
+    return None if parts is None else parts[0]
+
+
+def read_parts_at_hand(octets: bytes, *, limits: Limits) -> _Parts | None:
+    """The same, and the octets of its SignerInfos."""
     if len(octets) > min(MOST, limits.metadata_bytes, limits.value_bytes):
         return None
     if limits.cms_depth < _FRAMES:
@@ -44,7 +52,7 @@ def read_at_hand(octets: bytes, *, limits: Limits) -> SignedData | None:
         return None
 
 
-def _read(octets: bytes, limits: Limits) -> SignedData | None:
+def _read(octets: bytes, limits: Limits) -> _Parts | None:
     located, whole = der.located, len(octets)
     at, end = located(octets, 0, whole, der.SEQUENCE)
     if end != whole or not octets.startswith(_SIGNED_DATA, at):
@@ -71,7 +79,8 @@ def _read(octets: bytes, limits: Limits) -> SignedData | None:
         return None
     certificates, revocation, infos = sets
     signers = read_signers(infos, limits)
-    return signed_data_of(announced, (content_type, True), certificates, revocation, signers)
+    data = signed_data_of(announced, (content_type, True), certificates, revocation, signers)
+    return data, infos
 
 
 @lru_cache(maxsize=64)

@@ -141,7 +141,7 @@ class Attributes:
     def signing_time(self) -> datetime | None:
         """The signingTime attribute: the signer's claim, and no more."""
         value = self.one(SIGNING_TIME)
-        return None if value is None else _whole(der.Reader(value), der.Reader.time)
+        return None if value is None else _time(value)
 
     @property
     def algorithm_protection(self) -> "AlgorithmProtection | None":
@@ -194,6 +194,11 @@ def _whole(reader: der.Reader, read: Callable[[der.Reader], _T]) -> _T:
 @lru_cache(maxsize=64)  # of any octets, but what is no short OID is an error, and not kept
 def _oid(value: bytes) -> str:
     return _whole(der.Reader(value), der.Reader.oid)
+
+
+@lru_cache(maxsize=64)  # the same holds for a time
+def _time(value: bytes) -> datetime:
+    return _whole(der.Reader(value), der.Reader.time)
 
 
 def _entry(encoded: bytes, most: int) -> _Entry:

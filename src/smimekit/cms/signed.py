@@ -5,7 +5,7 @@ good (`cms.signer` does) nor whether a signer is trusted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from cryptography.hazmat.primitives import hashes
@@ -63,6 +63,9 @@ class SignerInfo:
     signature_algorithm: AlgorithmIdentifier
     signature: bytes
     unsigned_attributes: Attributes | None
+    common: object = field(default=None, repr=False, compare=False)
+    """The same object where all is the same but for the values of messageDigest and signingTime
+    and the signature; None where nothing is known of others."""
 
 
 @final

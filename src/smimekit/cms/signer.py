@@ -74,6 +74,8 @@ class Check:
 
 
 _LIMITS: Final = Limits()
+_RULES: Final = "rules"
+"""Under which a certificate remembers whose attributes have met the rules."""
 
 
 def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:
@@ -171,6 +173,18 @@ def _check_rules(
     signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str | None
 ) -> None:
     """What the signed attributes must say; CmsError where they say something else."""
+    common = None if signer.common is None else (signer.common, content_type)
+    if common is not None and certificate.memo.get(_RULES) == common:
+        _ = attributes.signing_time  # of what is another one each time, all that has a rule here
+        return
+    _check_all_rules(signer, attributes, certificate, content_type)
+    if common is not None:
+        certificate.memo[_RULES] = common
+
+
+def _check_all_rules(
+    signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str | None
+) -> None:
     if attributes.content_type != content_type:
         raise CmsError(
             "The signer signed content of another type (RFC 5652, 11.1).", code="cms.content-type"

@@ -57,12 +57,17 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
             for field in header.fields
         )
         return None if about_content else ()
-    if len(found) != 1 or _HIDDEN_FROM.search(header.raw):
+    if len(found) != 1 or _hides_from(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
     try:
         return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value, limits=limits))
     except MimeError:
         return ()
+
+
+def _hides_from(raw: bytes) -> bool:
+    bare = raw.count(b"\r") != raw.count(b"\r\n")  # a fraction of what the search takes
+    return bare and _HIDDEN_FROM.search(raw) is not None
 
 
 def sender_of(header: HeaderBlock, limits: Limits) -> str | None:
@@ -113,7 +118,7 @@ def identity_of(
     mine = _keys(certificate)
     if not mine:
         return Identity.NO_ADDRESS
-    theirs = {address_key(address) for claim in claimed for address in claim}
+    theirs = set(map(address_key, {address for claim in claimed for address in claim}))
     if None not in theirs and theirs <= mine:
         return Identity.MATCH
     sent = None if sender is None else address_key(sender)

@@ -288,7 +288,8 @@ def _covered(layers: tuple[Layer, ...], at: int) -> bool:
     layer = layers[at] if at >= 0 else None
     if isinstance(layer, Encrypted) and layer.authenticated:
         return True
-    return any(
-        isinstance(each, Signed) and any(one.intact and one.of_message for one in each.signatures)
-        for each in layers[at + 1 :]
-    )
+    for each in layers[at + 1 :]:
+        for one in each.signatures if isinstance(each, Signed) else ():
+            if one.intact and one.of_message:
+                return True
+    return False

@@ -6,6 +6,7 @@ Knows media types, names of files and the first values of CMS. May not open anyt
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Final, final
 
@@ -22,6 +23,7 @@ from smimekit.mime.content_type import (
     disposition,
     transfer_encoding,
 )
+from smimekit.mime.fields import HeaderBlock, read_header
 from smimekit.mime.scanner import Entity, read_entity, signed_parts
 from smimekit.mime.transfer import decode, decode_base64
 from smimekit.span import CHUNK, Span
@@ -61,6 +63,9 @@ _PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:" + _PEM_LABELS + rb")-----[^
 # The octets 30 xx in base64: a SEQUENCE, short or long; a binary one begins with "0".
 _BASE64_HEAD: Final = re.compile(rb"\s*M[A-I][A-Za-z0-9+/]{14}")
 _HEAD_BYTES: Final = 256
+_SHORT: Final = 400
+"""Octets of the header of a signature's part that is remembered."""
+_LIMITS: Final = Limits()
 
 
 @final
@@ -198,7 +203,7 @@ def _clear_signed(
     digests = Digests(announced, again)
     take = digests.update if announced else None
     signed, signature = signed_parts(entity, limits=limits, take=take)
-    second = read_entity(signature, limits=limits, mbox=False)
+    second = _second(signature, limits)
     label = content_type(second.header)
     found = ClearSigned(signed, second, micalg, digests)
     if label.media in _PKCS7_SIGNATURE:
@@ -216,6 +221,22 @@ def _announced(micalg: str | None) -> tuple[Digest, ...]:
     """
     names = {name.strip().lower().replace("-", "") for name in (micalg or "").split(",")}
     return tuple(row for row in DIGESTS if row.micalg.replace("-", "") in names)[:2]
+
+
+def _second(part: Span, limits: Limits) -> Entity:
+    """The part of the signature, whose header is the same in every mail of most senders."""
+    head = part.read(0, _SHORT)
+    size = head.find(b"\r\n\r\n") + 4
+    if size < 4 or min(limits.header_bytes, limits.header_fields) < _SHORT:
+        return read_entity(part, limits=limits, mbox=False)
+    header = _label(head[:size])
+    return Entity(header, part.slice(header.length, len(part)), part)
+
+
+@lru_cache(maxsize=64)
+def _label(header: bytes) -> HeaderBlock:
+    """A header that ends with an empty line, if not before, and is within any limits."""
+    return read_header(Span.of(header), limits=_LIMITS, mbox=False)
 
 
 def _is_mislabelled(entity: Entity, label: ContentType) -> bool:

@@ -212,15 +212,18 @@ class _Judgements:
 
     def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
         self._crls, self._ocsps, _ = bounded(data, judge.policy.limits.evidence_bytes)
-        self._found: dict[Certificate | None, Judgement | None] = {None: None}
+        self._found: dict[Certificate, Judgement] = {}
         self.bag = bag
         self.judge = judge
         self.stamps = Stamps(bag, judge)
 
     def of(self, certificate: Certificate | None) -> Judgement | None:
         """The judgement; None where there is no certificate."""
-        if certificate is not None and certificate not in self._found:
-            self._found[certificate] = self.judge.trust.judge(
+        if certificate is None:
+            return None
+        found = self._found.get(certificate)
+        if found is None:
+            found = self._found[certificate] = self.judge.trust.judge(
                 certificate,
                 Purpose.VERIFY,
                 at=self.judge.at,
@@ -228,7 +231,7 @@ class _Judgements:
                 crls=self._crls,
                 ocsps=self._ocsps,
             )
-        return self._found[certificate]
+        return found
 
 
 def _results(
@@ -236,10 +239,10 @@ def _results(
 ) -> tuple[SignatureResult, ...]:
     judgements = _Judgements(data, bag, judge)
     most = judge.policy.limits.countersignatures
-    results = (
+    results = [
         _result(signer, check, certificate, judgements, iter(range(most)))
         for signer, certificate, check in checked
-    )
+    ]
     return (*results, *map(_unreadable, data.unreadable_signers))
 
 

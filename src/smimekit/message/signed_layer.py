@@ -7,9 +7,10 @@ layer, nor inside it.
 from collections.abc import Callable, Sequence
 
 from smimekit.certificate import Certificate
-from smimekit.cms.at_hand import MOST, read_at_hand
+from smimekit.cms.at_hand import MOST
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import SIGNED_DATA, enter_content
+from smimekit.cms.known_senders import KnownSenders
 from smimekit.cms.signed import SignedData, read_signed_data, reject_detached_content
 from smimekit.errors import CmsError
 from smimekit.message.evidence import Judge, load_bag
@@ -26,7 +27,7 @@ def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], 
     """The layer of a multipart/signed."""
     limits = judge.policy.limits
     octets = found.octets(MOST)
-    data = None if octets is None else read_at_hand(octets, limits=limits)
+    data = None if octets is None else _known_senders(judge).read(octets, limits=limits)
     if data is None:
         reader = BerReader(found.cms(), limits=limits)
         if enter_content(reader) != SIGNED_DATA:
@@ -38,6 +39,16 @@ def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], 
     content, results = check_detached(data, found.content, bag, judge, new_spool, found.digests)
     results = of_mail(results, data.content_type)
     return _layer(SignatureForm.MULTIPART, data, bag, content, results, found.micalg)
+
+
+def _known_senders(judge: Judge) -> KnownSenders:
+    memo = judge.trust.memo
+    known = memo.get("senders")
+    if isinstance(known, KnownSenders):
+        return known
+    made = KnownSenders(judge.trust.policy.limits.judgement_bytes)
+    memo["senders"] = made
+    return made
 
 
 def read_signed(

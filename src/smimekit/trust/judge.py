@@ -94,6 +94,8 @@ class Trust:
         self._cache = JudgementCache(policy.limits.judgement_bytes)
         self.parsed: Final = ParsedCertificates(policy.limits.judgement_bytes)
         """Certificates that came up lately, whatever is thought of them."""
+        self.memo: Final[dict[str, object]] = {}
+        """What others worked out of messages, kept for the next one: a few entries."""
 
     def judge(
         self,
