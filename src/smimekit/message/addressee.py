@@ -30,7 +30,7 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms.agreement import Agreement, curve_of
 from smimekit.cms.derivation import fitting_wrap
-from smimekit.cms.wrapping import can_encrypt_to
+from smimekit.cms.wrapping import can_encrypt_to, transport_to
 from smimekit.errors import CertificateError, PolicyError, SmimeError, UsageError
 from smimekit.keys import (
     CertificateRecipient,
@@ -153,10 +153,11 @@ class Person:
             return self.way
         known = None if self.heard else self.way.memo.get("recipient")
         if isinstance(known, tuple) and known[0] is policy and known[1] is cipher:
-            found: CertificateRecipient = known[2]
+            found: Recipient = known[2]
             return found
         padding, agreement = self._padding(policy), self._agreement(self.way, cipher)
-        made = CertificateRecipient(self.way, padding, agreement)
+        transport = transport_to(self.way, padding)
+        made = transport or CertificateRecipient(self.way, padding, agreement)
         if not self.heard:
             self.way.memo["recipient"] = (policy, cipher, made)
         return made
