@@ -231,6 +231,8 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
     UsageError for what is no addressee at all.
     """
     match addressee:
+        case Certificate():
+            return _known_holder(addressee, own.get(addressee) if own else None, policy)
         case Credential():
             certificate = addressee.encryption_certificate
             if certificate is not None:
@@ -238,8 +240,6 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
             own_one = addressee.certificate
             refusal = _not_for_encryption(own_one)
             return Person(addressee, _name(own_one), own_one, own_one, refusal=refusal)
-        case Certificate():
-            return _known_holder(addressee, own.get(addressee) if own else None, policy)
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
             return _holder(addressee, certificate, said, policy, way=addressee)
