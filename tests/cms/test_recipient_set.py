@@ -16,8 +16,8 @@ from smimekit.cms.recipients import (
     UnknownRecipient,
     read_recipients,
 )
-from smimekit.cms.transport import open_transport, transport
-from smimekit.cms.wrapping import unwrap
+from smimekit.cms.transport import Transport, open_transport
+from smimekit.cms.wrapping import transport_to, unwrap
 from smimekit.errors import CmsError, LimitExceeded, NoMatchingKey
 from smimekit.limits import Limits
 from smimekit.testing import FakeCA
@@ -43,6 +43,12 @@ def bobs_key() -> RSAPublicKey:
 def bobs(rid: CertificateId | None = None) -> KeyTransRecipient:
     wrapped = bobs_key().encrypt(KEY, PKCS1v15())
     return KeyTransRecipient(rid or IssuerAndSerialNumber.of(BOB.certificate), V15, wrapped)
+
+
+def transported(padding: RsaPadding) -> KeyTransRecipient:
+    form = transport_to(BOB.certificate, padding)
+    assert isinstance(form, Transport)
+    return form.wrap(ContentKey(KEY))
 
 
 def encoded(*members: bytes) -> bytes:
@@ -128,7 +134,7 @@ def test_other_forms_are_read_at_once() -> None:
 def test_what_was_encoded_once_is_not_what_was_changed_since() -> None:
     """A record and its octets always say the same, also where one was made out of another."""
     certificate = BOB.certificate
-    made = transport(certificate, bobs_key(), ContentKey(KEY), RsaPadding())
+    made = transported(RsaPadding())
     assert made.encode() == KeyTransRecipient(made.rid, made.algorithm, made.encrypted_key).encode()
     other = replace(made, algorithm=RsaPadding(SHA256, SHA256).identifier)
     assert other.encode() != made.encode()
@@ -140,6 +146,6 @@ def test_what_was_encoded_once_is_not_what_was_changed_since() -> None:
 def test_another_padding_is_another_form() -> None:
     """What a certificate keeps for one padding does not serve for the next."""
     for padding in (RsaPadding(), RsaPadding(SHA256, SHA256), RsaPadding()):
-        made = transport(BOB.certificate, bobs_key(), ContentKey(KEY), padding)
+        made = transported(padding)
         assert rsa_padding(made.algorithm) == padding
         assert open_transport(made, BOB.key) == KEY

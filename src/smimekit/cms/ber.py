@@ -42,11 +42,14 @@ class BerReader:
     the next value of the innermost frame.
     """
 
-    __slots__ = ("_base", "_buffer", "_chunks", "_frames", "_limits", "_metadata", "_pos")
+    __slots__ = (
+        "_base", "_buffer", "_chunks", "_frames", "_limits", "_metadata", "_pos", "_short",
+    )  # fmt: skip
 
     def __init__(self, chunks: Iterable[bytes], *, limits: Limits) -> None:
         self._chunks: Iterator[bytes] = iter(chunks)
         self._limits = limits
+        self._short = min(CHUNK, limits.value_bytes)
         self._buffer = b""
         self._pos = 0
         self._base = 0  # where the buffer begins in the whole input
@@ -116,19 +119,20 @@ class BerReader:
         return tag, length
 
     def _usual_header(self, tag: int | None) -> int:
-        """Pass over a header as nearly all are: with this identifier octet, a length in few
-        octets, at hand, and within a definite length. The length, or -1 and nothing is passed.
+        """Pass over a header as nearly all are: with this identifier octet, a length in one
+        octet or three, and at hand. The length, or -1 and nothing is passed.
         """
         buffer, at = self._buffer, self._pos + 2
-        if not self._frames or at + 2 > len(buffer) or buffer[at - 2] != tag:
+        if at + 2 > len(buffer) or buffer[at - 2] != tag:
             return -1
-        length, end = buffer[at - 1], self._frames[-1]
+        length = buffer[at - 1]
         if length == 0x82:
             length = buffer[at] << 8 | buffer[at + 1]
             at += 2
         elif length >= 0x80:
             return -1
-        if end is None or self._base + at + length > end:
+        end = self._frames[-1] if self._frames else None
+        if end is not None and self._base + at + length > end:
             return -1
         self._pos = at
         return length
@@ -220,8 +224,7 @@ class BerReader:
             begin = self._pos
             length = self._header()[1]
         stop = self._pos + length
-        short = length != _INDEFINITE and stop - begin <= min(CHUNK, self._limits.value_bytes)
-        if short and stop <= len(self._buffer):
+        if length != _INDEFINITE and stop - begin <= self._short and stop <= len(self._buffer):
             self._pos = stop
             return self._buffer[begin:stop]
         self._pos = begin
@@ -293,8 +296,9 @@ class BerReader:
 
         `tag` is its identifier octet in primitive form, where it is implicit.
         """
-        if self.peek() == tag:
-            yield from self._content(self._header()[1])
+        length = self._usual_header(tag)
+        if length >= 0 or self.peek() == tag:
+            yield from self._content(length if length >= 0 else self._header()[1])
             return
         outside = len(self._frames)
         segments = 0

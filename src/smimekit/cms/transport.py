@@ -27,7 +27,7 @@ from smimekit.errors import CertificateError, DecryptionError, UsageError
 from smimekit.primitives import key_name, rsa_cipher_padding
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Transport", "known_transport", "open_transport", "transport", "usual_transport"]
+__all__ = ["Transport", "open_transport", "usual_transport"]
 
 _USUAL: Final = RsaPadding()
 
@@ -75,22 +75,6 @@ class Transport:
     def holding(self, encrypted: bytes) -> KeyTransRecipient:
         """The RecipientInfo with this encrypted key."""
         return KeyTransRecipient(self.rid, self.algorithm, encrypted).behind(self.before)
-
-
-def transport(
-    certificate: Certificate, public: rsa.RSAPublicKey, key: ContentKey, padding: RsaPadding
-) -> KeyTransRecipient:
-    """The key, encrypted with the RSA key of a certificate; UsageError where it is too small."""
-    found = known_transport(certificate, padding)
-    if found is None:
-        found = certificate.memo["transport"] = Transport.of(certificate, public, padding)
-    return found.wrap(key)
-
-
-def known_transport(certificate: Certificate, padding: object) -> Transport | None:
-    """What was used for the message before, if that was with this padding."""
-    known = certificate.memo.get("transport")
-    return known if isinstance(known, Transport) and known.asked is padding else None
 
 
 def usual_transport(certificate: Certificate) -> Transport | None:

@@ -24,7 +24,7 @@ from smimekit.cms.recipients import (
     KeyTransRecipient,
     RecipientInfo,
 )
-from smimekit.cms.transport import known_transport, open_transport, transport
+from smimekit.cms.transport import Transport, open_transport
 from smimekit.errors import (
     CertificateError,
     CmsError,
@@ -37,7 +37,15 @@ from smimekit.errors import (
 from smimekit.primitives import key_name, random_bytes
 from smimekit.private_key import PrivateKey
 
-__all__ = ["Way", "can_encrypt_to", "first_fitting", "unwrap", "unwrap_with_any", "wrap_for"]
+__all__ = [
+    "Way",
+    "can_encrypt_to",
+    "first_fitting",
+    "transport_to",
+    "unwrap",
+    "unwrap_with_any",
+    "wrap_for",
+]
 
 
 # --- for a recipient -----------------------------------------------------------------------
@@ -56,17 +64,14 @@ def wrap_for(
     UsageError where the key is of a kind that cannot be encrypted to, and CertificateError
     where it cannot be used at all.
     """
-    known = known_transport(certificate, padding)
-    if known is not None:
-        return known.wrap(key)
+    transport = transport_to(certificate, padding)
+    if transport is not None:
+        return transport.wrap(key)
     public = certificate.public_key
     match public:
         case rsa.RSAPublicKey() if certificate.key_algorithm != RSASSA_PSS:
-            if certificate.key_algorithm == RSA_KEM_SPKI:
-                padding = padding if isinstance(padding, RsaKem) else RsaKem()
-            if isinstance(padding, RsaKem):
-                return encapsulate_rsa(certificate, public, key, padding)
-            return transport(certificate, public, key, padding)
+            choice = padding if isinstance(padding, RsaKem) else RsaKem()
+            return encapsulate_rsa(certificate, public, key, choice)
         case mlkem.MLKEM768PublicKey() | mlkem.MLKEM1024PublicKey():
             return encapsulate(certificate, public, key)
         case _ if curve_of(public) is not None:
@@ -75,6 +80,20 @@ def wrap_for(
         f"Nobody can encrypt to a key of kind {key_name(public)}; it may be one for signing only.",
         code="usage.recipient-key",
     )
+
+
+def transport_to(certificate: Certificate, padding: RsaPadding | RsaKem) -> Transport | None:
+    """What carries all keys to the holder of a certificate where that is RSA key transport."""
+    known = certificate.memo.get("transport")
+    if isinstance(known, Transport) and known.asked is padding:
+        return known
+    public = certificate.public_key
+    if not isinstance(public, rsa.RSAPublicKey) or isinstance(padding, RsaKem):
+        return None
+    if certificate.key_algorithm in {RSASSA_PSS, RSA_KEM_SPKI}:
+        return None
+    made = certificate.memo["transport"] = Transport.of(certificate, public, padding)
+    return made
 
 
 def can_encrypt_to(certificate: Certificate) -> bool:

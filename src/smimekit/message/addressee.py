@@ -30,7 +30,7 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms.agreement import Agreement, curve_of
 from smimekit.cms.derivation import fitting_wrap
-from smimekit.cms.wrapping import can_encrypt_to
+from smimekit.cms.wrapping import can_encrypt_to, transport_to
 from smimekit.errors import CertificateError, PolicyError, SmimeError, UsageError
 from smimekit.keys import (
     CertificateRecipient,
@@ -153,10 +153,11 @@ class Person:
             return self.way
         known = None if self.heard else self.way.memo.get("recipient")
         if isinstance(known, tuple) and known[0] is policy and known[1] is cipher:
-            found: CertificateRecipient = known[2]
+            found: Recipient = known[2]
             return found
         padding, agreement = self._padding(policy), self._agreement(self.way, cipher)
-        made = CertificateRecipient(self.way, padding, agreement)
+        transport = transport_to(self.way, padding)
+        made = transport or CertificateRecipient(self.way, padding, agreement)
         if not self.heard:
             self.way.memo["recipient"] = (policy, cipher, made)
         return made
@@ -230,6 +231,8 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
     UsageError for what is no addressee at all.
     """
     match addressee:
+        case Certificate():
+            return _known_holder(addressee, own.get(addressee) if own else None, policy)
         case Credential():
             certificate = addressee.encryption_certificate
             if certificate is not None:
@@ -237,8 +240,6 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
             own_one = addressee.certificate
             refusal = _not_for_encryption(own_one)
             return Person(addressee, _name(own_one), own_one, own_one, refusal=refusal)
-        case Certificate():
-            return _known_holder(addressee, own.get(addressee) if own else None, policy)
         case CertificateRecipient(certificate=certificate):
             said = own.get(certificate)
             return _holder(addressee, certificate, said, policy, way=addressee)

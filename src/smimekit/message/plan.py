@@ -37,6 +37,7 @@ from smimekit.cms.recipients import (
     RecipientInfo,
     algorithm_name,
 )
+from smimekit.cms.transport import Transport
 from smimekit.der import Reader
 from smimekit.errors import PolicyError, SmimeError, UsageError
 from smimekit.keys import (
@@ -265,7 +266,7 @@ def _names(names: Sequence[str]) -> str:
 def _key_management(recipient: Recipient, cipher: ContentCipher) -> str:
     """How a key travels; for a certificate, found by carrying one that nobody uses."""
     match recipient:
-        case CertificateRecipient():
+        case CertificateRecipient() | Transport():
             return _carried(recipient.wrap(ContentKey(bytes(cipher.key_size))))
         case PasswordRecipient():
             return "password"

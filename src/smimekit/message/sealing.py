@@ -44,10 +44,9 @@ class Sealing:
         """
         decision = decide(to, cipher, policy, signer)
         key = new_content_key(decision.cipher)
-        recipients = tuple(
-            each.recipient(decision.cipher, policy).wrap(key) for each in decision.people
-        )
-        return cls(decision.cipher, key, recipients, decision.derived)
+        chosen = decision.cipher
+        recipients = [each.recipient(chosen, policy).wrap(key) for each in decision.people]
+        return cls(chosen, key, tuple(recipients), decision.derived)
 
     @property
     def smime_type(self) -> str:
