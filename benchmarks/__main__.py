@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +28,10 @@ def measure(rows: Iterable[Row], sizes: Sizes, folder: Path) -> list[Measured]:
     make(folder, sizes)
     if any(row.large for row in rows):
         make_large(folder, sizes)
+    begun = time.monotonic()
     found, can = [], abilities(folder)
     for row in rows:
-        print(row.key, flush=True)
+        print(f"{time.monotonic() - begun:4.0f} s {row.key}", flush=True)
         one = large_row if row.large else small_row
         found.append(one(named(row, sizes), folder, sizes, can))
     return found

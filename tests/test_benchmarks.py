@@ -95,6 +95,16 @@ def test_turns_are_taken() -> None:
     assert median_ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == 1.0
 
 
+def test_who_is_slow_sits_out_the_later_rounds() -> None:
+    """And is compared with what the limit took in the rounds before."""
+    times = by_turns(
+        {"limit": lambda: sum(range(2_000)), "slow": lambda: sum(range(2_000_000))},
+        rounds=3, seconds=1e-3, patience=1e-3,
+    )  # fmt: skip
+    assert {name: len(each) for name, each in times.items()} == {"limit": 3, "slow": 1}
+    assert median_ratio([1.0, 9.0, 9.0], [2.0]) == 0.5
+
+
 def measured(share: float, seconds: float, over: int | None = None) -> Measured:
     row = Row("sign-large", "sign 200 MB", 50, "35 %", large=True, note="<= 32 MiB")
     figures = {
