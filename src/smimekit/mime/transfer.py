@@ -39,8 +39,7 @@ _LINES = 256
 """
 # 57 octets make one line of 76 (RFC 2045, 6.8).
 _BLOCK = 57 * _LINES
-_SPLIT_LINES = Struct(f"{_LINE}s" * _LINES + "0s").unpack
-"""And nothing behind the last one, so that it gets a line break, too."""
+_SPLIT_LINES = Struct(f"{_LINE}s" * _LINES).unpack
 _FEW_LINES = Struct(f"{_LINE}s" * 32)
 """For what is no whole block."""
 
@@ -157,7 +156,8 @@ def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _encode_block(block: memoryview) -> bytes:
     # One unpack cuts all lines: three times the speed of a call for each line.
-    return b"\r\n".join(_SPLIT_LINES(binascii.b2a_base64(block, newline=False)))
+    lines = _SPLIT_LINES(binascii.b2a_base64(block, newline=False))
+    return b"\r\n".join(lines) + b"\r\n"
 
 
 def _encode_rest(data: bytes) -> bytes:
