@@ -23,7 +23,7 @@ from smimekit import Certificate, Credential, Trust
 from smimekit.testing import FakeCA
 from smimekit.trust import ByAddress, Sighting, TrustStore, open_store
 
-__all__ = ["Reach", "messages", "recipients", "signers", "stores", "workers"]
+__all__ = ["Points", "Reach", "messages", "recipients", "signers", "stores", "workers"]
 
 Points: TypeAlias = dict[str, list[tuple[float, float]]]
 
