@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from benchmarks.measure import Measured, abilities, large_row, small_row
 from benchmarks.obstacles import OBSTACLES
 from benchmarks.operations import ROWS, Row, Sizes
 from benchmarks.report import as_json, as_markdown, environment, from_json, named
-from benchmarks.scale import scale
+from benchmarks.scale import PLOTS, scale
 
 __all__ = ["main"]
 
@@ -27,9 +28,10 @@ def measure(rows: Iterable[Row], sizes: Sizes, folder: Path) -> list[Measured]:
     make(folder, sizes)
     if any(row.large for row in rows):
         make_large(folder, sizes)
+    begun = time.monotonic()
     found, can = [], abilities(folder)
     for row in rows:
-        print(row.key, flush=True)
+        print(f"{time.monotonic() - begun:4.0f} s {row.key}", flush=True)
         one = large_row if row.large else small_row
         found.append(one(named(row, sizes), folder, sizes, can))
     return found
@@ -40,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--out", type=Path, default=_REFERENCE, help="where the pages are written")
     parser.add_argument("--scale", action="store_true", help="how cost grows, with plots")
+    names = [each.key for each in PLOTS]
+    parser.add_argument("--curves", nargs="+", choices=names, default=[], help="with --scale: only")
     parser.add_argument("--huge", action="store_true", help="with --scale: messages of 4 GB, too")
     parser.add_argument("--stored", type=int, default=1_000_000, help="with --scale: at most")
     parser.add_argument("--tiny", action="store_true", help="next to nothing, to see that it runs")
@@ -51,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.scale:
         reach = Reach.tiny() if options.tiny else Reach(huge=options.huge)
         kept = tuple(size for size in reach.stored if size <= options.stored)
-        scale(options.out, replace(reach, stored=kept))
+        scale(options.out, replace(reach, stored=kept), options.curves)
         return 0
     figures = options.out / "performance.json"
     if not options.render:

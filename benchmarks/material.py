@@ -107,17 +107,19 @@ def _cms(mail: bytes) -> bytes:
 # --- large ---------------------------------------------------------------------------------
 
 
-def make_large(folder: Path, sizes: Sizes) -> None:
-    """The large draft, and the same signed and encrypted."""
+def make_large(folder: Path, sizes: Sizes, *, peers: bool = True) -> None:
+    """The large draft, and the same signed and encrypted; for `peers` without MIME, too."""
     draft = folder / "large.eml"
     _write(draft, chain([_ATTACHMENT], _lines(sizes.large)))
     who = Credential.from_pem(folder / "rsa.pem", folder / "rsa.key")
     to = [Certificate.from_pem((folder / f"{crowd(folder)[-1]}.pem").read_bytes())]
     with draft.open("rb") as file:
         _write(folder / "large-signed.eml", smimekit.stream.sign(file, who))
-    _write_detached(folder, "large-signed", folder / "large-signed.eml")
     with draft.open("rb") as file:
         _write(folder / "large-encrypted.eml", smimekit.stream.encrypt(file, to=to))
+    if not peers:
+        return
+    _write_detached(folder, "large-signed", folder / "large-signed.eml")
     with draft.open("rb") as file:
         binary = smimekit.stream.encrypt(file, to=to, transfer=Transfer.BINARY)
         _write(folder / "large-encrypted.der", _without_header(binary))

@@ -83,7 +83,7 @@ def _able(operation: str, can: Abilities) -> tuple[list[Contender], dict[str, st
 
 
 def _figures(actions: Mapping[str, Action], sizes: Sizes) -> dict[str, Figure]:
-    times = by_turns(actions, rounds=sizes.rounds, seconds=sizes.seconds)
+    times = by_turns(actions, rounds=sizes.rounds, seconds=sizes.seconds, patience=sizes.patience)
     limit = times[LIMIT.name]
     return {
         name: Figure(statistics.median(each), median_ratio(limit, each))
@@ -92,11 +92,12 @@ def _figures(actions: Mapping[str, Action], sizes: Sizes) -> dict[str, Figure]:
 
 
 def large_row(row: Row, folder: Path, sizes: Sizes, can: Abilities) -> Measured:
-    """Everybody by turns, each time in a new process."""
+    """Everybody by turns, each time in a new process; but for `sizes.patience`."""
     able, skipped = _able(BASELINES[row.key], can)
     runs: dict[str, list[dict[str, float]]] = {}
     for each in able * sizes.large_rounds:
-        if each.name in skipped:
+        spent = sum(run["seconds"] for run in runs.get(each.name, ()))
+        if each.name in skipped or (each not in _MUST and spent > sizes.patience):
             continue
         done = _one(each, folder, "--operation", row.key)
         if done.returncode:

@@ -25,7 +25,11 @@ class Sizes:
     rounds: int = 9
     seconds: float = 0.15
     """Processor time per contender, operation and round."""
-    large_rounds: int = 3
+    large_rounds: int = 5
+    patience: float = 4.0
+    """Processor time after which a peer sits out the rounds that are left: the slow ones are too
+    far away for a median of five to say more.
+    """
 
     @classmethod
     def tiny(cls) -> "Sizes":

@@ -55,7 +55,8 @@ _HOW: Final = """\
   whose start is most of a small one.
 * **Large messages** go from a file to nowhere, in a new process each time. *Over* is the largest
   resident memory while it runs, less what the same operation on 1 KB needs. The large draft is a
-  mail with one attachment, in base64, as mail programs make it.
+  mail with one attachment, in base64, as mail programs make it. A peer that is slow sits out the
+  later rounds.
 """
 
 _CELLS: Final = """\

@@ -5,6 +5,7 @@ moment to the next. So each round runs everybody for a short while, one after th
 is compared are the processor times of the same round; of the rounds, the median counts.
 """
 
+import math
 import resource
 import statistics
 import time
@@ -25,13 +26,21 @@ def processor_time() -> float:
 
 
 def by_turns(
-    actions: Mapping[str, Action], *, rounds: int, seconds: float
+    actions: Mapping[str, Action],
+    *,
+    rounds: int,
+    seconds: float,
+    patience: float = math.inf,
 ) -> dict[str, list[float]]:
-    """For each action, its processor time in seconds, in each round."""
+    """For each action, its processor time in seconds, in each round. One that runs but once in a
+    round, and has taken longer than `patience` by then, sits out the rounds that are left.
+    """
     counts = {name: _count(action, seconds) for name, action in actions.items()}
     found: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
+            if counts[name] == 1 and sum(found[name]) > patience:
+                continue
             begun = processor_time()
             for _ in range(counts[name]):
                 action()
@@ -51,6 +60,8 @@ def _count(action: Action, seconds: float) -> int:
 
 
 def median_ratio(above: list[float], below: list[float]) -> float:
-    """The median, over the rounds, of one time by another of the same round."""
-    pairs = zip(above, below, strict=True)
+    """The median, over the rounds, of one time by another of the same round; who sat out the last
+    rounds is compared in the first.
+    """
+    pairs = zip(above, below, strict=False)
     return statistics.median(one / other for one, other in pairs if other)

@@ -95,6 +95,16 @@ def test_turns_are_taken() -> None:
     assert median_ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == 1.0
 
 
+def test_who_is_slow_sits_out_the_later_rounds() -> None:
+    """And is compared with what the limit took in the rounds before."""
+    times = by_turns(
+        {"limit": lambda: sum(range(2_000)), "slow": lambda: sum(range(2_000_000))},
+        rounds=3, seconds=1e-3, patience=1e-3,
+    )  # fmt: skip
+    assert {name: len(each) for name, each in times.items()} == {"limit": 3, "slow": 1}
+    assert median_ratio([1.0, 9.0, 9.0], [2.0]) == 0.5
+
+
 def measured(share: float, seconds: float, over: int | None = None) -> Measured:
     row = Row("sign-large", "sign 200 MB", 50, "35 %", large=True, note="<= 32 MiB")
     figures = {
@@ -146,3 +156,23 @@ def test_the_curves_run(tmp_path: Path) -> None:
         for line in points.values():
             assert len(line) == 2
             assert all(seconds > 0 for _, seconds in line)
+
+
+def test_some_curves_are_measured_anew(tmp_path: Path) -> None:
+    """The others stay as they were, on the page, too."""
+    old = {
+        "stores": {"look up": [[10, 1.0], [100, 1.0]]},
+        "signers": {"sign": [[1, 9.0], [2, 9.0]]},
+    }
+    (tmp_path / "scaling.json").write_text(json.dumps(old))
+    scale.scale(tmp_path, curves.Reach.tiny(), ["signers"])
+    figures = json.loads((tmp_path / "scaling.json").read_text())
+    assert figures["stores"] == old["stores"]
+    assert set(figures["signers"]) == {"sign", "verify"}
+    assert figures["signers"]["sign"] != old["signers"]["sign"]
+    page = (tmp_path / "scaling.md").read_text()
+    assert page.index("## Signers") < page.index("## Trust stores")
+    assert {path.name for path in tmp_path.glob("*.svg")} == {
+        "scaling-signers.svg",
+        "scaling-stores.svg",
+    }

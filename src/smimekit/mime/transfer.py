@@ -76,10 +76,10 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     held, padded = b"", False
     for chunk in chunks:
         try:
-            decoded, rest, ended = _decode_text(held, _without_equal_breaks(chunk), padded)
+            decoded, rest, ended = _decode_groups(_without_equal_breaks(held, chunk), padded)
         except MimeError:  # which may be for other blanks
-            text = chunk.translate(None, _BLANKS)
-            decoded, rest, ended = _decode_text(held, text, padded)
+            text = held + chunk.translate(None, _BLANKS)
+            decoded, rest, ended = _decode_groups(text, padded)
         held, padded = rest, ended
         if decoded:
             yield decoded
@@ -87,40 +87,37 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise _bad_base64()
 
 
-def _without_equal_breaks(chunk: bytes) -> bytes | bytearray:
-    """The chunk without the line breaks between lines of one length; else as it is.
+def _without_equal_breaks(held: bytes, chunk: bytes) -> bytes | bytearray:
+    """What was `held`, and the chunk without the line breaks between lines of one length.
 
     Most base64 is like that, and to cut every 78th octet out is many times as fast as to look
-    at each.
+    at each. Any other blanks stay where they are, and will not decode.
     """
     chunk = chunk.strip(_BLANKS)  # the last line, whatever its length, has no break then
     first = chunk.find(b"\n")
     size = chunk.find(b"\n", first + 1) - first
     if first < 1 or size < 2:
-        return chunk
-    text = bytearray(chunk)
+        return held + chunk
+    text = bytearray(held)
+    text += chunk
+    first += len(held)
     returns, feeds = text[first - 1 :: size], text[first::size]
-    if feeds != b"\n" * len(feeds):
-        return chunk
-    del text[first::size]
-    if returns == b"\r" * len(returns):
-        del text[first - 1 :: size - 1]
+    if feeds == b"\n" * len(feeds):
+        del text[first::size]
+        if returns == b"\r" * len(returns):
+            del text[first - 1 :: size - 1]
     return text
 
 
-def _decode_text(held: bytes, text: bytes | bytearray, padded: bool) -> tuple[bytes, bytes, bool]:
-    """Decode text without blanks, after what was `held` of it: octets, what is no whole group
-    yet, and whether it was, or is now, `padded`.
+def _decode_groups(data: bytes | bytearray, padded: bool) -> tuple[bytes, bytes, bool]:
+    """Decode text without blanks: its octets, what is no whole group yet, and whether the text
+    was, or is now, `padded`.
     """
-    data = held + text
     whole = len(data) & ~3
-    rest = data[whole:]
+    rest = bytes(data[whole:])
     # binascii takes a group of padding alone.
-    if (
-        (padded and data)
-        or data.endswith(b"===", 0, whole)
-        or rest.translate(None, _BLANKS) != rest
-    ):
+    endless = (padded and data) or data.endswith(b"===", 0, whole)
+    if endless or rest.translate(None, _BLANKS) != rest:
         raise _bad_base64()
     try:
         decoded = binascii.a2b_base64(memoryview(data)[:whole], strict_mode=True)
