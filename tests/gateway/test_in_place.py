@@ -45,6 +45,17 @@ def test_one_mail_for_all_is_kept_and_not_sent(tmp_path: Path) -> None:
     assert fake.delivered == ["admin"]
 
 
+def test_what_was_decrypted_is_taken_where_nothing_goes_elsewhere(tmp_path: Path) -> None:
+    """Its envelope asks for other reports, which are the caller's there."""
+    private = replace(mail("b"), private=True, parameters=(("RET", "HDRS"),))
+    fake = Fake(lambda _: [Deliver(mail=private)])
+    assert run(fake, tmp_path, envelope("b"), split=False) == KEPT
+    assert fake.delivered == []
+    other = replace(private, mail_from="admin@x.org")
+    with pytest.raises(GatewayError):
+        run(Fake(lambda _: [Deliver(mail=other)]), tmp_path, envelope("b"), split=False)
+
+
 def test_what_was_kept_is_not_done(tmp_path: Path) -> None:
     """The mail server may yet lose it: a second try is treated as the first."""
     fake = Fake(together)

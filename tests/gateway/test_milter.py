@@ -19,6 +19,7 @@ from smimekit.gateway.handover.next_hop import Protocol
 from smimekit.gateway.handover.transaction import Desk
 from smimekit.gateway.outcomes import Deliver, Mail, Outcome
 from smimekit.gateway.program.config import Address, Listener, Submitter
+from smimekit.message.spool import Spool
 from smimekit.span import Span
 from tests.conftest import IN_CI
 from tests.gateway.test_transaction import AT, LATER, NO, Fake, by_name
@@ -78,17 +79,15 @@ class Shared:
     planner: Planner | None = None
     busy: bool = False
     name: str = "gw.example.org"
-    files: int = 0
     full: bool = False
 
     def now(self) -> datetime:
         return AT
 
-    def new_file(self) -> Path:
+    def new_spool(self) -> Spool:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        self.files += 1
-        return self.folder / f"message{self.files}"
+        return Spool(0, encrypted=True, folder=self.folder)
 
     @contextmanager
     def desk(self) -> Iterator[Desk | None]:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import threading
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ from smimekit.gateway import (
 from smimekit.gateway.core import Results
 from smimekit.gateway.events import Action as Wanted
 from smimekit.gateway.events import Events, Objection, Scan
+from smimekit.gateway.outbound.chains import completed
 from smimekit.gateway.outbound.plan import Action
 from smimekit.gateway.outcomes import Mail, Outcome
 from smimekit.gateway.reports.audit import CertificateRole, Entry
@@ -201,9 +203,29 @@ def test_a_plan_explains_itself() -> None:
     assert "It asks for: plain." in text
 
 
-def test_a_plan_as_json_names_certificates_and_holds_no_content() -> None:
-    import json  # noqa: PLC0415 - to see that it can be written
+def test_a_plan_explains_which_rule_holds_for_whom() -> None:
+    """Those who share a mail may be under other rules that come to the same."""
+    rules = (
+        MUST
+        + f'[address."{TWICE}"]\nencrypt = "must"\nsign = "always"\n[outbound]\nsign = "always"\n'
+    )
+    made = planned(gateway(rules), mail(to=(BOB, TWICE)), BOB, TWICE)
+    assert len(made.parts) == 1
+    lines = [line.strip() for line in made.explain().splitlines() if "rule:" in line]
+    assert f"rule: encrypt from [outside] ({BOB})" in lines
+    assert f'rule: encrypt from [address."{TWICE}"] ({TWICE})' in lines
+    assert f'rule: sign from [address."{TWICE}"] ({TWICE})' in lines
+    [found] = json.loads(json.dumps(made.as_json()))["parts"]
+    assert found["rules"]["encrypt"] == f'[outside], [address."{TWICE}"]'
+    again = planned(gateway(MUST), mail(to=(LATE, DAVE)), LATE, DAVE).explain()
+    assert again.count("rule: encrypt from [outside]\n") == again.count("To ")
+    refused = planned(
+        gateway(rules), mail(to=("a@x.example", "b@x.example")), "a@x.example", "b@x.example"
+    )
+    assert "rule: encrypt from [outside]\n" in refused.explain()
 
+
+def test_a_plan_as_json_names_certificates_and_holds_no_content() -> None:
     made = planned(gateway(MUST), mail(to=(BOB, LATE), subject="Geheim"), BOB, LATE)
     found = json.dumps(made.as_json())
     assert world().people[BOB][0].certificate.fingerprint in found
@@ -651,6 +673,56 @@ def test_the_chain_goes_out_as_configured(chain: str, number: int) -> None:
     with send(gateway(rules), mail(to=(DAVE,)), DAVE) as outcomes:
         [layer] = layers(message_of(only(outcomes)))
     assert len(layer.certificates) == number
+
+
+def bare(*siblings: str) -> Credential:
+    """Alice's key, as a file without any chain has it; `siblings` as further pairs of hers."""
+    own, *others = (world().people[each][0] for each in (ALICE, *siblings))
+    pairs = tuple(Credential(each.key, each.certificate) for each in others)
+    return Credential(own.key, own.certificate, siblings=pairs)
+
+
+@pytest.mark.parametrize(("chain", "number"), [("leaf", 1), ("without-root", 2), ("with-root", 3)])
+def test_a_chain_that_the_key_file_lacks_comes_from_the_store(chain: str, number: int) -> None:
+    rules, here = f'{ALWAYS}chain = "{chain}"\n', world()
+    keys = KeyRing(bare())
+    for _ in range(2):
+        with send(gateway(rules, keys=keys), mail(to=(DAVE,)), DAVE) as outcomes:
+            sent = message_of(only(outcomes))
+        [layer] = layers(sent)
+        assert len(layer.certificates) == number
+    if chain != "leaf":
+        anchors = Trust(MemoryTrustStore(), anchors=[here.trust.anchors[0]])
+        assert smimekit.verify(sent, anchors, at=here.at).signatures
+    elsewhere = Trust(MemoryTrustStore())
+    with send(gateway(rules, keys=keys, trust=elsewhere), mail(to=(DAVE,)), DAVE) as outcomes:
+        [layer] = layers(message_of(only(outcomes)))
+    assert len(layer.certificates) == 1
+
+
+def test_what_a_chain_lacks_is_looked_for_once() -> None:
+    """And what a credential keeps for its signatures is kept."""
+    here, found = world(), bare(INSIDER)
+    whole = completed(found, here.trust, at=here.at)
+    assert [len(each.chain) for each in whole.all] == [2, 2]
+    assert whole.certificate == found.certificate
+    assert completed(found, here.trust, at=here.at) is whole
+    assert completed(found, Trust(MemoryTrustStore()), at=here.at) is found
+    rooted = replace(found, chain=(here.ca.certificate, *here.trust.anchors))
+    assert completed(rooted, here.trust, at=here.at) is not rooted, "its sibling lacks the chain"
+    alone = replace(rooted, siblings=())
+    assert completed(alone, here.trust, at=here.at) is alone
+
+
+def test_without_an_answer_of_the_store_a_chain_waits() -> None:
+    class Away(MemoryTrustStore):
+        def records(self, query: object) -> Any:
+            raise smimekit.StoreError("The store is away.")
+
+    trust = Trust(Away(), anchors=world().trust.anchors)
+    found = gateway(ALWAYS + 'encrypt = "never"\n', trust=trust, keys=KeyRing(bare()))
+    with send(found, mail(to=(DAVE,)), DAVE) as outcomes:
+        assert isinstance(only(outcomes), Defer)
 
 
 def test_an_opaque_signature_on_request() -> None:

@@ -218,6 +218,7 @@ networks = ["10.0.0.0/8", "192.0.2.0/24"]
 
 def test_good_rules_have_no_warnings(folder: Path) -> None:
     assert lint(QUIET, folder=folder) == ()
+    assert lint(f"{QUIET}[workers]\nspool_encrypted = true\n", folder=folder) == ()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,7 @@ def test_good_rules_have_no_warnings(folder: Path) -> None:
             'encrypt = "if_possible"',
             "x@192.0.2.1 is an IP address",
         ),
+        ("[workers]\nspool_encrypted = false", "spool_encrypted", "can be read on the disk"),
         ('[triggers]\nsign = ["sign"]', "sign", "any subject may have"),
         ('[sender_login]\nalice = "*"', "alice", "as anybody"),
         ('[sender_login]\nalice = "alice@other.example"', "alice", "is not inside"),

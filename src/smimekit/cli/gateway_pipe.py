@@ -99,9 +99,11 @@ def _dealt_with(file: Path, envelope: Envelope, out: FileIO | None) -> Reply:
     from smimekit.gateway.program.config import read_config  # noqa: PLC0415 - as above
 
     config = read_config(file)
-    spool = config.workers.spool / "pipe"
+    workers = config.workers
     with (
-        arrived(sys.stdin.buffer, envelope, spool) as came,
+        arrived(
+            sys.stdin.buffer, envelope, workers.spool / "pipe", encrypted=workers.spool_encrypted
+        ) as came,
         assembled(config) as assembly,
     ):
         return pass_on(assembly.desk, envelope, came, out)

@@ -4,6 +4,7 @@ Knows bytes only; how a file is encrypted is the business of `sealed_file`.
 """
 
 import io
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -30,12 +31,20 @@ class Spool:
 
     `memory` is how many bytes may stay in memory. The file has no name that anybody else
     could open, and mode 0600 until then; where it is `encrypted`, the disk never holds
-    what was written, and the key goes with the spool.
+    what was written, and the key goes with the spool. It lies in `folder`, or where temporary
+    files do.
     """
 
-    def __init__(self, memory: int, *, encrypted: bool = False) -> None:
+    def __init__(
+        self,
+        memory: int,
+        *,
+        encrypted: bool = False,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
         self._memory: Final = memory
         self._encrypted: Final = encrypted
+        self._folder: Final = folder
         # One buffer, whose size is that of the bytes, however small the pieces are.
         self._held: Final = io.BytesIO()
         self._file: IO[bytes] | SealedFile | None = None
@@ -48,7 +57,8 @@ class Spool:
         """Append; there must not have been a read that still is in use."""
         if self._file is None and self.size + len(data) > self._memory:
             # Closed by `close`, not by a block: it lives as long as the spool.
-            self._file = SealedFile() if self._encrypted else tempfile.TemporaryFile()  # noqa: SIM115
+            kind = SealedFile if self._encrypted else tempfile.TemporaryFile
+            self._file = kind(dir=self._folder)
             with self._held.getbuffer() as held:
                 self._file.write(held)
             self._held.close()

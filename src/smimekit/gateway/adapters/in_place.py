@@ -63,12 +63,25 @@ class _Whole:
     def process(self, envelope: Envelope, message: Span, *, at: datetime) -> Outcomes:
         found = self._desk.processor.process(envelope, message, at=at)
         one = found.outcomes[0] if len(found.outcomes) == 1 else None
-        if isinstance(one, Deliver) and _is_whole(self._envelope, one.mail):
+        if isinstance(one, Deliver) and self._is_whole(one.mail):
             self._mail = one.mail
         elif not self._split and not _is_here(found):
             found.close()
             raise _several()
         return found
+
+    def _is_whole(self, mail: Mail) -> bool:
+        """Whether a mail is for everybody in this envelope, in this very envelope.
+
+        Where it cannot be split, the envelope is the caller's, and so are reports about it: what
+        was decrypted would ask for other ones.
+        """
+        same = mail.mail_from == self._envelope.mail_from
+        if not same or _recipients(mail.recipients) != _recipients(self._envelope.recipients):
+            return False
+        if mail.private:
+            return not self._split
+        return _without_body(mail.parameters) == _without_body(self._envelope.parameters)
 
     def deliver(self, mail: Mail, client: Client) -> tuple[Reply, ...]:
         if mail is self._mail and self._take(mail):
@@ -91,16 +104,6 @@ def _is_here(found: Outcomes) -> bool:
     """Whether nothing of it is delivered: it is refused, put off, or held, and by one rule."""
     kinds = {type(each) for each in found.outcomes}
     return Deliver not in kinds and (len(kinds) == 1 or Hold not in kinds)
-
-
-def _is_whole(envelope: Envelope, mail: Mail) -> bool:
-    """Whether a mail is for everybody in this envelope, in this very envelope."""
-    return (
-        not mail.private  # its reports are not for the mail server to make as they were asked for
-        and mail.mail_from == envelope.mail_from
-        and _recipients(mail.recipients) == _recipients(envelope.recipients)
-        and _without_body(mail.parameters) == _without_body(envelope.parameters)
-    )
 
 
 def _recipients(recipients: tuple[EnvelopeRecipient, ...]) -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, final
 
 from smimekit.gateway.handover.answers import Reply
+from smimekit.message.sealed_file import keystream
 
 __all__ = ["Incoming", "buffer_of", "receive"]
 
@@ -26,14 +27,18 @@ class Incoming:
     """A message on its way into the file `path`, which has to be new.
 
     `trace` stands before it there. `size` and `digest` are about the octets of the message,
-    `digest` about `seed` too. After a refusal the rest is read, and thrown away.
+    `digest` about `seed` too. After a refusal the rest is read, and thrown away. With a `seal`
+    (a key), what lies in the file is encrypted: the disk never holds the message.
     """
 
-    def __init__(self, path: Path, *, trace: bytes, seed: bytes, limit: int) -> None:
+    def __init__(
+        self, path: Path, *, trace: bytes, seed: bytes, limit: int, seal: bytes = b""
+    ) -> None:
         self.size = 0
         self.refusal: Reply | None = None
         self._limit: Final = limit
         self._digest: Final = hashlib.sha256(seed)
+        self._sealing: Final = keystream(seal) if seal else None
         self._before = b"\r\n"
         self._file: BinaryIO | None = None
         self._on_disk(lambda: self._begin(path, trace))
@@ -45,7 +50,7 @@ class Incoming:
 
     def _begin(self, path: Path, trace: bytes) -> None:
         self._file = path.open("xb", buffering=0)  # closed by `close`: octets come one by one
-        self._file.write(trace)
+        self._append(trace)
 
     def write(self, chunk: bytes) -> None:
         """Octets as they came over the wire."""
@@ -64,8 +69,9 @@ class Incoming:
             self._on_disk(lambda: self._append(plain))
 
     def _append(self, plain: bytes) -> None:
-        while self._file is not None and plain:
-            plain = plain[self._file.write(plain) :]
+        left = plain if self._sealing is None else self._sealing.update(plain)
+        while self._file is not None and left:
+            left = left[self._file.write(left) :]
 
     def _on_disk(self, act: Callable[[], None]) -> None:
         try:

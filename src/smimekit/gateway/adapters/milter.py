@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from email.utils import format_datetime
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import Milter
 
@@ -29,6 +28,7 @@ from smimekit.gateway.handover.transaction import Desk, answered
 from smimekit.gateway.outcomes import Mail
 from smimekit.gateway.program.config import Listener, Submitter
 from smimekit.limits import Limits
+from smimekit.message.spool import Spool
 from smimekit.mime.fields import Field, read_header
 from smimekit.span import Span
 
@@ -57,8 +57,8 @@ class Counter(Protocol):
 
     def now(self) -> datetime: ...
 
-    def new_file(self) -> Path:
-        """A name that no file has."""
+    def new_spool(self) -> Spool:
+        """Where a message can lie. Raises OSError."""
         ...
 
     def desk(self) -> AbstractContextManager[Desk | None]:
@@ -82,8 +82,7 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         self._helo = ""
         self._parameters: Parameters = ()
         self._unheard: tuple[str, Sequence[str]] | None = None
-        self._file: BinaryIO | None = None
-        self._path: Path | None = None
+        self._spool: Spool | None = None
         self._forget_mail()
 
     # --- who ------------------------------------------------------------------------------
@@ -151,8 +150,7 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         return int(Milter.CONTINUE)
 
     def eoh(self) -> int:
-        self._path = self._counter.new_file()
-        self._file = self._path.open("xb")  # closed by `_forget_mail`: octets come bit by bit
+        self._spool = self._counter.new_spool()
         self._trace = Field("Received", self._received())
         self._write(b"".join(each.raw for each in (self._trace, *self._fields)) + _BLANK)
         return int(Milter.CONTINUE)
@@ -164,13 +162,13 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         return int(Milter.CONTINUE)
 
     def _write(self, data: bytes) -> None:
-        assert self._file is not None  # noqa: S101 - for the type checker: the header has ended
+        assert self._spool is not None  # noqa: S101 - for the type checker: the header has ended
         self._size += len(data)
-        self._file.write(data)
+        self._spool.write(data)
 
     def eom(self) -> int:
         """The one answer for all. pymilter makes a TEMPFAIL of whatever is raised."""
-        if self._file is None:
+        if self._spool is None:
             self.eoh()  # a mail without a header
         try:
             begun = time.monotonic()
@@ -186,13 +184,12 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
 
     def _dealt_with(self) -> Reply:
         envelope = self._envelope(self._recipients)
-        key, path = self._key(), self._path
-        assert self._file is not None and path is not None  # noqa: PT018, S101 - for the type checker
-        self._file.flush()
-        with self._counter.desk() as desk, path.open("rb") as file:
+        assert self._spool is not None  # noqa: S101 - for the type checker: it was written
+        message = self._spool.span()
+        key = self._key(message)
+        with self._counter.desk() as desk:
             if desk is None:
                 return BUSY
-            message = Span.of_file(file)
             reply = handle_in_place(
                 desk, envelope, message, key=key, take=lambda mail: self._take(message, mail)
             )
@@ -200,16 +197,11 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
                 self._unheard = (key, answered(envelope, [reply] * len(envelope.recipients)))
             return reply
 
-    def _key(self) -> str:
+    def _key(self, message: Span) -> str:
         """What a second try has in common with this one."""
-        assert self._path is not None  # noqa: S101 - for the type checker: it was written
         digest = hashlib.sha256(repr(self._mail_from).encode("utf-8", "replace"))
-        assert self._file is not None  # noqa: S101 - as above
-        self._file.flush()
-        with self._path.open("rb") as file:
-            file.seek(len(self._trace.raw))
-            while chunk := file.read(1 << 16):
-                digest.update(chunk)
+        for chunk in message.slice(len(self._trace.raw), len(message)).chunks():
+            digest.update(chunk)
         return digest.hexdigest()
 
     def _received(self) -> bytes:
@@ -275,10 +267,9 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
             self._counter.forget(*unheard)
 
     def _forget_mail(self) -> None:
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)
-        self._file = self._path = None
+        if self._spool is not None:
+            self._spool.close()
+        self._spool = None
         self._mail_from = ""
         self._user = ""
         self._parameters = ()

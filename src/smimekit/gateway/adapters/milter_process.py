@@ -13,18 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from json import dumps
-from pathlib import Path
 from typing import Final, final
 
 import Milter
 import milter
 
 from smimekit.errors import GatewayError, SmimeError
-from smimekit.gateway.adapters.incoming_folder import IncomingFolder
 from smimekit.gateway.adapters.local_socket import admit
 from smimekit.gateway.adapters.milter import MilterSession
 from smimekit.gateway.adapters.precheck import Planner
@@ -33,6 +31,8 @@ from smimekit.gateway.handover.transaction import Desk
 from smimekit.gateway.program.assembly import assembled
 from smimekit.gateway.program.config import Address, Config, Listener, read_config
 from smimekit.gateway.program.tasks import SAMPLES, write_samples
+from smimekit.message.spool import Spool
+from smimekit.span import CHUNK
 
 __all__ = ["main"]
 
@@ -47,12 +47,12 @@ _PATIENCE: Final = 100.0
 class _Counter:
     """What the sessions of the process share (`milter.Counter`)."""
 
-    def __init__(self, config: Config, desk: Desk, folder: IncomingFolder) -> None:
+    def __init__(self, config: Config, desk: Desk) -> None:
         self.name: Final = config.name
         processor = desk.processor
         self.planner: Final = processor if isinstance(processor, Planner) else None
         self._desk: Final = desk
-        self._folder: Final = folder
+        self._workers: Final = config.workers
         self._relays: Final[queue.LifoQueue[Relay]] = queue.LifoQueue()
         self._count: Final = config.workers.threads * config.workers.processes
         for _ in range(self._count):
@@ -61,8 +61,9 @@ class _Counter:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def new_file(self) -> Path:
-        return self._folder.new()
+    def new_spool(self) -> Spool:
+        settings = self._workers
+        return Spool(CHUNK, encrypted=settings.spool_encrypted, folder=settings.spool)
 
     @contextmanager
     def desk(self) -> Iterator[Desk | None]:
@@ -97,10 +98,8 @@ def main(path: str, name: str) -> int:
     try:
         config = read_config(path)
         listener = next(each for each in config.listeners if each.name == name)
-        folder = IncomingFolder(config.workers.spool / "incoming")
-        folder.open()
-        with closing(folder), assembled(config) as assembly:
-            counter = _Counter(config, assembly.desk, folder)
+        with assembled(config) as assembly:
+            counter = _Counter(config, assembly.desk)
             _listen(listener, counter, config.workers.stop_seconds)
             output.write(b'{"ready": true}\n')
             for line in sys.stdin.buffer:

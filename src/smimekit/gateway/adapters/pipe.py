@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from enum import IntEnum
 from io import RawIOBase
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO, Final, final
 
 from smimekit.gateway.adapters.in_place import KEPT, handle_in_place
@@ -18,6 +17,7 @@ from smimekit.gateway.envelope import Envelope
 from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.transaction import Desk, answered
 from smimekit.gateway.outcomes import Mail
+from smimekit.message.spool import Spool
 from smimekit.mime.canonical import to_crlf
 from smimekit.span import CHUNK, Span
 
@@ -55,26 +55,28 @@ def exit_status(reply: Reply) -> Sysexit:
 class Arrived:
     """A message that was read to its end, with CRLF; `key` is its name in the journal."""
 
-    def __init__(self, file: BinaryIO, key: str, *, unix: bool) -> None:
-        self.message: Final = Span.of_file(file)
+    def __init__(self, message: Span, key: str, *, unix: bool) -> None:
+        self.message: Final = message
         self.key: Final = key
         self.unix: Final = unix
         """Whether its lines ended with LF."""
 
 
 @contextmanager
-def arrived(source: BinaryIO, envelope: Envelope, spool: Path) -> Iterator[Arrived]:
-    """Read a message into a file in `spool`. Raises OSError."""
-    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+def arrived(
+    source: BinaryIO, envelope: Envelope, folder: Path, *, encrypted: bool
+) -> Iterator[Arrived]:
+    """Read a message; what of it does not stay in memory lies in `folder`. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     seed = repr((envelope.mail_from, envelope.user, envelope.client.ident))
     digest = hashlib.sha256(seed.encode("utf-8", "replace"))
     first = source.readline(CHUNK)
-    with TemporaryFile(dir=spool) as file:
+    with Spool(CHUNK, encrypted=encrypted, folder=folder) as spool:
         for chunk in to_crlf(_chunks(first, source)):
             digest.update(chunk)
-            file.write(chunk)
-        file.seek(0)
-        yield Arrived(file, digest.hexdigest(), unix=not first.endswith(b"\r\n"))
+            spool.write(chunk)
+        unix = not first.endswith(b"\r\n")
+        yield Arrived(spool.span(), digest.hexdigest(), unix=unix)
 
 
 def _chunks(first: bytes, source: BinaryIO) -> Iterator[bytes]:

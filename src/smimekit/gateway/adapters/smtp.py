@@ -53,6 +53,11 @@ class Place(Protocol):
     @property
     def path(self) -> Path: ...
 
+    @property
+    def seal(self) -> bytes:
+        """The key to seal the file with; none where it is not to be sealed."""
+        ...
+
     async def hand_over(self, task: Task) -> Sequence[Reply]:
         """Have the message dealt with, and give the place back: a reply for each recipient."""
         ...
@@ -312,7 +317,9 @@ class SmtpSession(SMTP):
         envelope = self._envelope()
         seed = repr((envelope.client.ident, envelope.mail_from)).encode("utf-8", "replace")
         trace = self._trace(place.path.name).encode()
-        incoming = Incoming(place.path, trace=trace, seed=seed, limit=self.listener.size)
+        incoming = Incoming(
+            place.path, trace=trace, seed=seed, limit=self.listener.size, seal=place.seal
+        )
         try:
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             await receive(self._reader, incoming, self._reset_timeout)
@@ -322,7 +329,7 @@ class SmtpSession(SMTP):
         self._stop_the_clock()
         self._set_rset_state()
         if incoming.refusal is None:
-            task = Task(place.path, incoming.digest, envelope, single=self.single)
+            task = Task(place.path, incoming.digest, envelope, self.single, place.seal)
             replies = await self._handed_over(place, task)
         else:
             replies = [incoming.refusal] * len(envelope.recipients)

@@ -146,12 +146,16 @@ def _displayed(
 
 
 def _cleared(entity: Span, layer: Signed, limits: Limits, closing: ExitStack) -> Span | None:
-    spool = closing.enter_context(Spool(limits.spool_memory))
+    spool = closing.enter_context(_spool(limits))
     return spool.span() if clear_signed(entity, layer, spool, limits=limits) else None
 
 
+def _spool(limits: Limits) -> Spool:
+    return Spool(limits.spool_memory, encrypted=limits.spool_encrypted)
+
+
 def _spooled(chunks: Iterable[bytes], limits: Limits, closing: ExitStack) -> Span:
-    spool = closing.enter_context(Spool(limits.spool_memory))
+    spool = closing.enter_context(_spool(limits))
     for chunk in chunks:
         spool.write(chunk)
     return spool.span()

@@ -16,17 +16,19 @@ from smimekit.gateway.events import Action as Wanted
 from smimekit.gateway.events import Objection, Scan, consult
 from smimekit.gateway.letter import Protected
 from smimekit.gateway.outbound.case import Case
+from smimekit.gateway.outbound.chains import completed
 from smimekit.gateway.outbound.plan import Action, Part
 from smimekit.gateway.outbound.selection import policy_of
 from smimekit.gateway.outbound.triggers import Ask
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.reports.audit import CertificateRole, CertificateUse
 from smimekit.gateway.rules.treatment import Encrypt, Headers, Treatment
+from smimekit.keys import Credential
 from smimekit.message.layers import Encrypted
 from smimekit.message.plan import plan_encryption
 from smimekit.message.receive import open_message
 from smimekit.message.send import encrypt_stream, sign_stream
-from smimekit.message.signing import Signer
+from smimekit.message.signing import Chain, Signer
 from smimekit.message.source import new_spool
 from smimekit.mime.protected import HeaderProtection
 from smimekit.policy import Policy
@@ -203,7 +205,7 @@ def _chunks(
     policy, headers = policy_of(treatment, core.policy), _HEADERS.get(treatment.headers)
     signer = None
     if part.credential is not None:
-        signer = Signer(part.credential, chain=treatment.chain)
+        signer = Signer(_signing(core, part.credential, treatment, case), chain=treatment.chain)
     if part.encrypt:
         if headers is not None and treatment.legacy_display:
             headers = replace(headers, legacy_display=True)
@@ -215,6 +217,13 @@ def _chunks(
     return sign_stream(
         draft, signer, opaque=treatment.opaque, headers=headers, policy=policy, at=case.at
     )
+
+
+def _signing(core: Core, credential: Credential, treatment: Treatment, case: Case) -> Credential:
+    """With the certificates that go out, where any besides its own do."""
+    if treatment.chain is Chain.LEAF:
+        return credential
+    return completed(credential, core.trust, at=case.at)
 
 
 def _records(part: Part) -> list[Record]:

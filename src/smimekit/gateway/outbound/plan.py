@@ -82,7 +82,10 @@ class Part:
     reasons: tuple[str, ...]
     """Why, for people; each a sentence."""
     treatment: Treatment | None = None
-    """What the rules say; None where they were not asked."""
+    """What the rules say; None where they were not asked. What shapes the mail is the same for all
+    its recipients; which level said so may not be."""
+    treatments: tuple[tuple[str, Treatment], ...] = ()
+    """What the rules say for each address, where there are several recipients."""
     sign_as: str | None = None
     credential: Credential | None = field(default=None, repr=False)
     """What it is signed with; None where it is not signed by us."""
@@ -163,9 +166,25 @@ def _part_lines(part: Part) -> Iterator[str]:
         yield f"  not to {unused.address}: {unused.fingerprint} ({unused.status})"
         yield from (f"    {reason}" for reason in unused.reasons)
     yield from (f"  {reason}" for reason in part.reasons)
-    if part.treatment is not None:
-        rules = (f"{name} from {where}" for name, where in part.treatment.sources)
-        yield from (f"  rule: {rule}" for rule in rules)
+    for name, places in _sources(part).items():
+        for where, whom in places.items():
+            only = "" if len(places) == 1 and len(whom) == _asked(part) else f" ({', '.join(whom)})"
+            yield f"  rule: {name} from {where}{only}"
+
+
+def _asked(part: Part) -> int:
+    """For how many the rules were asked."""
+    return max(1, len(part.treatments))
+
+
+def _sources(part: Part) -> dict[str, dict[str, list[str]]]:
+    """Setting, level, and for whom that level says it."""
+    found: dict[str, dict[str, list[str]]] = {}
+    one = () if part.treatment is None else (("", part.treatment),)
+    for address, treatment in part.treatments or one:
+        for name, where in treatment.sources:
+            found.setdefault(name, {}).setdefault(where, []).append(address)
+    return found
 
 
 def _verb(part: Part) -> str:
@@ -210,7 +229,7 @@ def _part(part: Part) -> Json:
         found |= {"code": part.refusal.code, "enhanced": part.refusal.enhanced}
         found["text"] = part.refusal.text
     if part.treatment is not None:
-        found["rules"] = dict(part.treatment.sources)
+        found["rules"] = {name: ", ".join(places) for name, places in _sources(part).items()}
     return found
 
 

@@ -311,6 +311,7 @@ class _Planning:
             recipients=tuple(one.recipient for one in group),
             reasons=tuple(dict.fromkeys(why for one in group for why in one.reasons)),
             treatment=first.treatment,
+            treatments=_treatments((one.recipient, one.treatment) for one in group),
             sign_as=self.case.letter.author if first.sign else None,
             credential=self._credential if first.sign else None,
             encrypt=first.encrypt,
@@ -349,4 +350,15 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
         key = (part.action, part.reasons, part.refusal, part.treatment, part.unused)
         found[key].append(part)
     for same in found.values():
-        yield replace(same[0], recipients=tuple(who for each in same for who in each.recipients))
+        asked = ((who, each.treatment) for each in same for who in each.recipients)
+        yield replace(
+            same[0],
+            recipients=tuple(who for each in same for who in each.recipients),
+            treatments=_treatments((who, one) for who, one in asked if one is not None),
+        )
+
+
+def _treatments(
+    asked: Iterable[tuple[EnvelopeRecipient, Treatment]],
+) -> tuple[tuple[str, Treatment], ...]:
+    return tuple((who.address, treatment) for who, treatment in asked)

@@ -7,7 +7,7 @@ does its work.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -33,6 +33,7 @@ from smimekit.keys import KeyRing
 from smimekit.keys.folder import KeyFolder, password_from_environment, password_from_file
 from smimekit.keys.master import MasterKeys
 from smimekit.keys.ring import KeySource
+from smimekit.policy import Policy
 from smimekit.trust import Trust
 from smimekit.trust.stores.opening import open_store
 
@@ -111,7 +112,13 @@ def opened_gateway(config: Config, events: Events = NO_EVENTS) -> Iterator[Gatew
     rules = RulesFile(config.path)
     ring = _keys(config.keys)
     with _trust(config.store) as trust:
-        yield Gateway(rules=rules, trust=trust, keys=ring, events=events)
+        yield Gateway(rules=rules, trust=trust, keys=ring, events=events, policy=_policy(config))
+
+
+def _policy(config: Config) -> Policy:
+    """The usual one; what goes to the disk is encrypted there, unless the file says otherwise."""
+    limits = replace(Policy.INTEROP.limits, spool_encrypted=config.workers.spool_encrypted)
+    return replace(Policy.INTEROP, limits=limits)
 
 
 @contextmanager

@@ -138,6 +138,9 @@ class Workers:
     journal_days: float = 10
     """How long to remember what was done for a sender that did not hear it: longer than mail
     stays in its queue."""
+    spool_encrypted: bool = True
+    """Whether messages lie encrypted there and in temporary files, each by a key that only the
+    processes have which work on it."""
     processor: str = ""
     """`package.module:function`, called with the path of this file, in place of the gateway."""
 
@@ -348,7 +351,7 @@ def _keys(table: Table, folder: Path) -> Keys:
 
 def _workers(table: Table, folder: Path) -> Workers:
     known = ("spool", "processes", "threads", "in_flight", "seconds", "stop_seconds")
-    table.only([*known, "journal_days", "processor"])
+    table.only([*known, "journal_days", "spool_encrypted", "processor"])
     given = _given(
         processes=table.number("processes", least=1, most=256),
         threads=table.number("threads", least=1, most=256),
@@ -356,6 +359,7 @@ def _workers(table: Table, folder: Path) -> Workers:
         seconds=_patience(table, "seconds"),
         stop_seconds=table.seconds("stop_seconds"),
         journal_days=table.seconds("journal_days"),
+        spool_encrypted=table.truth("spool_encrypted"),
         processor=table.text("processor"),
     )
     return Workers(spool=folder / _required(table, "spool"), **given)  # type: ignore[arg-type]  # as the getters say

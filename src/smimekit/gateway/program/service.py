@@ -28,6 +28,8 @@ from smimekit.gateway.program.metrics_http import serve_metrics
 from smimekit.gateway.program.tasks import Task
 from smimekit.gateway.program.workers import Pool
 from smimekit.gateway.reports.metrics import Metrics
+from smimekit.message.sealed_file import KEY_BYTES
+from smimekit.primitives import random_bytes
 
 __all__ = ["Service"]
 
@@ -46,9 +48,10 @@ not name its messages: who did not hear tries again "every two or three hours" a
 class _Place:
     """Room for one message, which is given back once."""
 
-    def __init__(self, service: "Service", path: Path) -> None:
+    def __init__(self, service: "Service", path: Path, seal: bytes) -> None:
         self._service: Final = service
         self.path: Final = path
+        self.seal: Final = seal
         self._taken = True
 
     async def hand_over(self, task: Task) -> Sequence[Reply]:
@@ -141,7 +144,8 @@ class Service:
         except TimeoutError:
             return None
         self._under_way += 1
-        place = _Place(self, self._incoming.new())
+        seal = random_bytes(KEY_BYTES) if self._config.workers.spool_encrypted else b""
+        place = _Place(self, self._incoming.new(), seal)
         if self._stopping:
             place.leave()
             return None

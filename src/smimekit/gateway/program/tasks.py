@@ -5,7 +5,7 @@ Knows the forms of both. May not know processes.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -41,6 +41,8 @@ class Task:
     envelope: Envelope
     single: bool
     """Whether the client hears one answer for all recipients."""
+    seal: bytes = field(default=b"", repr=False)
+    """The key that the file is sealed with; none where it is not."""
 
 
 def write_task(number: int, task: Task) -> bytes:
@@ -50,6 +52,7 @@ def write_task(number: int, task: Task) -> bytes:
         "path": str(task.path),
         "key": task.key,
         "single": task.single,
+        "seal": task.seal.hex(),
         "envelope": envelope_facts(task.envelope),
     }
     return f"{json.dumps(facts)}\n".encode()
@@ -59,7 +62,9 @@ def read_task(line: bytes) -> tuple[int, Task]:
     """The number and the task of a line."""
     facts = json.loads(line)
     envelope = envelope_from(facts["envelope"])
-    return facts["number"], Task(Path(facts["path"]), facts["key"], envelope, facts["single"])
+    seal = bytes.fromhex(facts["seal"])
+    task = Task(Path(facts["path"]), facts["key"], envelope, facts["single"], seal)
+    return facts["number"], task
 
 
 def envelope_facts(envelope: Envelope) -> dict[str, Any]:

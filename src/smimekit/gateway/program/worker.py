@@ -20,6 +20,7 @@ from smimekit.gateway.handover.answers import BROKEN, Reply
 from smimekit.gateway.program.assembly import Assembly, assembled
 from smimekit.gateway.program.config import read_config
 from smimekit.gateway.program.tasks import SAMPLES, Task, read_task, write_replies, write_samples
+from smimekit.message.sealed_file import SealedSource
 from smimekit.span import Span
 
 __all__ = ["main"]
@@ -54,7 +55,7 @@ class _Worker:
     def _replies(self, task: Task) -> tuple[Reply, ...]:
         try:
             with task.path.open("rb") as file:
-                message = Span.of_file(file)
+                message = _content(file, task.seal)
                 return self._assembly.desk.handle(
                     task.envelope, message, key=task.key, single=task.single
                 )
@@ -70,6 +71,14 @@ class _Worker:
                 self._output.write(line)
         except BrokenPipeError:
             _LOG.warning("The gateway is gone")
+
+
+def _content(file: BinaryIO, seal: bytes) -> Span:
+    """What lies in a file, sealed or not."""
+    if not seal:
+        return Span.of_file(file)
+    source = SealedSource(file, seal)
+    return Span(source, 0, source.size)
 
 
 def main(path: str) -> int:

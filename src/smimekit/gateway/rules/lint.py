@@ -32,7 +32,7 @@ def lint(text: str, file: str = "rules.toml", *, folder: Path | None = None) -> 
         sentence
         for found in (
             *(_site, _inside, _triggers, _logins, _callbacks, _clear, _internal, _literals),
-            _partners,
+            *(_partners, _disk),
         )
         for sentence in found(rules, top)
     )
@@ -187,3 +187,14 @@ def _partners(rules: Rules, top: Table) -> Iterator[str]:
                 f"{partner.settings.encrypt} overrides every must, such as that of line "
                 f"{musts[0].line('encrypt')}.",
             )
+
+
+def _disk(_: Rules, top: Table) -> Iterator[str]:
+    """A key for the adapters, which says nothing wrong, and yet is a matter of rules."""
+    workers = top.table("workers")
+    if workers.truth("spool_encrypted") is False:
+        yield _warning(
+            workers,
+            "spool_encrypted",
+            "with spool_encrypted = false, messages under way can be read on the disk.",
+        )
