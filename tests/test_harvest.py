@@ -22,20 +22,20 @@ from tests.message.people import (
     MALLORY,
     NOW,
     alice,
-    as_part,
     bare_signed,
     bob,
     ca,
+    certs_only,
     draft,
     encrypted_entity,
     entity,
     mallory,
     mime,
-    multipart,
     person,
     root,
     signer_info,
     trust,
+    with_footer,
 )
 
 
@@ -176,8 +176,7 @@ def test_nothing_from_what_is_not_signed() -> None:
 
 def test_nothing_from_a_certs_only_message() -> None:
     """RFC 8551, 3.8: nobody vouches for a bag without a signer."""
-    bag = bare_signed(b"", bag=[alice().certificate], detached=True)
-    assert harvest(mime(bag, "certs-only")).found == ()
+    assert harvest(mime(certs_only(alice().certificate), "certs-only")).found == ()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +239,7 @@ def test_nothing_from_a_signature_that_the_policy_refuses() -> None:
 @pytest.mark.parametrize("subtype", ["mixed", "related", "alternative", "digest"])
 def test_nothing_from_errant_parts(subtype: str) -> None:
     """RFC 9787, 4.5: an errant layer says nothing about the message around it."""
-    mail = multipart(subtype, as_part(smimekit.sign(draft(), alice())), entity("footer"))
+    mail = with_footer(smimekit.sign(draft(), alice()), subtype)
     found = harvest(mail)
     assert found.found == ()
     assert found.reasons == ("the message is not signed",)

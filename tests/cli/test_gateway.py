@@ -72,6 +72,7 @@ def test_check(run: Run, file: Path) -> None:
     assert done.status == 0
     assert "submission: 127.0.0.1:10025" in done.text
     assert "marker_secret_file" in done.err
+    assert "line 2: there is no administrator in [gateway]" in done.err
 
 
 @pytest.mark.parametrize(

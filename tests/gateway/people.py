@@ -19,6 +19,8 @@ ALICE, MALLORY = "alice@example.org", "mallory@example.org"
 BOB, CAROL, DAVE = "bob@partner.example", "carol@bank.example", "dave@nowhere.example"
 TWICE, LATE, SHUNNED = "twice@partner.example", "late@partner.example", "shunned@partner.example"
 ARCHIVE, INSIDER = "archive@example.org", "ian@example.org"
+OUTSIDERS = (BOB, CAROL, DAVE, TWICE, LATE, SHUNNED)
+EVERYBODY = (*OUTSIDERS, INSIDER, "ian", ALICE)
 INSIDE = '[inside]\ndomains = ["example.org"]\n'
 TEXT = b"The secret word is abracadabra."
 

@@ -151,6 +151,17 @@ def test_who_says_quit_before_the_answer_has_heard(
     assert len(fresh.arrived) == 3
 
 
+def test_who_has_said_quit_and_stays_does_not_keep_us(
+    tmp_path: Path, server: Hop, monkeypatch: pytest.MonkeyPatch, message: bytes
+) -> None:
+    with gateway(tmp_path, monkeypatch, server.port) as found, client(found) as stays:
+        stays.say(BEGIN + ENVELOPE + message + b"QUIT\r\n")
+        stays.read(b"221")
+        found.call(found.service.stop())
+        assert stays.lines.read() == b"", "nothing comes after the end"
+        assert not found.service._sessions
+
+
 def test_who_sends_the_next_envelope_before_the_answer_has_heard(
     running: Running, fresh: Hop, message: bytes
 ) -> None:

@@ -58,18 +58,14 @@ from tests.gateway.people import (
     ARCHIVE,
     BOB,
     CAROL,
-    DAVE,
+    EVERYBODY,
     INSIDER,
-    LATE,
     MALLORY,
-    SHUNNED,
     TEXT,
     TWICE,
     world,
 )
 
-OUTSIDERS = (BOB, CAROL, DAVE, TWICE, LATE, SHUNNED)
-EVERYBODY = (*OUTSIDERS, INSIDER, "ian", ALICE)
 FORWARDER = "someone@elsewhere.example"
 
 

@@ -33,7 +33,6 @@ from tests.message.people import (
     MALLORY,
     NOW,
     alice,
-    as_part,
     bare_signed,
     bob,
     ca,
@@ -41,11 +40,11 @@ from tests.message.people import (
     entity,
     mallory,
     mime,
-    multipart,
     root,
     signed_entity,
     signer_info,
     trust,
+    with_footer,
 )
 
 
@@ -97,7 +96,7 @@ def test_what_cannot_be_decrypted_says_nothing() -> None:
 
 
 def test_a_signed_part_of_a_mail_is_no_signature_of_the_mail() -> None:
-    assert verdicts(multipart("mixed", as_part(signed()), entity("a footer"))) == [Verdict.NONE]
+    assert verdicts(with_footer(signed())) == [Verdict.NONE]
 
 
 def test_changed_content_fails() -> None:
@@ -350,6 +349,6 @@ def test_what_is_closed_is_said_to_be() -> None:
 
 
 def test_protected_parts_are_said_to_be_parts() -> None:
-    found = details(multipart("mixed", as_part(signed()), entity("a footer")))
+    found = details(with_footer(signed()))
     assert found["X-Smimekit-Part-1"] == "signed; part=1"
     assert found["X-Smimekit-Protection"] == "none"

@@ -29,17 +29,16 @@ from tests.message.people import (
     MALLORY,
     NOW,
     alice,
-    as_part,
     bare_signed,
     bob,
     ca,
+    certs_only,
     draft,
-    entity,
     mallory,
     mime,
-    multipart,
     root,
     trust,
+    with_footer,
 )
 
 
@@ -132,13 +131,10 @@ def test_facts_change_no_decision() -> None:
         (draft(), "not signed"),
         (smimekit.sign(draft(), alice()).replace(b"is on", b"is off"), "not what was signed"),
         (smimekit.sign(draft(MALLORY), alice()), "not the sender"),
-        (
-            multipart("mixed", as_part(smimekit.sign(draft(), alice())), entity("footer")),
-            "not signed",
-        ),
-        (mime(bare_signed(b"", bag=[alice().certificate], detached=True), "certs-only"), "vouches"),
-        (bare_signed(b"", bag=[alice().certificate], detached=True), "vouches"),
-        (pem(bare_signed(b"", bag=[alice().certificate], detached=True)), "vouches"),
+        (with_footer(smimekit.sign(draft(), alice())), "not signed"),
+        (mime(certs_only(alice().certificate), "certs-only"), "vouches"),
+        (certs_only(alice().certificate), "vouches"),
+        (pem(certs_only(alice().certificate)), "vouches"),
     ],
     ids=["unsigned", "broken", "sender", "list", "certs-only mail", "p7c der", "p7c pem"],
 )
@@ -165,7 +161,7 @@ def test_a_forwarded_mail_is_not_its_forwarders() -> None:
 
 def test_a_bag_inside_a_signed_mail_is_not_vouched_for() -> None:
     """Alice signs that she sends Bob's certificate, not that it is Bob's."""
-    bag = mime(bare_signed(b"", bag=[bob().certificate], detached=True), "certs-only")
+    bag = mime(certs_only(bob().certificate), "certs-only")
     store = MemoryTrustStore()
     report = learn(store, smimekit.sign(bag, alice()))
     assert alice().certificate in report.new
@@ -222,7 +218,7 @@ def test_content_goes_with_a_bare_signature_only() -> None:
 
 
 def bundles() -> Iterable[bytes]:
-    der = bare_signed(b"", bag=[alice().certificate, ca().certificate], detached=True)
+    der = certs_only(alice().certificate, ca().certificate)
     yield from (der, pem(der), pem(der, "CMS"))
     yield alice().certificate.pem() + ca().certificate.pem()
 

@@ -195,3 +195,13 @@ def as_part(mail: bytes) -> bytes:
     lines = head.replace(b"\r\n ", b" ").split(b"\r\n")
     kept = [line for line in lines if line.lower().startswith(b"content-")]
     return b"\r\n".join(kept) + b"\r\n\r\n" + body
+
+
+def with_footer(mail: bytes, subtype: str = "mixed") -> bytes:
+    """A mail as lists hand it on: a part, and another below it."""
+    return multipart(subtype, as_part(mail), entity("footer"))
+
+
+def certs_only(*certificates: Certificate) -> bytes:
+    """A bag without a signer (RFC 8551, 3.8), in DER."""
+    return bare_signed(b"", bag=certificates, detached=True)

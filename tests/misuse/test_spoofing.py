@@ -29,6 +29,7 @@ from tests.message.people import (
     signed_entity,
     signer_info,
     trust,
+    with_footer,
 )
 
 LIE = entity("Transfer the money to Mallory.")
@@ -74,7 +75,7 @@ def test_a_forwarded_mail() -> None:
 
 def test_a_mailing_list_footer_around() -> None:
     """The list wraps the signed part and adds a footer: reported, and openable by itself."""
-    mail = multipart("mixed", as_part(smimekit.sign(draft(), alice())), entity("footer"))
+    mail = with_footer(smimekit.sign(draft(), alice()))
     nothing_verified(mail, ["signed"])
     with smimekit.open(mail, trust=trust()) as opened:
         [errant] = opened.errant

@@ -113,6 +113,7 @@ class SmtpSession(SMTP):
         self._reception: Final = reception
         self._arrived = False
         self._busy = False
+        self._said_bye = False
         self._proxied = Client()
         self._login: str | None = None
         self._hearing: Final = Hearing(reception)
@@ -161,7 +162,8 @@ class SmtpSession(SMTP):
     def dismiss(self) -> None:
         """Close the connection unless a message is under way (RFC 5321, 3.8)."""
         if not self._busy and self.transport is not None:
-            self._writer.write(Reply(421, "4.3.2", "Shutting down").line().encode() + b"\r\n")
+            if not self._said_bye:
+                self._writer.write(Reply(421, "4.3.2", "Shutting down").line().encode() + b"\r\n")
             self.hang_up()
 
     async def handle_exception(self, error: Exception) -> str:
@@ -217,6 +219,7 @@ class SmtpSession(SMTP):
             return
         # It said so before our answer, and may be gone: how it closes tells whether it is not.
         await self.push(Reply(221, "2.0.0", "Bye").line())
+        self._said_bye = True
         self._writer.write_eof()
         while await self._reader.read(_CHUNK):
             pass

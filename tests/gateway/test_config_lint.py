@@ -1,0 +1,73 @@
+"""What is odd about the adapters' part of the gateway's file, and what is not."""
+
+from pathlib import Path
+
+import pytest
+
+from smimekit.errors import GatewayError
+from smimekit.gateway.program.lint import lint_config
+from tests.conftest import ROOT
+
+QUIET = """[gateway]
+administrator = "admin@example.org"
+[listen.a]
+address = "unix:/run/gw/a"
+mode = "0660"
+[listen.b]
+address = "127.0.0.1:10025"
+[next_hop]
+address = "127.0.0.1:10026"
+[store]
+url = "sqlite:///trust.db"
+[workers]
+spool = "spool"
+"""
+NOBODY = 'administrator = "admin@example.org"\n'
+
+
+def test_what_is_not_odd() -> None:
+    assert lint_config(QUIET, "gw.toml") == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        (NOBODY, "", 1, "nobody is told which certificates wait"),
+        ("sqlite:///trust.db", "postgresql://db/trust", 11, "other gateways may use this store"),
+        ('mode = "0660"\n', "", 4, "the umask says who may connect"),
+        ("0660", "0666", 5, "every user of this machine may connect"),
+    ],
+)
+def test_what_is_odd_has_its_line(old: str, new: str, line: int, says: str) -> None:
+    text = QUIET.replace(old, new)
+    assert text != QUIET
+    (found,) = lint_config(text, "gw.toml")
+    assert found.startswith(f"gw.toml, line {line}: ")
+    assert says in found
+
+
+@pytest.mark.parametrize(
+    "more", ["[digest]\nhours = 0", "[inbound]\ndigest = false", "[inbound]\nharvest = false"]
+)
+def test_where_nobody_is_to_be_told_nobody_needs_a_name(more: str) -> None:
+    text = QUIET.replace(NOBODY, "").replace("sqlite:///trust.db", "postgresql://db/trust")
+    assert len(lint_config(text, "gw.toml")) == 1
+    assert lint_config(text + more, "gw.toml") == ()
+
+
+@pytest.mark.parametrize("hours", [0, 24])
+def test_who_says_which_of_several_tells_means_it(hours: int) -> None:
+    text = QUIET.replace("sqlite:///trust.db", "postgresql://db/trust")
+    assert lint_config(f"{text}[digest]\nhours = {hours}\n", "gw.toml") == ()
+
+
+def test_what_is_wrong_is_an_error() -> None:
+    with pytest.raises(GatewayError):
+        lint_config(QUIET.replace("mode", "mood"), "gw.toml")
+
+
+@pytest.mark.parametrize("name", ["gateway.toml", "postfix-milter/gateway.toml"])
+def test_the_examples_are_not_odd(tmp_path: Path, name: str) -> None:
+    (tmp_path / "marker").write_text("0" * 64)
+    text = (ROOT / "examples" / "gateway" / name).read_text()
+    assert lint_config(text, str(tmp_path / "gateway.toml")) == ()
