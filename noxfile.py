@@ -44,7 +44,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=("3.13t", "3.14t"))
 def threads(session: nox.Session) -> None:
     """The tests of threads on a Python without its lock; skipped where there is none."""
-    session.install("-q", ".", "pytest")
+    session.install("-q", ".", "pytest", "hypothesis")  # the latter for tests/conftest.py
     session.run("python", "-X", "gil=0", "-m", "pytest", "tests/test_threads.py", *session.posargs)
 
 
@@ -96,7 +96,8 @@ def interop(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Changed input, the same each time; `-- --count 300` is short, `-- --atheris open` endless.
 
-    Behind a second `--` stand libFuzzer's own options, such as `-max_total_time=3600`.
+    Behind a second `--` stand libFuzzer's own options, such as `-max_total_time=3600`. How a long
+    run is made stands in `tests/fuzz/README.md`.
     """
     extras = ".[test,fuzz]" if "--atheris" in session.posargs else ".[test]"
     session.install("-q", extras)

@@ -202,8 +202,8 @@ def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
         # Reading goes without one: a statement sees what is committed, and a transaction around
         # it would be two more ways to the server.
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    except (SQLAlchemyError, ImportError) as error:
-        raise refused() from error
+    except (SQLAlchemyError, ImportError, ValueError):  # whose texts may quote a password
+        raise refused() from None
     in_memory = url.database in {None, "", ":memory:"}  # that would be one for each connection
     if engine.dialect.name not in _DIALECTS or (engine.dialect.name == "sqlite" and in_memory):
         engine.dispose()

@@ -53,6 +53,20 @@ def test_a_public_file_that_becomes_secret_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
+def test_what_was_for_fewer_people_stays_so(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for before, after in ((0o600, 0o600), (0o640, 0o640), (0o666, 0o666), (0o755, 0o644)):
+        target.write_bytes(b"old")
+        target.chmod(before)
+        mask = os.umask(0)
+        try:
+            write_out(str(target), [b"new"])
+        finally:
+            os.umask(mask)
+        assert target.read_bytes() == b"new"
+        assert stat.S_IMODE(target.stat().st_mode) == after
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)

@@ -124,7 +124,7 @@ def fuzz(name: str, folder: Path, *options: str) -> tuple[int, str, list[str]]:
 
 SIGNS = {
     "raising": "KeyError: 'oops'",
-    "panicking": "Panic",
+    "panicking": "panicking 1: Traceback",
     "recursing": "RecursionError",
     "nameless": "No Code!",
     "aborting": "ended with status -6",

@@ -39,12 +39,22 @@ class _ByName:
                 return Hold(mail=_mail(envelope, message, (to,)), reason="Look at it")
             case "fail":
                 raise RuntimeError("a bug")
+            case "quote":
+                _quote(message.bytes().decode("latin-1"))
             case "die-once":
                 mark = self._folder / "died"
                 if not mark.exists():
                     mark.touch()
                     os.kill(os.getpid(), signal.SIGKILL)
         return Deliver(mail=_mail(envelope, message, (to,)))
+
+
+def _quote(text: str) -> None:
+    """As a careless hook does: the whole mail in the text of an error, and of its cause."""
+    try:
+        int(text)
+    except ValueError as error:
+        raise KeyError(text) from error
 
 
 def _mail(envelope: Envelope, message: Span, to: Sequence[EnvelopeRecipient]) -> Mail:

@@ -102,7 +102,7 @@ def _beside(target: Path, *, private: bool) -> Iterator[tuple[Path, BinaryIO]]:
     """A temporary file in the target's folder, gone afterwards if it still is there."""
     name = f".{target.name[:100]}.{secrets.token_hex(8)}"
     temporary = target.parent / name
-    mode = 0o600 if private else 0o666  # the umask takes its share
+    mode = 0o600 if private else _mode_of(target)  # the umask takes its share
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(temporary, flags, mode)
@@ -114,6 +114,14 @@ def _beside(target: Path, *, private: bool) -> Iterator[tuple[Path, BinaryIO]]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _mode_of(target: Path) -> int:
+    """What was for fewer people stays so."""
+    try:
+        return stat.S_IMODE(target.stat().st_mode) & 0o666 | 0o600
+    except OSError:
+        return 0o666
 
 
 def _finish(file: BinaryIO) -> None:

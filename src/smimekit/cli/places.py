@@ -81,8 +81,11 @@ class PlaceOptions:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise UsageError(f"{url!r} is no URL.", code="usage.imap-url") from error
+        except ValueError:  # which may quote a password, and so may the URL
+            raise UsageError(
+                "The account's URL is none: write imaps://user@host or imaps://user@host:port.",
+                code="usage.imap-url",
+            ) from None
         if parts.password is not None:
             raise UsageError(
                 "A password does not stand on a command line, where everybody sees it: use "

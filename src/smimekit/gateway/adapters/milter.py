@@ -27,6 +27,7 @@ from smimekit.gateway.handover.answers import BROKEN, BUSY, Reply
 from smimekit.gateway.handover.transaction import Desk, answered
 from smimekit.gateway.outcomes import Mail
 from smimekit.gateway.program.config import Listener, Submitter
+from smimekit.gateway.reports.failures import logged
 from smimekit.limits import Limits
 from smimekit.message.spool import Spool
 from smimekit.mime.fields import Field, read_header
@@ -176,7 +177,7 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
             if time.monotonic() - begun > _LIKELY_HEARD:
                 self._unheard = None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with the client
-            _LOG.warning("A message failed", exc_info=error)
+            _LOG.warning("A message failed\n%s", logged(error))
             reply = BROKEN
         finally:
             self._forget_mail()

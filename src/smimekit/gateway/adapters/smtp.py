@@ -34,6 +34,7 @@ from smimekit.gateway.handover.answers import BROKEN, BUSY, Reply
 from smimekit.gateway.handover.transaction import answered
 from smimekit.gateway.program.config import Listener, Submitter
 from smimekit.gateway.program.tasks import Task
+from smimekit.gateway.reports.failures import logged
 
 __all__ = ["Place", "Reception", "SmtpSession"]
 
@@ -167,7 +168,7 @@ class SmtpSession(SMTP):
             self.hang_up()
 
     async def handle_exception(self, error: Exception) -> str:
-        _LOG.error("A session failed", exc_info=error)
+        _LOG.warning("A session failed\n%s", logged(error))
         return BROKEN.line()
 
     def _set_rset_state(self) -> None:
@@ -352,7 +353,7 @@ class SmtpSession(SMTP):
         try:
             return await place.hand_over(task)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
-            _LOG.error("A message could not be dealt with", exc_info=error)
+            _LOG.warning("A message could not be dealt with\n%s", logged(error))
             return [BROKEN] * len(task.envelope.recipients)
 
     async def _answer(self, replies: Sequence[Reply]) -> None:

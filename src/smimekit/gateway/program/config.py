@@ -8,7 +8,7 @@ opens nothing that they name.
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -101,7 +101,8 @@ class Listener:
 class Store:
     """Whom to trust."""
 
-    url: str
+    url: str = field(repr=False)
+    """It may hold a password."""
     anchors: tuple[str, ...] = ()
     """Files with certificates of CAs that count besides the anchors in the store."""
 
@@ -114,7 +115,8 @@ class Keys:
     folder: str | None = None
     password_file: str | None = None
     password_env: str | None = None
-    database: str | None = None
+    database: str | None = field(default=None, repr=False)
+    """A URL, which may hold a password."""
     master_key_file: str | None = None
     """A file of 32 octets; its name without the folder is the name of the master key."""
 

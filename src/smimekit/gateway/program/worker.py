@@ -21,6 +21,7 @@ from smimekit.gateway.program.assembly import Assembly, assembled
 from smimekit.gateway.program.config import read_config
 from smimekit.gateway.program.tasks import SAMPLES, Task, read_task, write_replies, write_samples
 from smimekit.message.sealed_file import SealedSource
+from smimekit.gateway.reports.failures import logged
 from smimekit.span import Span
 
 __all__ = ["main"]
@@ -60,8 +61,7 @@ class _Worker:
                     task.envelope, message, key=task.key, single=task.single
                 )
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it stays with its sender
-            code = error.code if isinstance(error, SmimeError) else type(error).__name__
-            _LOG.warning("A message failed: %s", code, exc_info=error)
+            _LOG.warning("A message failed\n%s", logged(error))
             return (BROKEN,) * len(task.envelope.recipients)
 
     def write(self, line: bytes) -> None:

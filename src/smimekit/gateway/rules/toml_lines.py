@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -53,7 +53,8 @@ class Table:
 
     file: str
     keys: Keys
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(repr=False)
+    """The file may hold a password, in the URL of a store."""
     lines: Mapping[Keys, int]
 
     @property
