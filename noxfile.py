@@ -102,3 +102,17 @@ def fuzz(session: nox.Session) -> None:
     extras = ".[test,fuzz]" if "--atheris" in session.posargs else ".[test]"
     session.install("-q", extras)
     session.run("python", "-m", "tests.fuzz.run", *session.posargs)
+
+
+@nox.session
+def verdicts(session: nox.Session) -> None:
+    """Our verdict beside those of others on many changed messages: `-- 2000 [SEED]`.
+
+    One message of a seed again: `SMIMEKIT_VERDICTS_ONLY=17 nox -s verdicts -- 1 SEED`.
+    """
+    session.install("-q", ".[test]")
+    given = dict(
+        zip(("SMIMEKIT_VERDICTS", "SMIMEKIT_VERDICTS_SEED"), session.posargs, strict=False)
+    )
+    environment = {"SMIMEKIT_VERDICTS": "2000", **given}
+    session.run("python", "-m", "pytest", "tests/interop/verdicts", env=environment)

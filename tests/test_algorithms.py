@@ -361,6 +361,17 @@ def test_oaep_parameters_that_are_none(parameters: Any) -> None:
         rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters))
 
 
+@pytest.mark.parametrize(
+    ("parameters", "known"),
+    [(None, True), (der.NULL_VALUE, True), (b"\x05\x01\x00", False), (der.sequence(), False),
+     (der.octet_string(b""), False)],
+)  # fmt: skip
+def test_key_transport_has_no_parameters(parameters: Any, known: bool) -> None:
+    """RFC 3370, 4.2.1: NULL; and absent where somebody read that otherwise."""
+    found = rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.1", parameters))
+    assert (found is not None) is known
+
+
 # --- identifiers ---------------------------------------------------------------------------
 
 

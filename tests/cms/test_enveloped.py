@@ -940,6 +940,23 @@ def test_cbc_parameters_that_are_none(parameters: Any) -> None:
         opened(envelope(AES128_CBC.oid, parameters, bytes(16)), alice())
 
 
+@pytest.mark.parametrize("more", [der.integer(12), der.NULL_VALUE, der.octet_string(bytes(12))])
+def test_gcm_parameters_end_with_the_size_of_the_tag(more: Any) -> None:
+    """RFC 5084, 3.2: whoever takes the last of two sizes reads another tag."""
+    context = Cipher(AES(KEY.octets), GCM(bytes(12))).encryptor()
+    encrypted = context.update(b"hello") + context.finalize()
+    usual = der.octet_string(bytes(12)) + der.integer(16)
+    for parameters, code in ((usual, None), (usual + more, "cms.cipher-parameters")):
+        mail = envelope(
+            AES128_GCM.oid, der.sequence(parameters), encrypted, der.octet_string(context.tag),
+            outer=AUTH_ENVELOPED_DATA,
+        )  # fmt: skip
+        if code is None:
+            assert opened(mail, alice()) == b"hello"
+        else:
+            assert code_of(lambda: opened(mail, alice())) == code  # noqa: B023
+
+
 @pytest.mark.parametrize("nonce", [0, 1, 7, 129, 1000])
 def test_gcm_nonces_that_the_library_does_not_take(nonce: Any) -> None:
     parameters = der.sequence(der.octet_string(bytes(nonce)), der.integer(16))

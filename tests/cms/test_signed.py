@@ -229,9 +229,21 @@ def test_pkcs7_content_of_any_type(econtent: Any) -> None:
     assert forge.check(forgery.encode(), forgery.who).integrity is Integrity.GOOD
 
 
-@pytest.mark.parametrize("econtent", [der.octet_string(b"a") * 2, der.sequence() * 2])
-def test_content_stands_once(econtent: Any) -> None:
-    assert code_of(lambda: read_signed(Forgery(econtent=econtent).encode())) == "cms.malformed"
+@pytest.mark.parametrize("tag", [0x62, der.UTF8_STRING, der.SEQUENCE, 0x80, 0xA0])
+def test_data_is_an_octet_string(tag: int) -> None:
+    """RFC 5652, 4 (and RFC 2315, 8): the tag is not signed, so anybody could put another there."""
+    assert read_signed(Forgery().encode()).content == b"content"
+    other = Forgery(econtent=der.tlv(tag, b"content")).encode()
+    assert code_of(lambda: read_signed(other)) == "cms.unexpected"
+
+
+@pytest.mark.parametrize(
+    ("kind", "econtent"),
+    [(DATA, der.octet_string(b"a") * 2), ("1.3.6.1.4.1.311.2.1.4", der.sequence() * 2)],
+)
+def test_content_stands_once(kind: str, econtent: Any) -> None:
+    forgery = Forgery(content_type=kind, econtent=econtent)
+    assert code_of(lambda: read_signed(forgery.encode())) == "cms.malformed"
 
 
 def test_no_content_where_some_belongs() -> None:

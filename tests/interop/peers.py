@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_der_private_key,
 )
 from cryptography.hazmat.primitives.serialization.pkcs12 import (
     PBES,
@@ -31,6 +30,9 @@ from smimekit import Certificate, Credential
 from smimekit.keys.software import SoftwareKey
 
 PASSWORD = "for tests"  # noqa: S105 - of files that live as long as the tests
+
+NO_END = "it did not end within"
+"""What is said in the name of a program that hangs."""
 
 People = Callable[[str], Credential]
 """`people("alice rsa-2048")`: somebody by this name, with a key of this kind (P-256 without)."""
@@ -53,19 +55,24 @@ def reads_or_says(read: Callable[[bytes], bytes], cms: bytes, content: bytes, sa
     assert found == content
 
 
-def run(command: list[str], *, stdin: bytes = b"", okay: str | None = None) -> bytes:
-    """The standard output of a program that ends well; else Refused.
+def run(
+    command: list[str], *, stdin: bytes = b"", okay: str | None = None, seconds: float = 60
+) -> bytes:
+    """The standard output of a program that ends well, and in time; else Refused.
 
     `okay` is a line by which the program says that all is well, whatever its status.
     """
-    done = subprocess.run(
-        command,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"{NO_END} {seconds} s") from None
     says = done.stderr.decode(errors="replace")
     if done.returncode and okay not in says.splitlines():
         raise Refused(f"{says}\nstatus {done.returncode}")
@@ -108,7 +115,7 @@ def _nickname(certificate: Certificate) -> str:
 
 def _key(who: Credential) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     assert isinstance(who.key, SoftwareKey)
-    key = load_der_private_key(who.key.pkcs8(), None)
+    key = who.key._key  # loading its PKCS #8 again would check an RSA key for 44 ms
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return key
 
@@ -269,6 +276,11 @@ class Gpgsm:
 
     program: str
     home: Path
+    seconds: float = 60
+    """As long as it may take: there are messages on which it never ends."""
+    forgets: bool = False
+    """Does it lose the certificates that it finds in messages? It keeps them else, and changed
+    ones among them, and the next verdict depends on the ones before."""
 
     @classmethod
     def create(cls, program: str, home: Path, anchor: Certificate) -> "Gpgsm":
@@ -307,14 +319,30 @@ class Gpgsm:
         """Let it have a certificate."""
         self._run("--import", content=certificate.pem())
 
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        ring = self.home / "pubring.kbx"
+        kept = ring.read_bytes() if self.forgets else None
+        try:
+            yield
+        finally:
+            if kept is not None:
+                ring.write_bytes(kept)
+
     def _run(self, *options: str, content: bytes, okay: str | None = None) -> bytes:
-        with folder() as here:
+        with folder() as here, self._memory():
             source, out = here / "in", here / "out"
             source.write_bytes(content)
             writes = ["--output", str(out)] if options[0] != "--import" else []
             secret = ["--pinentry-mode", "loopback", "--passphrase-fd", "0"]
             command = [self.program, "--homedir", str(self.home), *secret, *writes]
-            run([*command, *options, str(source)], stdin=PASSWORD.encode() + b"\n", okay=okay)
+            secret_line = PASSWORD.encode() + b"\n"
+            run(
+                [*command, *options, str(source)],
+                stdin=secret_line,
+                okay=okay,
+                seconds=self.seconds,
+            )
             return out.read_bytes() if writes else b""
 
     def sign(self, content: bytes, who: Credential, *options: str) -> bytes:
@@ -341,10 +369,11 @@ class Gpgsm:
         """What was signed, if the signature and the signer are good."""
         if content is None:
             return self._run("--verify", content=cms)
-        with folder() as here:
+        with folder() as here, self._memory():
             signature, detached = here / "signature", here / "content"
             signature.write_bytes(cms)
             detached.write_bytes(content)
             home = ["--homedir", str(self.home)]
-            run([self.program, *home, "--verify", str(signature), str(detached)])
+            verify = [self.program, *home, "--verify", str(signature), str(detached)]
+            run(verify, seconds=self.seconds)
             return content

@@ -111,7 +111,7 @@ def _oaep_parameters(padding: RsaPadding, digest: Digest) -> bytes:
 def rsa_padding(identifier: AlgorithmIdentifier) -> RsaPadding | None:
     """The padding that a keyEncryptionAlgorithm names; None where it is not known."""
     if identifier.oid == RSA_ENCRYPTION:
-        return _RSA_PKCS1
+        return _RSA_PKCS1 if identifier.plain else None  # RFC 3370, 4.2.1
     if identifier.oid != RSAES_OAEP:
         return None
     digest, mgf, label = SHA1, SHA1, b""  # RFC 4055, 4.1: the defaults

@@ -189,6 +189,6 @@ def _aead_parameters(reader: der.Reader, nonces: range, tags: range) -> tuple[by
     inside = reader.enter(der.SEQUENCE)
     nonce = inside.octets()
     tag_size = inside.integer() if inside.more else _DEFAULT_TAG
-    if len(nonce) not in nonces or tag_size not in tags:
+    if inside.more or len(nonce) not in nonces or tag_size not in tags:
         raise _parameters()
     return nonce, tag_size

@@ -104,15 +104,16 @@ def read_encapsulated(reader: BerReader, each: Callable[[bytes], object]) -> tup
     detached = reader.peek() != 0xA0
     if not detached:
         reader.enter(0xA0)
-        for chunk in _content_octets(reader):
+        for chunk in _content_octets(reader, content_type):
             each(chunk)
         reader.leave()
     reader.leave()
     return content_type, detached
 
 
-def _content_octets(reader: BerReader) -> Iterator[bytes]:
-    if reader.peek() & ~0x20 == der.OCTET_STRING:
+def _content_octets(reader: BerReader, content_type: str) -> Iterator[bytes]:
+    # Data is an OCTET STRING in PKCS #7, too. Its tag is not digested: anybody can put another.
+    if content_type == DATA or reader.peek() & ~0x20 == der.OCTET_STRING:
         return reader.octets()
     # PKCS #7 has content of ANY type, and digests only its content octets (5.2.1).
     return iter((der.Reader(reader.value()).any()[1],))

@@ -1,0 +1,231 @@
+"""Every disagreement about envelopes that was found, with its reason and the standard.
+
+A row that nobody needs any more is no harm: programs get better. Knows what programs say; the
+witnesses say which messages a row is about.
+"""
+
+from tests.interop.peers import NO_END
+from tests.interop.verdicts.comparing import Case, Other, Row, Stricter, Taken
+from tests.interop.verdicts.sealing import AUTH_ENVELOPED, ENVELOPED
+from tests.interop.verdicts.witnesses import encoded, envelope, is_data
+
+__all__ = ["ENCRYPTED", "TAGGED"]
+
+
+def reads_by_hand(case: Case) -> bool:
+    """Under the key of the content, its octets and tag give what we read."""
+    return envelope(case.message).plain(case.key) == case.found
+
+
+def no_data(case: Case) -> bool:
+    return not is_data(envelope(case.message)) and reads_by_hand(case)
+
+
+def another_key_size(case: Case) -> bool:
+    """The cipher that is named takes keys of another length."""
+    return envelope(case.message).key_size != len(case.key)
+
+
+def no_whole_blocks(case: Case) -> bool:
+    text = envelope(case.message).ciphertext
+    return not text or len(text) % 16 != 0
+
+
+def another_iv_size(case: Case) -> bool:
+    return len(envelope(case.message).nonce) != 16
+
+
+def bad_padding(case: Case) -> bool:
+    found = envelope(case.message)
+    return not no_whole_blocks(case) and found.plain(case.key) is None
+
+
+def named_otherwise(case: Case) -> bool:
+    return envelope(case.message).outer not in {ENVELOPED[2:], AUTH_ENVELOPED[2:]}
+
+
+def empty_integer(case: Case) -> bool:
+    """X.690, 8.3.1: an INTEGER has octets."""
+    return any(value[1][0] == (2, b"") for value in envelope(case.message).recipients)
+
+
+def named_otherwise_than_enveloped(case: Case) -> bool:
+    return envelope(case.message).outer != ENVELOPED[2:]
+
+
+def rsa_with_parameters(case: Case) -> bool:
+    return any(
+        len(value[1][2][1]) > 1 and value[1][2][1][1] != (5, b"")
+        for value in envelope(case.message).recipients
+        if value[0] == 0x30
+    )
+
+
+_EMPTY = "it reads a version without octets as a number, and we do not read that RecipientInfo"
+_OTHERS = "it reads what is other people's RecipientInfo; who opens their own needs no other"
+_EACH_ITS_OWN = "RFC 5652, 6 and 6.2"
+_BY_KEY = "it goes by the size of the key, not by which cipher is named"
+_ANY_TYPE = "it does not look at the type of the ContentInfo: who calls it says what is in it"
+_TRIES_ONE = "of several RecipientInfos that name bob it tries the first"
+
+ENCRYPTED: tuple[Row, ...] = (
+    Taken("gpgsm", "Unsupported CMS version", "a version decides nothing where the syntax is known",
+          "RFC 5652, 1.3", reads_by_hand),
+    Taken("openssl", "uint32_c2i:too large", "a version decides nothing where the syntax is known",
+          "RFC 5652, 1.3", reads_by_hand),
+    Taken("gpgsm", "Not DER encoded", "it reads DER only where BER is allowed", "RFC 5652, 10.1",
+          reads_by_hand),
+    Taken("gpgsm", "BER error", "it gives up on some indefinite lengths, and on what is others'",
+          "X.690, 8.1.3.6; RFC 5652, 6.2", reads_by_hand),
+    Taken("gpgsm", "Encoding problem", "it gives up on some indefinite lengths",
+          "X.690, 8.1.3.6", reads_by_hand),
+    Taken("gpgsm", NO_END, "it never ends where RecipientInfos are of a kind that it does not know",
+          _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "unable to decrypt block", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("nss", "SEC_ERROR_INVALID_KEY", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("openssl", "bad decrypt", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("nss", "SEC_ERROR_BAD_DER",
+          "it reads DER only, and no EC key, password, shared key or other kind beside bob's",
+          "RFC 5652, 6.2 and 10", reads_by_hand),
+    Taken("nss", "SEC_ERROR_NOT_A_RECIPIENT",
+          "it compares the encodings of names; a Name in BER is the same name", "RFC 5280, 7.1",
+          reads_by_hand),
+    Taken("nss", "SEC_ERROR_INVALID_ARGS", "it looks for certificates in content that is no data",
+          "RFC 5652, 6.1", no_data),
+    Taken("openssl", "asn1 encoding routines", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    *(
+        Taken(peer, says, _OTHERS, _EACH_ITS_OWN, reads_by_hand)
+        for peer, says in [
+            ("bouncycastle", "IOException reading content"), ("bouncycastle", "Malformed content"),
+            ("bouncycastle", "malformed NULL"), ("nss", "SEC_ERROR_BAD_DATA"),
+        ]
+    ),
+    Taken("openssl", "noise", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Other("nss", "it writes nothing of content whose type is not data", "RFC 5652, 6.1",
+          lambda case, _ours, theirs: not theirs and not is_data(envelope(case.message))),
+    Stricter("*", "decryption", _BY_KEY, "RFC 3565, 4.1; RFC 5652, 6.1", another_key_size),
+    Stricter("*", "decryption", "it takes what is no number of blocks, or none", "RFC 5652, 6.3",
+             no_whole_blocks),
+    Stricter("*", "decryption", "of the padding it looks at the last octet", "RFC 5652, 6.3",
+             bad_padding),
+    Stricter("*", "cms.cipher-parameters", "it fills up an IV, or cuts it", "RFC 3565, 4.1",
+             another_iv_size),
+    Stricter("*", "cms.malformed", "it does not look at what follows behind the message",
+             "RFC 5652, 3"),
+    Stricter("bouncycastle", "cms.cipher", _ANY_TYPE, "RFC 5083, 2.1", named_otherwise_than_enveloped),
+    Stricter("*", "decryption", "it does not look at the parameters of RSA, which are NULL",
+             "RFC 3370, 4.2.1", rsa_with_parameters),
+    Stricter("bouncycastle", "no-matching-key",
+             "it takes names for the same that are not written alike", "RFC 5280, 7.1"),
+    Stricter("gpgsm", "cms.no-content", "it takes what is absent for nothing", "RFC 5652, 6.1"),
+    Stricter("*", "no-matching-key", _EMPTY, "X.690, 8.3.1", empty_integer),
+    Stricter("nss", "no-matching-key", "it has alice's key, too", "RFC 5652, 6"),
+    Stricter("nss", "decryption", "a wrong key gives noise whose last octet is all that it looks at",
+             "RFC 5652, 6.3"),
+    Stricter("gpgsm", "cms.truncated", "it does not wait for the last octets", "X.690, 8.1.5"),
+    Stricter("*", "asn1.malformed", "it does not mind lengths and arcs that no encoding has",
+             "X.690, 8.1.3 and 8.19.2"),
+    *(
+        Stricter("bouncycastle", code, _ANY_TYPE, "RFC 5652, 3", named_otherwise)
+        for code in ("asn1.unexpected", "cms.unexpected", "mime.no-header",
+                     "insufficient-protection.not-encrypted")
+    ),
+    *(
+        Stricter("*", code, "what was changed in CBC is no MIME entity any more", "RFC 8551, 3.1")
+        for code in ("mime.no-header", "mime.content-type", "mime.header-line")
+    ),
+)  # fmt: skip
+
+
+# --- with a tag ----------------------------------------------------------------------------
+
+
+def tag_of_bad_size(case: Case) -> bool:
+    """RFC 5084, 3.2: 12 to 16 octets, and as many as are announced."""
+    found = envelope(case.message)
+    says = 12 if found.tag_says is None else found.tag_says
+    return not 12 <= says <= 16 or len(found.tag or b"") != says
+
+
+def no_auth_enveloped(case: Case) -> bool:
+    return envelope(case.message).outer != AUTH_ENVELOPED[2:]
+
+
+def nonce_of_another_size(case: Case) -> bool:
+    return len(envelope(case.message).nonce) != 12 and reads_by_hand(case)
+
+
+def as_they_came(case: Case) -> bytes:
+    """authAttrs as a SET OF that is not in the order of DER."""
+    inside = b"".join(map(encoded, envelope(case.message).attributes))
+    return encoded((0x31, inside))
+
+
+def in_no_order(case: Case) -> bool:
+    """RFC 5083, 2.2: the tag covers the DER, whatever order they came in."""
+    return as_they_came(case) != envelope(case.message).usual_aad and reads_by_hand(case)
+
+
+def covered_as_they_came(case: Case) -> bool:
+    return envelope(case.message).plain(case.key, aad=as_they_came(case)) is not None
+
+
+def by_default(case: Case) -> bool:
+    return envelope(case.message).tag_says is None and reads_by_hand(case)
+
+
+def unnamed_type(case: Case) -> bool:
+    """No data, and no attribute that the tag covers says what it is."""
+    found = envelope(case.message)
+    says = [value[1][1][1][0][1] for value in found.attributes if value[1][0] == _CONTENT_TYPE]
+    return found.inner not in says
+
+
+def more_parameters(case: Case) -> bool:
+    """RFC 5084, 3.2: a nonce and a size, and nothing else."""
+    [only] = envelope(case.message).parameters
+    return len(only[1]) > 2
+
+
+_CONTENT_TYPE = (6, bytes.fromhex("2a864886f70d010903"))
+_TAG_SIZE = "it takes tags of any length: those of one octet are guessed in 256 tries"
+
+TAGGED: tuple[Row, ...] = (
+    Taken("openssl", "unknown cipher", "OpenSSL 3.0 has no ChaCha20-Poly1305 in CMS",
+          "RFC 8103, 1", reads_by_hand),
+    Taken("openssl", "Field=num, Type=asn1_oct_int", "aes-ICVlen has a default of 12",
+          "RFC 5084, 3.2", by_default),
+    Taken("openssl", "cipher parameter", "it takes nonces of up to 16 octets; there is no limit",
+          "RFC 5084, 3.2; NIST SP 800-38D, 5.2.1.1", nonce_of_another_size),
+    Taken("openssl", "Error decrypting CMS structure", "it takes 12 octets of any nonce",
+          "RFC 5084, 3.2", nonce_of_another_size),
+    Taken("openssl", "Error decrypting CMS structure",
+          "it covers authAttrs as they came, and not their DER", "RFC 5083, 2.2", in_no_order),
+    Taken("openssl", "asn1 encoding routines", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "cannot be cast to class org.bouncycastle.operator.InputAEADDecryptor",
+          "1.72 has no recipients with EC keys for AuthEnvelopedData", "RFC 5083, 2",
+          reads_by_hand),
+    Taken("bouncycastle", "AuthEnvelopedData version number must be 0",
+          "a version decides nothing where the syntax is known", "RFC 5083, 1.2", reads_by_hand),
+    Taken("bouncycastle", "IOException reading content", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Stricter("*", "no-matching-key", _EMPTY, "X.690, 8.3.1", empty_integer),
+    Stricter("openssl", "decryption", _TAG_SIZE, "RFC 5084, 3.2", tag_of_bad_size),
+    Stricter("*", "cms.cipher-parameters", _TAG_SIZE, "RFC 5084, 3.2", tag_of_bad_size),
+    Stricter("bouncycastle", "cms.cipher-parameters",
+             "of two sizes of the tag it takes the last", "RFC 5084, 3.2", more_parameters),
+    Stricter("openssl", "decryption",
+             "it covers authAttrs as they came, and not their DER", "RFC 5083, 2.2",
+             covered_as_they_came),
+    Stricter("*", "decryption", _BY_KEY, "RFC 5084, 3.2; RFC 5083, 2.1", another_key_size),
+    Stricter("*", "cms.content-type",
+             "it does not ask for the attribute that names content which is no data",
+             "RFC 5083, 2.1", unnamed_type),
+    Stricter("*", "cms.malformed", "it does not look at what follows behind the message",
+             "RFC 5652, 3"),
+    Stricter("bouncycastle", "cms.cipher", _ANY_TYPE, "RFC 5083, 2.1", no_auth_enveloped),
+    *(
+        Stricter("bouncycastle", code, _ANY_TYPE, "RFC 5083, 2.1", named_otherwise)
+        for code in ("asn1.unexpected", "cms.unexpected", "mime.no-header",
+                     "insufficient-protection.not-encrypted")
+    ),
+)  # fmt: skip
