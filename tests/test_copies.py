@@ -95,7 +95,7 @@ def spooled(_: pytest.MonkeyPatch) -> AbstractContextManager[object]:
 def arriving(_: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     to = (EnvelopeRecipient(address="b@x.org"),)
     envelope = Envelope(mail_from="a@x.org", recipients=to, user=None, client=Client())
-    return arrived(io.BytesIO(MAIL), envelope, Path(tempfile.gettempdir()))
+    return arrived(io.BytesIO(MAIL), envelope, Path(tempfile.gettempdir()), encrypted=False)
 
 
 COPIES: dict[str, Callable[[pytest.MonkeyPatch], AbstractContextManager[object]]] = {

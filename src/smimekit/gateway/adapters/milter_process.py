@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from json import dumps
+from pathlib import Path
 from typing import Final, final
 
 import Milter

@@ -20,8 +20,8 @@ from smimekit.gateway.handover.answers import BROKEN, Reply
 from smimekit.gateway.program.assembly import Assembly, assembled
 from smimekit.gateway.program.config import read_config
 from smimekit.gateway.program.tasks import SAMPLES, Task, read_task, write_replies, write_samples
-from smimekit.message.sealed_file import SealedSource
 from smimekit.gateway.reports.failures import logged
+from smimekit.message.sealed_file import SealedSource
 from smimekit.span import Span
 
 __all__ = ["main"]
