@@ -26,7 +26,7 @@ from smimekit.cms.content import (
 from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.primitives import digester
+from smimekit.primitives import digest, digester
 
 __all__ = [
     "Digests",
@@ -102,6 +102,13 @@ class Digests:
         self._values: dict[Digest, bytes] = {}
         self._again = again
 
+    @classmethod
+    def of(cls, content: bytes, rows: Iterable[Digest]) -> "Digests":
+        """Those of content that is at hand."""
+        made = cls(())
+        made._values.update({row: digest(row, content) for row in rows})
+        return made
+
     def update(self, chunk: bytes) -> None:
         """Another piece of the content."""
         if self._announced:
@@ -109,18 +116,20 @@ class Digests:
         for running in self._running.values():
             running.update(chunk)
 
-    def value(self, digest: Digest) -> bytes:
+    def value(self, row: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
-        if digest not in self._values:
-            if self._announced:
-                self._begin()
-            running = self._running.pop(digest, None)
-            if running is None:
-                running = digester(digest)
-                for chunk in self.content():
-                    running.update(chunk)
-            self._values[digest] = running.finalize()
-        return self._values[digest]
+        known = self._values.get(row)
+        if known is not None:
+            return known
+        if self._announced:
+            self._begin()
+        running = self._running.pop(row, None)
+        if running is None:
+            running = digester(row)
+            for chunk in self.content():
+                running.update(chunk)
+        self._values[row] = value = running.finalize()
+        return value
 
     def _begin(self) -> None:
         """Not before there is content: a detached signature announces digests of none."""

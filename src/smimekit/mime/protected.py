@@ -39,6 +39,7 @@ __all__ = [
     "marked",
     "protect",
     "read_protected",
+    "shown",
     "wrapped_header",
 ]
 
@@ -159,12 +160,17 @@ def _headers(
         outer = SentHeader(safe_message_header(prepared.outer) + MIME_VERSION)
         return outer, SentHeader(outer + header_bytes(_marked(header, "clear")))
     fields = [safe_message_field(field) for field in prepared.outer]
-    found = [exposed(field, protection.hcp) for field in fields]
-    outside = [field for field in found if field is not None]
-    copies = b"".join([_hp_outer(field) for field in outside])
+    outside, copies = shown(fields, protection.hcp)
     root = header_bytes(_marked(header, "cipher"))
     inner = SentHeader(header_bytes(fields) + copies + MIME_VERSION + root)
-    return SentHeader(header_bytes(outside) + MIME_VERSION), inner
+    return SentHeader(outside + MIME_VERSION), inner
+
+
+def shown(fields: Iterable[Field], hcp: HeaderPolicy) -> tuple[SentHeader, SentHeader]:
+    """What of safe fields stands outside an encryption, and the copies of that inside."""
+    found = [exposed(field, hcp) for field in fields]
+    outside = [field for field in found if field is not None]
+    return header_bytes(outside), SentHeader(b"".join([_hp_outer(field) for field in outside]))
 
 
 def _is_layer(block: HeaderBlock) -> bool:
