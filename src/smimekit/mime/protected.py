@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import ClassVar, Final, final
 
 from smimekit.mime.confidentiality import (
@@ -60,8 +59,6 @@ _USER_FACING: Final = frozenset(
         *("resent-cc", "resent-date", "resent-sender"),
     }
 )
-_REPEATED: Final = 120
-"""Octets of a Content-Type that comes again and again."""
 _BLANKS = re.compile(r"[ \t]+")
 _SHORT = re.compile(rb"[!-9;-~]{1,76}: [!-~](?:[\t -~]{0,800}[!-~])?\r\n")
 """One line, of which an HP-Outer field makes no long one: what nearly every field is."""
@@ -190,23 +187,12 @@ def _is_layer(block: HeaderBlock) -> bool:
 def _marked(header: HeaderBlock, hp: str | None) -> list[Field]:
     """The header of a payload with its hp parameter (RFC 9788, 2.1.1)."""
     typed = header.one("Content-Type")
-    if typed is None:
-        return list(header.fields)
-    typed_anew = marked(typed, hp)
-    return [typed_anew if field is typed else field for field in header.fields]
+    return [marked(field, hp) if field is typed else field for field in header.fields]
 
 
 def marked(field: Field, hp: str | None) -> Field:
     """A Content-Type field with its hp parameter. Raises MimeError for one that is malformed."""
-    return _known_mark(field, hp) if len(field.raw) <= _REPEATED else _mark(field, hp)
-
-
-def _mark(field: Field, hp: str | None) -> Field:
     return with_parameters(field, {"hp": hp})
-
-
-_known_mark = lru_cache(maxsize=128)(_mark)
-"""Most mails have one of a few types."""
 
 
 def _hp_outer(field: Field) -> SentHeader:

@@ -6,6 +6,7 @@ is left to them, with all that is wrong with it.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from smimekit.errors import MimeError
@@ -24,6 +25,8 @@ __all__ = ["usual_draft"]
 _FIELDS = re.compile(b"(" + PLAIN_FIELD + b")")
 _NOT_SENT: Final = frozenset(name.encode() for name in NOT_SENT)
 _UNIQUE_OUTSIDE: Final = frozenset(name.lower().encode() for name in UNIQUE_OUTSIDE)
+_REPEATED: Final = 120
+"""Octets of a Content-Type that comes again and again."""
 _ENCODED = re.compile(rb"[^:]*:[ \t]*(?:7bit|quoted-printable|base64)\r\n", re.IGNORECASE)
 
 
@@ -80,19 +83,24 @@ def _divided(lines: list[_Line], hp: str) -> tuple[list[_Line], bytes] | None:
 def _content_field(line: _Line, name: bytes, hp: str) -> bytes | None:
     raw, written = line
     if name == b"content-type":
-        return _text(Field(written.decode(), raw), hp)
+        return (_known_text if len(raw) <= _REPEATED else _text)(raw, written, hp)
     if name == b"content-transfer-encoding" and not _ENCODED.fullmatch(raw):
         return None
     return raw
 
 
-def _text(field: Field, hp: str) -> bytes | None:
+def _text(raw: bytes, name: bytes, hp: str) -> bytes | None:
     """The Content-Type of a text, with its hp parameter (RFC 9788, 2.1.1)."""
+    field = Field(name.decode(), raw)
     try:
         is_text = parse_content_type(field.value).type == "text"
         return marked(field, hp).raw if is_text else None
     except MimeError:
         return None
+
+
+_known_text = lru_cache(maxsize=128)(_text)
+"""Most mails have one of a few types."""
 
 
 def _headers(
