@@ -111,8 +111,8 @@ HeaderProtection.NO_CONFIDENTIALITY = HeaderProtection(hcp=hcp_no_confidentialit
 class Protected:
     """A draft whose header is written: what stays outside, and the entity that is protected."""
 
-    outer: SentHeader
-    header: SentHeader
+    outer: SentHeader = field(repr=False)
+    header: SentHeader = field(repr=False)
     """The header of the entity, without its empty line."""
     body: Callable[[], Iterable[bytes]]
     domain: str

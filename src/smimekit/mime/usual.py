@@ -28,8 +28,6 @@ _UNIQUE_OUTSIDE: Final = frozenset(name.lower().encode() for name in UNIQUE_OUTS
 _REPEATED: Final = 120
 """Octets of a Content-Type that comes again and again."""
 _ENCODED = re.compile(rb"[^:]*:[ \t]*(?:7bit|quoted-printable|base64)\r\n", re.IGNORECASE)
-
-
 _Line: TypeAlias = tuple[bytes, bytes]
 """A field as it stands, and its name."""
 
