@@ -19,8 +19,10 @@ from smimekit.mime.writer import (
     field_bytes,
     message_header,
     multipart_signed,
+    multipart_signed_stream,
     new_boundary,
     pkcs7_mime,
+    pkcs7_mime_stream,
 )
 from smimekit.span import Span
 
@@ -38,7 +40,14 @@ def signed(
 ) -> bytes:
     signature = b"\x30\x80" * 100
     header = message_header(outer)
-    return b"".join(multipart_signed(header, entity, [signature], micalg=micalg, boundary=boundary))
+    entity = list(entity)
+    message = b"".join(
+        multipart_signed_stream(header, entity, [signature], micalg=micalg, boundary=boundary)
+    )
+    assert message == multipart_signed(
+        header, b"".join(entity), signature, micalg=micalg, boundary=boundary
+    )
+    return message
 
 
 def test_multipart_signed() -> None:
@@ -83,7 +92,10 @@ def test_the_entity_is_never_touched(entity: bytes) -> None:
 def test_pkcs7_mime(smime_type: str, name: str) -> None:
     assert smime_type in SMIME_TYPES
     cms = bytes(range(256)) * 300
-    message = b"".join(pkcs7_mime(message_header(OUTER), [cms[:1], cms[1:]], smime_type=smime_type))
+    header = message_header(OUTER)
+    message = pkcs7_mime(header, cms, smime_type=smime_type)
+    pieces = pkcs7_mime_stream(header, [cms[:1], cms[1:]], smime_type=smime_type)
+    assert b"".join(pieces) == message
     assert message.startswith(HEADER)
     found = read_entity(Span.of(message), limits=LIMITS)
     content = content_type(found.header)
@@ -103,7 +115,7 @@ def test_mime_version_is_written_once() -> None:
         Field("MIME-Version", b"MIME-Version: 1.0\r\n"),
         Field("mime-version", b"mime-version: 2\r\n"),
     )
-    message = b"".join(pkcs7_mime(message_header(outer), [b""], smime_type="signed-data"))
+    message = pkcs7_mime(message_header(outer), b"", smime_type="signed-data")
     assert message.lower().count(b"mime-version") == 1
 
 
@@ -112,11 +124,14 @@ def test_mime_version_is_written_once() -> None:
 )
 def test_an_entity_with_the_boundary_is_refused(chunks: list[bytes]) -> None:
     given_out: list[bytes] = []
-    message = multipart_signed(NO_FIELDS, chunks, [], micalg="sha-256", boundary=b"=_b")
+    message = multipart_signed_stream(NO_FIELDS, chunks, [], micalg="sha-256", boundary=b"=_b")
     with pytest.raises(MimeError) as caught:
         given_out.extend(message)
     assert caught.value.code == "mime.boundary-in-content"
     assert b"".join(given_out).count(b"--=_b") == 1
+    with pytest.raises(MimeError) as caught:
+        multipart_signed(NO_FIELDS, b"".join(chunks), b"", micalg="sha-256", boundary=b"=_b")
+    assert caught.value.code == "mime.boundary-in-content"
 
 
 @pytest.mark.parametrize("micalg", ["", "sha-256;", 'x"', "sha 256", "sha-256\r\n"])
@@ -133,7 +148,7 @@ def test_the_boundary_is_checked(boundary: bytes) -> None:
 
 def test_the_smime_type_is_checked() -> None:
     with pytest.raises(UsageError):
-        pkcs7_mime(NO_FIELDS, [], smime_type="signed-data\r\nBcc: x")
+        pkcs7_mime(NO_FIELDS, b"", smime_type="signed-data\r\nBcc: x")
 
 
 def test_boundaries_are_new_and_usable() -> None:

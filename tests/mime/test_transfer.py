@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smimekit.errors import MimeError, SmimeError
 from smimekit.mime.transfer import (
+    base64_lines,
     decode,
     decode_base64,
     decode_quoted_printable,
@@ -40,6 +41,7 @@ def test_base64_lines(size: int) -> None:
     expected = base64.encodebytes(data).replace(b"\n", b"\r\n")
     for step in (1000, 57 * 1024, 1 << 20):
         assert b"".join(encode_base64(cut(data, step))) == expected
+    assert base64_lines(data) == expected
     assert b"".join(decode_base64(cut(expected, 1001))) == data
 
 

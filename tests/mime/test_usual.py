@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smimekit.errors import SmimeError
+from smimekit.errors import SmimeError, UsageError
 from smimekit.limits import Limits
 from smimekit.mime.prepare import prepare
-from smimekit.mime.protected import HeaderProtection, protect
-from smimekit.mime.usual import usual_signed
+from smimekit.mime.protected import HeaderProtection, Protected, protect
+from smimekit.mime.usual import usual_draft
 from smimekit.span import CHUNK, Span
 
 LIMITS = Limits()
+BASELINE = HeaderProtection.BASELINE
+ALL_HIDDEN = HeaderProtection(
+    hcp=lambda name, value: value if name.lower() == "from" else "x" if name == "Subject" else None
+)
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 BODY = b"Hello\r\nworld\r\n"
 FIELDS = [
@@ -56,29 +60,52 @@ def drafts() -> st.SearchStrategy[bytes]:
     return st.tuples(header(), end, body).map(b"".join)
 
 
-def taken(draft: bytes, limits: Limits = LIMITS) -> bool:
+def usual(
+    draft: bytes, limits: Limits = LIMITS, protection: HeaderProtection = BASELINE
+) -> list[Protected | None]:
+    """Signed, and encrypted."""
+    return [
+        usual_draft(Span.of(draft), protection, encrypted=encrypted, limits=limits)
+        for encrypted in (False, True)
+    ]
+
+
+def taken(draft: bytes, limits: Limits = LIMITS, protection: HeaderProtection = BASELINE) -> bool:
     """Is it taken? Then with the same result as by the long way."""
-    found = usual_signed(Span.of(draft), limits=limits)
-    if found is None:
+    found = usual(draft, limits, protection)
+    if found == [None, None]:
         return False
-    prepared = prepare(Span.of(draft), limits=limits)
-    general = protect(prepared, HeaderProtection.BASELINE, encrypted=False)
+    for encrypted, each in enumerate(found):
+        assert each is not None
+        prepared = prepare(Span.of(draft), limits=limits)
+        same(each, protect(prepared, protection, encrypted=bool(encrypted)))
+    return True
+
+
+def same(found: Protected, general: Protected) -> None:
     assert (found.outer, found.header, found.domain) == (
         *(general.outer, general.header, general.domain),
     )
     assert found.entity == general.entity == b"".join(found.chunks())
-    return True
 
 
-@given(drafts(), st.sampled_from([LIMITS, Limits(header_fields=4), Limits(header_bytes=80)]))
-def test_the_usual_draft_becomes_what_any_other_would(draft: bytes, limits: Limits) -> None:
+@given(
+    drafts(),
+    st.sampled_from([LIMITS, LIMITS, Limits(header_fields=4), Limits(header_bytes=80)]),
+    st.sampled_from(
+        [BASELINE, HeaderProtection.SHY, HeaderProtection.NO_CONFIDENTIALITY, ALL_HIDDEN]
+    ),
+)
+def test_the_usual_draft_becomes_what_any_other_would(
+    draft: bytes, limits: Limits, protection: HeaderProtection
+) -> None:
     """RFC 8551, 3.1 and RFC 9788, 5.2.1; whatever is wrong is found by the long way."""
     try:
         prepare(Span.of(draft), limits=limits)
     except SmimeError:
-        assert usual_signed(Span.of(draft), limits=limits) is None
+        assert usual(draft, limits, protection) == [None, None]
     else:
-        taken(draft, limits)
+        taken(draft, limits, protection)
 
 
 @pytest.mark.parametrize("more", [b"", *FIELDS[:1], *FIELDS[2:10], *FIELDS[12:14]])
@@ -111,6 +138,22 @@ def test_what_may_need_a_change_is_not_usual(draft: bytes) -> None:
     assert not taken(draft)
 
 
+def test_a_policy_that_gives_what_is_forbidden_is_refused() -> None:
+    """RFC 9788, 3.1.1."""
+    draft = b"From: a@b\r\n" + TEXT + b"\r\n" + BODY
+    with pytest.raises(UsageError) as caught:
+        usual(draft, protection=HeaderProtection(hcp=lambda *_: None))
+    assert caught.value.code == "usage.header-policy"
+
+
+def test_a_text_that_shows_fields_is_not_usual() -> None:
+    signed, encrypted = usual(
+        b"Subject: a\r\n" + TEXT + b"\r\n" + BODY, protection=HeaderProtection(legacy_display=True)
+    )
+    assert signed is not None
+    assert encrypted is None
+
+
 def test_what_is_long_or_has_many_fields_is_not_usual() -> None:
     start = b"To: x\r\n" + TEXT + b"\r\n"
     assert taken(start + BODY * ((CHUNK - len(start)) // len(BODY)))
@@ -127,5 +170,5 @@ def test_what_is_not_usual_is_found_out_in_linear_time(piece: bytes) -> None:
     draft = piece * (CHUNK // len(piece) - 2) + b"\x00\r\n\r\n"
     begun = time.process_time()
     for _ in range(10):
-        usual_signed(Span.of(draft), limits=LIMITS)
+        usual(draft)
     assert time.process_time() - begun < 5

@@ -26,7 +26,7 @@ from smimekit.cms.content import (
 from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.primitives import digester
+from smimekit.primitives import digest, digester
 
 __all__ = [
     "Digests",
@@ -109,6 +109,13 @@ class Digests:
         self._values: dict[Digest, bytes] = {}
         self._again = again
 
+    @classmethod
+    def of(cls, content: bytes, rows: Iterable[Digest]) -> "Digests":
+        """Those of content that is at hand."""
+        made = cls(())
+        made._values.update({row: digest(row, content) for row in rows})
+        return made
+
     def update(self, chunk: bytes) -> None:
         """Another piece of the content."""
         if self._announced:
@@ -116,18 +123,19 @@ class Digests:
         for running in self._running.values():
             running.update(chunk)
 
-    def value(self, digest: Digest) -> bytes:
+    def value(self, row: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
-        value = self._values.get(digest)
-        if value is None:
-            if self._announced:
-                self._begin()
-            running = self._running.pop(digest, None) if self._running else None
-            if running is None:
-                running = digester(digest)
-                for chunk in self.content():
-                    running.update(chunk)
-            self._values[digest] = value = running.finalize()
+        known = self._values.get(row)
+        if known is not None:
+            return known
+        if self._announced:
+            self._begin()
+        running = self._running.pop(row, None)
+        if running is None:
+            running = digester(row)
+            for chunk in self.content():
+                running.update(chunk)
+        self._values[row] = value = running.finalize()
         return value
 
     def _begin(self) -> None:

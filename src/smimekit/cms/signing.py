@@ -27,6 +27,7 @@ __all__ = [
     "ContentSigner",
     "DetachedForm",
     "digests_for",
+    "digests_of",
     "sign_opaque",
     "sign_opaque_stream",
 ]
@@ -57,6 +58,11 @@ class ContentSigner:
         return add_unsigned(info, *self.unsigned(read_signer_info(info, limits=Limits()).signature))
 
 
+def digests_of(content: bytes, signers: Iterable[ContentSigner]) -> Digests:
+    """The digests that the signers need, of content that is at hand."""
+    return Digests.of(content, [each.scheme.digest for each in signers])
+
+
 def digests_for(signers: Iterable[ContentSigner]) -> Digests:
     """The digests that the signers need, each once; `update` them with all of the content."""
     return Digests(dict.fromkeys(each.scheme.digest for each in signers))
@@ -85,7 +91,7 @@ class DetachedForm:
         return cls(before + (der.set_of(certificates, 0xA0) if certificates else b""))
 
     def sign(self, digests: Digests, signers: Iterable[ContentSigner]) -> bytes:
-        """A detached SignedData, in DER, over content that has passed through `digests_for`."""
+        """A detached SignedData, in DER, over content that is in `digests_for` or `digests_of`."""
         infos = [each.sign(digests) for each in signers]
         return content_info(SIGNED_DATA, der.sequence(self.before, der.set_of(infos)))
 
@@ -98,8 +104,7 @@ def sign_opaque(
     content_type: str = DATA,
 ) -> bytes:
     """A SignedData that holds the content, in DER."""
-    digests = digests_for(signers)
-    digests.update(content)
+    digests = digests_of(content, signers)
     infos = [each.sign(digests, content_type) for each in signers]
     identifiers = _identifiers(signers)
     return signed_data(content, identifiers, certificates, infos, content_type=content_type)

@@ -43,7 +43,6 @@ _CONSTRUCTED: Final = 0x20
 _STRING_TAGS: Final = frozenset({0x04, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1A, 0x1B, 0x1C, 0x1E})
 
 
-@lru_cache(maxsize=2048)
 def encode_oid(dotted: str) -> bytes:
     """The content octets of an OBJECT IDENTIFIER in dotted form."""
     first, second, *arcs = map(int, dotted.split("."))
@@ -97,6 +96,7 @@ def boolean(value: object) -> bytes:
     return b"\x01\x01\xff" if value else b"\x01\x01\x00"
 
 
+@lru_cache(maxsize=2048)
 def oid(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER from its dotted form."""
     return tlv(OID, encode_oid(dotted))

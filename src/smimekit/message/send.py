@@ -16,13 +16,15 @@ from smimekit.message.signing import Signers, Signing
 from smimekit.mime.prepare import prepare
 from smimekit.mime.protected import HeaderProtection, Protected, protect
 from smimekit.mime.transfer import Transfer
-from smimekit.mime.usual import usual_signed
+from smimekit.mime.usual import usual_draft
 from smimekit.mime.writer import (
     SentHeader,
     message_header,
     multipart_signed,
+    multipart_signed_stream,
     new_boundary,
     pkcs7_mime,
+    pkcs7_mime_stream,
 )
 from smimekit.policy import Policy
 from smimekit.primitives import random_bytes
@@ -54,7 +56,8 @@ def sign(
         signing = Signing.of(signer, policy, at)
         ready = _protected(draft, headers, transfer, policy, closing, encrypted=False)
         if opaque:
-            return b"".join(_opaque(ready, (signing.opaque(ready.entity),), transfer))
+            cms = signing.opaque(ready.entity)
+            return pkcs7_mime(ready.outer, cms, smime_type="signed-data", transfer=transfer)
         return _clear_signed(ready.outer, ready, signing, transfer)
 
 
@@ -81,7 +84,10 @@ def sign_stream(
         if not opaque:
             signed = _clear_signed_stream(ready.outer, ready, signing, transfer)
         else:
-            signed = _opaque(ready, signing.opaque_stream(ready.chunks()), transfer)
+            cms = signing.opaque_stream(ready.chunks())
+            signed = pkcs7_mime_stream(
+                ready.outer, cms, smime_type="signed-data", transfer=transfer
+            )
         return _closing(signed, closing.pop_all())
 
 
@@ -116,7 +122,8 @@ def encrypt(
             content = ready.entity
         else:
             content = _clear_signed(message_header(()), ready, signing, transfer)
-        return b"".join(_sealed(ready, sealing, (sealing.enveloped(content),), transfer))
+        cms = sealing.enveloped(content)
+        return pkcs7_mime(ready.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
 
 
 def encrypt_stream(
@@ -143,8 +150,13 @@ def encrypt_stream(
             content = ready.chunks()
         else:
             content = _clear_signed_stream(message_header(()), ready, signing, transfer)
-        enveloped = sealing.enveloped_stream(content)
-        return _closing(_sealed(ready, sealing, enveloped, transfer), closing.pop_all())
+        sealed = pkcs7_mime_stream(
+            ready.outer,
+            sealing.enveloped_stream(content),
+            smime_type=sealing.smime_type,
+            transfer=transfer,
+        )
+        return _closing(sealed, closing.pop_all())
 
 
 def _protected(
@@ -157,8 +169,8 @@ def _protected(
     encrypted: bool,
 ) -> Protected:
     span = draft_span(draft, policy, closing)
-    if headers is not None and not encrypted and transfer is Transfer.MAIL:
-        usual = usual_signed(span, limits=policy.limits)
+    if headers is not None and transfer is Transfer.MAIL:
+        usual = usual_draft(span, headers, encrypted=encrypted, limits=policy.limits)
         if usual is not None:
             return usual
     displayed = headers.displayed if headers is not None and encrypted else None
@@ -169,10 +181,15 @@ def _protected(
 def _clear_signed(
     outer: SentHeader, ready: Protected, signing: Signing, transfer: Transfer
 ) -> bytes:
-    entity, digests = ready.entity, signing.digests()
-    digests.update(entity)
-    signature = signing.detached(digests)
-    return b"".join(_beside(outer, ready, (entity,), (signature,), signing, transfer))
+    entity = ready.entity
+    return multipart_signed(
+        outer,
+        entity,
+        signing.detached(entity),
+        micalg=signing.micalg,
+        boundary=new_boundary(random_bytes),
+        domain=_domain(ready, transfer),
+    )
 
 
 def _clear_signed_stream(
@@ -188,35 +205,18 @@ def _clear_signed_stream(
     def signature() -> Iterator[bytes]:
         yield signing.detached(digests)
 
-    return _beside(outer, ready, passing(), signature(), signing, transfer)
-
-
-def _beside(
-    outer: SentHeader,
-    ready: Protected,
-    entity: Iterable[bytes],
-    signature: Iterable[bytes],
-    signing: Signing,
-    transfer: Transfer,
-) -> Iterator[bytes]:
-    return multipart_signed(
+    return multipart_signed_stream(
         outer,
-        entity,
-        signature,
+        passing(),
+        signature(),
         micalg=signing.micalg,
         boundary=new_boundary(random_bytes),
-        domain="binary" if transfer is Transfer.BINARY else ready.domain,
+        domain=_domain(ready, transfer),
     )
 
 
-def _opaque(ready: Protected, cms: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
-    return pkcs7_mime(ready.outer, cms, smime_type="signed-data", transfer=transfer)
-
-
-def _sealed(
-    ready: Protected, sealing: Sealing, cms: Iterable[bytes], transfer: Transfer
-) -> Iterator[bytes]:
-    return pkcs7_mime(ready.outer, cms, smime_type=sealing.smime_type, transfer=transfer)
+def _domain(ready: Protected, transfer: Transfer) -> str:
+    return "binary" if transfer is Transfer.BINARY else ready.domain
 
 
 def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Generator[bytes, None, None]:

@@ -31,6 +31,7 @@ from smimekit.cms.signing import (
     ContentSigner,
     DetachedForm,
     digests_for,
+    digests_of,
     sign_opaque,
     sign_opaque_stream,
 )
@@ -157,9 +158,11 @@ class Signing:
         """What all of the content passes through before `detached` is called."""
         return digests_for(self.signers)
 
-    def detached(self, digests: Digests) -> bytes:
-        """A detached SignedData over content that has passed."""
-        return self.form.sign(digests, self.signers)
+    def detached(self, content: bytes | Digests) -> bytes:
+        """A detached SignedData over content that is at hand, or has passed."""
+        if isinstance(content, bytes):
+            content = digests_of(content, self.signers)
+        return self.form.sign(content, self.signers)
 
     def opaque(self, content: bytes) -> bytes:
         """A SignedData that holds the content."""

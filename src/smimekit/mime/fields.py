@@ -196,7 +196,7 @@ def _fields(raw: bytes, skip: int, limits: Limits) -> tuple[Field, ...]:
     found: list[tuple[bytes, bytes]] = _FIELDS.findall(text)
     read = b"".join([line for line, _ in found])
     # What the fields leave is the empty line, if the header has one; and nothing between them.
-    if not text.startswith(read) or text[len(read) :] not in _LINE_BREAKS:
+    if text.removeprefix(read) not in _LINE_BREAKS:
         raise MimeError(
             "A line in the header is neither a field nor the continuation of one; programs "
             "would disagree on where the body begins. Have the message sent again.",

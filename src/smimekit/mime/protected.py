@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import ClassVar, Final, final
 
 from smimekit.mime.confidentiality import (
@@ -39,6 +38,7 @@ __all__ = [
     "marked",
     "protect",
     "read_protected",
+    "shown",
     "wrapped_header",
 ]
 
@@ -59,8 +59,6 @@ _USER_FACING: Final = frozenset(
         *("resent-cc", "resent-date", "resent-sender"),
     }
 )
-_REPEATED: Final = 120
-"""Octets of a Content-Type that comes again and again."""
 _BLANKS = re.compile(r"[ \t]+")
 _SHORT = re.compile(rb"[!-9;-~]{1,76}: [!-~](?:[\t -~]{0,800}[!-~])?\r\n")
 """One line, of which an HP-Outer field makes no long one: what nearly every field is."""
@@ -113,8 +111,8 @@ HeaderProtection.NO_CONFIDENTIALITY = HeaderProtection(hcp=hcp_no_confidentialit
 class Protected:
     """A draft whose header is written: what stays outside, and the entity that is protected."""
 
-    outer: SentHeader
-    header: SentHeader
+    outer: SentHeader = field(repr=False)
+    header: SentHeader = field(repr=False)
     """The header of the entity, without its empty line."""
     body: Callable[[], Iterable[bytes]]
     domain: str
@@ -159,12 +157,17 @@ def _headers(
         outer = SentHeader(safe_message_header(prepared.outer) + MIME_VERSION)
         return outer, SentHeader(outer + header_bytes(_marked(header, "clear")))
     fields = [safe_message_field(field) for field in prepared.outer]
-    found = [exposed(field, protection.hcp) for field in fields]
-    outside = [field for field in found if field is not None]
-    copies = b"".join([_hp_outer(field) for field in outside])
+    outside, copies = shown(fields, protection.hcp)
     root = header_bytes(_marked(header, "cipher"))
     inner = SentHeader(header_bytes(fields) + copies + MIME_VERSION + root)
-    return SentHeader(header_bytes(outside) + MIME_VERSION), inner
+    return SentHeader(outside + MIME_VERSION), inner
+
+
+def shown(fields: Iterable[Field], hcp: HeaderPolicy) -> tuple[SentHeader, SentHeader]:
+    """What of safe fields stands outside an encryption, and the copies of that inside."""
+    found = [exposed(field, hcp) for field in fields]
+    outside = [field for field in found if field is not None]
+    return header_bytes(outside), SentHeader(b"".join([_hp_outer(field) for field in outside]))
 
 
 def _is_layer(block: HeaderBlock) -> bool:
@@ -184,23 +187,12 @@ def _is_layer(block: HeaderBlock) -> bool:
 def _marked(header: HeaderBlock, hp: str | None) -> list[Field]:
     """The header of a payload with its hp parameter (RFC 9788, 2.1.1)."""
     typed = header.one("Content-Type")
-    if typed is None:
-        return list(header.fields)
-    typed_anew = marked(typed, hp)
-    return [typed_anew if field is typed else field for field in header.fields]
+    return [marked(field, hp) if field is typed else field for field in header.fields]
 
 
 def marked(field: Field, hp: str | None) -> Field:
     """A Content-Type field with its hp parameter. Raises MimeError for one that is malformed."""
-    return _known_mark(field, hp) if len(field.raw) <= _REPEATED else _mark(field, hp)
-
-
-def _mark(field: Field, hp: str | None) -> Field:
     return with_parameters(field, {"hp": hp})
-
-
-_known_mark = lru_cache(maxsize=128)(_mark)
-"""Most mails have one of a few types."""
 
 
 def _hp_outer(field: Field) -> SentHeader:

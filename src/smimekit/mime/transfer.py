@@ -15,6 +15,7 @@ from smimekit.errors import MimeError
 
 __all__ = [
     "Transfer",
+    "base64_lines",
     "decode",
     "decode_base64",
     "decode_quoted_printable",
@@ -150,6 +151,12 @@ def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
         held, size = [bytes(data[whole:])], size - whole
     if size:
         yield _encode_block(b"".join(held))
+
+
+def base64_lines(data: bytes) -> bytes:
+    """The same of data that are at hand."""
+    whole = 0 < len(data) <= _BLOCK
+    return _encode_block(data) if whole else b"".join(encode_base64((data,)))
 
 
 def _encode_block(data: bytes | memoryview) -> bytes:

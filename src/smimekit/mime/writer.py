@@ -6,13 +6,14 @@ holds. Writes CRLF only, in chunks, and never touches the entity, which is signe
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
 from typing import Final, NewType
 
 from smimekit.errors import MimeError, UsageError
 from smimekit.mime.canonical import to_crlf
 from smimekit.mime.fields import Field
-from smimekit.mime.transfer import Transfer, encode_base64
+from smimekit.mime.transfer import Transfer, base64_lines, encode_base64
 
 __all__ = [
     "MIME_VERSION",
@@ -22,8 +23,10 @@ __all__ = [
     "header_bytes",
     "message_header",
     "multipart_signed",
+    "multipart_signed_stream",
     "new_boundary",
     "pkcs7_mime",
+    "pkcs7_mime_stream",
 ]
 
 MIME_VERSION: Final = b"MIME-Version: 1.0\r\n"
@@ -98,6 +101,31 @@ def message_header(outer: Iterable[Field]) -> SentHeader:
 
 def multipart_signed(
     outer: SentHeader,
+    entity: bytes,
+    signature: bytes,
+    *,
+    micalg: str,
+    boundary: bytes,
+    domain: str = "7bit",
+) -> bytes:
+    """A multipart/signed message (RFC 8551, 3.5.3): `entity` and `signature`, below `outer`,
+    which `message_header` made.
+
+    `domain` says what the entity is: 7bit, 8bit or binary; the multipart says it, too.
+
+    `entity` is what is signed, byte for byte, and `signature` a detached CMS SignedData in
+    DER. `micalg` names the digests (3.5.3.2), "sha-256". Raises `UsageError` for a micalg or
+    boundary that is none, `MimeError` (`mime.boundary-in-content`) for an entity that holds
+    the boundary.
+    """
+    begin, middle, end = _frame(micalg, boundary, domain)
+    if b"--" + boundary in entity:
+        raise _boundary_in_content()
+    return b"".join((outer, begin, entity, middle, base64_lines(signature), end))
+
+
+def multipart_signed_stream(
+    outer: SentHeader,
     entity: Iterable[bytes],
     signature: Iterable[bytes],
     *,
@@ -105,51 +133,66 @@ def multipart_signed(
     boundary: bytes,
     domain: str = "7bit",
 ) -> Iterator[bytes]:
-    """A multipart/signed message (RFC 8551, 3.5.3): `entity` and `signature`, below `outer`,
-    which `message_header` made.
+    """The same as it comes; `signature` is taken when the entity has passed.
 
-    `domain` says what the entity is: 7bit, 8bit or binary; the multipart says it, too.
-
-    `entity` is what is signed, byte for byte, and `signature` a detached CMS SignedData in
-    DER, taken when the entity has passed. `micalg` names the digests (3.5.3.2), "sha-256".
-    Raises `UsageError` for a micalg or boundary that is none, and, while the chunks are
-    taken, `MimeError` (`mime.boundary-in-content`) before it gives out a chunk with the
-    boundary.
+    What is wrong with the entity is raised while the chunks are taken, before it gives out
+    one with the boundary.
     """
+    begin, middle, end = _frame(micalg, boundary, domain)
+    return chain(
+        [outer + begin],
+        _without(b"--" + boundary, entity),
+        [middle],
+        encode_base64(signature),
+        [end],
+    )
+
+
+def _frame(micalg: str, boundary: bytes, domain: str) -> tuple[bytes, bytes, bytes]:
+    """What stands before, between and behind the entity and its signature."""
     if not _MICALG.fullmatch(micalg):
         raise UsageError("micalg is a list of digest names such as sha-256.")
     if not _BOUNDARY.fullmatch(boundary):
         raise UsageError("A boundary is 1 to 70 of the characters in RFC 2046, 5.1.1.")
-    header = (
-        b'Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
+    begin = (
+        b'%sContent-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
         b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
-    ) % (micalg.encode(), boundary, boundary)
-    return chain(
-        [outer + _encoding(domain) + header],
-        _without(b"--" + boundary, entity),
-        [b"\r\n--%s\r\n" % boundary, _SIGNATURE_HEADER],
-        encode_base64(signature),
-        [b"\r\n--%s--\r\n" % boundary],
-    )
+    ) % (_encoding(domain), micalg.encode(), boundary, boundary)
+    return begin, b"\r\n--%s\r\n%s" % (boundary, _SIGNATURE_HEADER), b"\r\n--%s--\r\n" % boundary
 
 
 def pkcs7_mime(
+    outer: SentHeader, cms: bytes, *, smime_type: str, transfer: Transfer = Transfer.MAIL
+) -> bytes:
+    """An application/pkcs7-mime message (RFC 8551, 3.2): `cms`, in base64 for mail, below
+    `outer`, which `message_header` made.
+
+    Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`.
+    """
+    mail = transfer is Transfer.MAIL
+    header = _pkcs7_header(smime_type, mail=mail)
+    return b"".join((outer, header, base64_lines(cms) if mail else cms))
+
+
+def pkcs7_mime_stream(
     outer: SentHeader,
     cms: Iterable[bytes],
     *,
     smime_type: str,
     transfer: Transfer = Transfer.MAIL,
 ) -> Iterator[bytes]:
-    """An application/pkcs7-mime message (RFC 8551, 3.2): `cms`, in base64 for mail, below
-    `outer`, which `message_header` made.
+    """The same as it comes."""
+    mail = transfer is Transfer.MAIL
+    header = _pkcs7_header(smime_type, mail=mail)
+    return chain([outer + header], encode_base64(cms) if mail else cms)
 
-    Raises `UsageError` for a smime-type that is not in `SMIME_TYPES`.
-    """
+
+@lru_cache(maxsize=2 * len(SMIME_TYPES))
+def _pkcs7_header(smime_type: str, *, mail: bool) -> bytes:
     if smime_type not in SMIME_TYPES:
         raise UsageError(f"smime_type is one of {', '.join(SMIME_TYPES)}.")
     name = f"smime.{SMIME_TYPES[smime_type]}".encode()
-    mail = transfer is Transfer.MAIL
-    header = (
+    return (
         b"Content-Type: application/pkcs7-mime; smime-type=%s;\r\n"
         b' name="%s"\r\n'
         b"%s"
@@ -160,7 +203,6 @@ def pkcs7_mime(
         b"Content-Transfer-Encoding: base64\r\n" if mail else _encoding("binary"),
         name,
     )
-    return chain([outer + header], encode_base64(cms) if mail else cms)
 
 
 def _encoding(domain: str) -> bytes:
@@ -176,9 +218,13 @@ def _without(delimiter: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
         # Base64 has no hyphen, and to look for one octet is eight times as fast.
         within = b"-" in chunk and delimiter in chunk
         if within or delimiter in tail + chunk[:most]:
-            raise MimeError(
-                "The content holds the boundary of the message; choose another boundary.",
-                code="mime.boundary-in-content",
-            )
+            raise _boundary_in_content()
         tail = (tail + chunk)[-most:] if len(chunk) < most else chunk[-most:]
         yield chunk
+
+
+def _boundary_in_content() -> MimeError:
+    return MimeError(
+        "The content holds the boundary of the message; choose another boundary.",
+        code="mime.boundary-in-content",
+    )

@@ -25,7 +25,7 @@ from smimekit.message.recognise import Opaque, recognise
 from smimekit.message.spool import Spool
 from smimekit.mime.safety import are_transport_safe
 from smimekit.mime.scanner import read_entity
-from smimekit.mime.writer import message_header, multipart_signed, new_boundary
+from smimekit.mime.writer import message_header, multipart_signed_stream, new_boundary
 from smimekit.span import Span
 
 __all__ = ["clear_signed"]
@@ -53,7 +53,7 @@ def clear_signed(
         if not isinstance(found, Opaque):
             return False
         signature = _detached(found.cms(), limits)
-        for chunk in multipart_signed(
+        for chunk in multipart_signed_stream(
             message_header(()),
             layer.content.chunks(),
             (signature,),
