@@ -6,6 +6,7 @@ good or a signer trusted.
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from smimekit.certificate import Certificate
@@ -18,6 +19,11 @@ __all__ = ["Claim", "Identity", "claim_of", "identity_of", "sender_of", "signer_
 
 _HIDDEN_FROM: Final = re.compile(rb"\r(?!\n)[ \t]*from[ \t]*:", re.IGNORECASE)
 """A From field for programs that take a bare CR for a line break, Python's `email` among them."""
+
+
+_SHORT: Final = 200
+"""Octets of a From field that is remembered: it stands outside and inside, and comes again."""
+_LIMITS: Final = Limits()
 
 
 class Identity(StrEnum):
@@ -59,10 +65,18 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
         return None if about_content else ()
     if len(found) != 1 or _hides_from(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
+    value = found[0].value
+    return _known(value) if len(value) <= _SHORT <= limits.mailboxes else _authors(value, limits)
+
+
+def _authors(value: bytes, limits: Limits = _LIMITS) -> tuple[str, ...]:
     try:
-        return tuple(mailbox.address for mailbox in parse_mailboxes(found[0].value, limits=limits))
+        return tuple([mailbox.address for mailbox in parse_mailboxes(value, limits=limits)])
     except MimeError:
         return ()
+
+
+_known: Final = lru_cache(maxsize=256)(_authors)
 
 
 def _hides_from(raw: bytes) -> bool:

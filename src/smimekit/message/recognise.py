@@ -130,6 +130,8 @@ class Peek:
 def is_bare_cms(span: Span) -> bool:
     """Does the input begin like CMS, in DER, BER or PEM, instead of like a mail?"""
     head = span.read(0, _HEAD_BYTES)
+    if head[:1].isalpha():  # as a mail does, and neither DER nor white space and hyphens
+        return False
     return bool(_CMS_HEAD.match(head) or _PEM_BEGIN.match(head))
 
 
