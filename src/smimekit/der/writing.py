@@ -97,6 +97,7 @@ def boolean(value: object) -> bytes:
     return b"\x01\x01\xff" if value else b"\x01\x01\x00"
 
 
+@lru_cache(maxsize=2048)
 def oid(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER from its dotted form."""
     return tlv(OID, encode_oid(dotted))
