@@ -20,6 +20,8 @@ __all__ = ["Abilities", "Figure", "Measured", "abilities", "large_row", "small_r
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _MUST: Final = (LIMIT, OURS)
+_LONGEST: Final = 300
+"""Seconds on the wall that a contender has: one that hangs is skipped, and the rest goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,18 @@ def _large(runs: list[dict[str, float]], limit: list[float]) -> Figure:
 def _one(contender: Contender, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.one", contender.name, str(folder), *options]
     paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(  # noqa: S603
-        command,
-        env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        return subprocess.run(  # noqa: S603
+            command,
+            env=os.environ | {"PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"it was not done after {_LONGEST} s"
+        return subprocess.CompletedProcess(command, 1, "", said)
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

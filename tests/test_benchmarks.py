@@ -84,6 +84,13 @@ def test_the_scan_and_the_import(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert 0 < imported.figures[OURS.name].seconds < 5
 
 
+def test_who_hangs_is_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_LONGEST", 1e-3)
+    monkeypatch.setattr(measure, "CONTENDERS", {"endesive": CONTENDERS["endesive"]})
+    said = measure.abilities(folder)["endesive"]
+    assert set(said.values()) == {"it was not done after 0.001 s"}
+
+
 def test_turns_are_taken() -> None:
     """Each round runs each action, so that a share compares what was done at one time."""
     done: list[str] = []
