@@ -198,8 +198,7 @@ def test_a_pipe_leaves_nothing_to_read(
     with arrived(io.BytesIO(content), envelope, tmp_path / "pipe", encrypted=wanted) as came:
         assert came.message.bytes() == content
         assert list((tmp_path / "pipe").iterdir()) == []
-    [held] = found
-    assert len(held) == len(content)
+    [held] = [each for each in found if len(each) == len(content)]  # others' may end now, too
     assert (MARKER in held) is not wanted
 
 
@@ -233,9 +232,10 @@ def test_it_is_the_default_everywhere(
     (tmp_path / "spool").mkdir()
     counter = milter_process._Counter(config, _desk())
     seen = files_of_spools(monkeypatch)
+    content = text(100_000)
     with counter.new_spool() as spool:
-        spool.write(text(100_000))
-    [held] = seen
+        spool.write(content)
+    [held] = [each for each in seen if len(each) == len(content)]
     assert (MARKER in held) is not wanted
 
 
