@@ -175,6 +175,7 @@ def test_a_sealed_message_is_opened_by_whoever_has_its_key(tmp_path: Path) -> No
 
 def files_of_spools(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What the files of all spools hold when they are closed."""
+    gc.collect()  # those of other tests
     found: list[bytes] = []
     close = Spool.close
 
