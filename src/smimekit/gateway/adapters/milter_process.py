@@ -53,7 +53,8 @@ class _Counter:
         processor = desk.processor
         self.planner: Final = processor if isinstance(processor, Planner) else None
         self._desk: Final = desk
-        self._workers: Final = config.workers
+        self._folder: Final[Path] = config.workers.spool
+        self._encrypted: Final = config.workers.spool_encrypted
         self._relays: Final[queue.LifoQueue[Relay]] = queue.LifoQueue()
         self._count: Final = config.workers.threads * config.workers.processes
         for _ in range(self._count):
@@ -63,8 +64,7 @@ class _Counter:
         return datetime.now(UTC)
 
     def new_spool(self) -> Spool:
-        settings = self._workers
-        return Spool(CHUNK, encrypted=settings.spool_encrypted, folder=settings.spool)
+        return Spool(CHUNK, encrypted=self._encrypted, folder=self._folder)
 
     @contextmanager
     def desk(self) -> Iterator[Desk | None]:
