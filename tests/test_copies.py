@@ -17,8 +17,6 @@ import pytest
 
 from smimekit.cli.gateway import _seekable
 from smimekit.cli.places import _copied
-from smimekit.gateway.adapters.pipe import arrived
-from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient
 from smimekit.mailboxes import mbox
 from smimekit.message.spool import Spool
 from smimekit.span import Span
@@ -40,7 +38,7 @@ class Copies:
             return self.made[-1]
 
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
-        for module in ("tempfile", "smimekit.cli.gateway", "smimekit.gateway.adapters.pipe"):
+        for module in ("tempfile", "smimekit.cli.gateway"):
             monkeypatch.setattr(f"{module}.TemporaryFile", remembered)
 
     def check_while_open(self) -> None:
@@ -92,17 +90,10 @@ def spooled(_: pytest.MonkeyPatch) -> AbstractContextManager[object]:
     return spool
 
 
-def arriving(_: pytest.MonkeyPatch) -> AbstractContextManager[object]:
-    to = (EnvelopeRecipient(address="b@x.org"),)
-    envelope = Envelope(mail_from="a@x.org", recipients=to, user=None, client=Client())
-    return arrived(io.BytesIO(MAIL), envelope, Path(tempfile.gettempdir()), encrypted=False)
-
-
 COPIES: dict[str, Callable[[pytest.MonkeyPatch], AbstractContextManager[object]]] = {
     "a long message of an mbox": unquoted,
     "a mailbox that comes through a pipe": partial(piped, _copied),
     "a mail for gateway test": partial(piped, partial(_seekable, "-")),
-    "a mail for gateway pipe": arriving,
     "plaintext that waits": spooled,
 }
 
