@@ -18,7 +18,7 @@ import pytest
 
 from smimekit.gateway.adapters.hearing import is_acknowledged
 from tests.gateway.harness import Running, gateway
-from tests.gateway.peers import Hop, hop
+from tests.gateway.peers import Hop
 
 NUMBERS = count()
 HOUR, DAY = 3600.0, 86_400.0
@@ -26,12 +26,6 @@ BEGIN = b"EHLO a\r\n"
 ENVELOPE = b"MAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n"
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a reset."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Hop]:
-    with hop() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

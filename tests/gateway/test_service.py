@@ -20,12 +20,6 @@ MESSAGE = b"Subject: a\r\n\r\n.dots\r\n..\r\nend\r\n"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Hop]:
-    with hop() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, server: Hop) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("gateway")
