@@ -278,6 +278,14 @@ def test_a_broken_key_for_each_recipient_is_tried_for_some_at_a_time(
     assert list(told.values()).count(Deliver) == opened
 
 
+@pytest.mark.parametrize(("most", "late"), [(5, 0), (4, 1)])
+def test_limit_openings(monkeypatch: pytest.MonkeyPatch, most: int, late: int) -> None:
+    """Nobody is refused for it: who is left comes next."""
+    keys = {each: Counted(None, wrong=bytes([n + 1])) for n, each in enumerate(MANY[:5])}
+    opened, _, told = gone_through(monkeypatch, keys, most=most)
+    assert (opened, list(told.values()).count(Defer)) == (most, late)
+
+
 def test_who_reads_the_same_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """One operation for each key, however many recipients and openings there are."""
     keys = {each: Counted(carol()) for each in MANY}

@@ -374,9 +374,9 @@ def test_large_messages_go_to_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     real = tempfile.TemporaryFile
 
-    def counted() -> Any:
+    def counted(**options: Any) -> Any:
         made.append(1)
-        return real()
+        return real(**options)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", counted)
     text = LONG
