@@ -201,6 +201,10 @@ def _peer(recipient: KeyAgreeRecipient, mine: PublicKey) -> AgreementKey:
     try:
         if not isinstance(originator, OriginatorKey):
             return _static_peer(recipient.sender, mine)
+        curve_row = curve_of(mine)
+        kind = curve_row.oid if isinstance(curve_row, MontgomeryCurve) else EC_PUBLIC_KEY
+        if originator.algorithm.oid != kind:  # RFC 5753, 3.1.1; RFC 8418, 2
+            raise DecryptionError
         match mine:
             case ec.EllipticCurvePublicKey():
                 curve = mine.curve
