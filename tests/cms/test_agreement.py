@@ -360,6 +360,19 @@ def test_an_originator_of_another_kind(kind: str, oid: str) -> None:
         opened(replace(found, originator=other), kind)
 
 
+@pytest.mark.parametrize(
+    "parameters", [der.oid("1.3.132.0.34"), der.oid("1.2.840.10045.2.1"), der.sequence()]
+)
+@pytest.mark.parametrize("kind", ["p256", "x25519"])
+def test_an_originator_that_names_another_curve(kind: str, parameters: bytes) -> None:
+    """RFC 5753, 3.1.1: the recipient's, or none."""
+    found = wrapped(kind)
+    assert isinstance(found.originator, OriginatorKey)
+    named = replace(found.originator.algorithm, parameters=parameters)
+    with pytest.raises(DecryptionError):
+        opened(replace(found, originator=replace(found.originator, algorithm=named)), kind)
+
+
 class AnyCurve:
     """A private key that does not compare curves: its secret would tell about itself."""
 

@@ -62,6 +62,14 @@ def rsa_with_parameters(case: Case) -> bool:
 
 
 _EMPTY = "it reads a version without octets as a number, and we do not read that RecipientInfo"
+
+
+def odd_originator(case: Case) -> bool:
+    """The sender's ephemeral key is said to be none on P-256."""
+    said = [value[1][1][1][0][1][0][1] for value in envelope(case.message).recipients]
+    return any([(6, bytes.fromhex("2a8648ce3d0201"))] != each for each in said)
+
+
 _LOOSE = (
     "it takes a structure that is not the one of the standard, or a name that is not written alike"
 )
@@ -72,6 +80,8 @@ _ANY_TYPE = "it does not look at the type of the ContentInfo: who calls it says 
 _TRIES_ONE = "of several RecipientInfos that name bob it tries the first"
 
 ENCRYPTED: tuple[Row, ...] = (
+    Taken("nss", "SEC_ERROR_UNSUPPORTED_KEYALG", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "exception unwrapping key", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
     Taken("gpgsm", "No secret key", "it wants versions in other people's RecipientInfos, or in bob's",
           "RFC 5652, 1.3 and 6.2", reads_by_hand),
     Taken("gpgsm", "invalid padding", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
@@ -206,6 +216,9 @@ _CONTENT_TYPE = (6, bytes.fromhex("2a864886f70d010903"))
 _TAG_SIZE = "it takes tags of any length: those of one octet are guessed in 256 tries"
 
 TAGGED: tuple[Row, ...] = (
+    Stricter("bouncycastle", "decryption",
+             "it does not look at what the originator's key says that it is", "RFC 5753, 3.1.1",
+             odd_originator),
     Taken("bouncycastle", "ClassCastException", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
     Taken("bouncycastle", "Malformed content", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
     Stricter("*", "decryption", "it does not look at the parameters of RSA, which are NULL",
