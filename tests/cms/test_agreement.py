@@ -349,6 +349,30 @@ def test_a_point_on_another_curve() -> None:
         opened(replace(found, originator=originator), "p256")
 
 
+@pytest.mark.parametrize("kind", ["p256", "x25519", "x448"])
+@pytest.mark.parametrize("oid", ["1.2.840.10045.2.65", "1.3.132.1.12", "1.2.840.113549.1.1.1"])
+def test_an_originator_of_another_kind(kind: str, oid: str) -> None:
+    """RFC 5753, 3.1.1: the key says id-ecPublicKey; RFC 8418, 2: or the OID of its curve."""
+    found = wrapped(kind)
+    assert isinstance(found.originator, OriginatorKey)
+    other = replace(found.originator, algorithm=AlgorithmIdentifier(oid))
+    with pytest.raises(DecryptionError):
+        opened(replace(found, originator=other), kind)
+
+
+@pytest.mark.parametrize(
+    "parameters", [der.oid("1.3.132.0.34"), der.oid("1.2.840.10045.2.1"), der.sequence()]
+)
+@pytest.mark.parametrize("kind", ["p256", "x25519"])
+def test_an_originator_that_names_another_curve(kind: str, parameters: bytes) -> None:
+    """RFC 5753, 3.1.1: the recipient's, or none."""
+    found = wrapped(kind)
+    assert isinstance(found.originator, OriginatorKey)
+    named = replace(found.originator.algorithm, parameters=parameters)
+    with pytest.raises(DecryptionError):
+        opened(replace(found, originator=replace(found.originator, algorithm=named)), kind)
+
+
 class AnyCurve:
     """A private key that does not compare curves: its secret would tell about itself."""
 

@@ -201,6 +201,8 @@ def _peer(recipient: KeyAgreeRecipient, mine: PublicKey) -> AgreementKey:
     try:
         if not isinstance(originator, OriginatorKey):
             return _static_peer(recipient.sender, mine)
+        if not _is_of_kind(originator.algorithm, curve_of(mine)):
+            raise DecryptionError
         match mine:
             case ec.EllipticCurvePublicKey():
                 curve = mine.curve
@@ -213,6 +215,15 @@ def _peer(recipient: KeyAgreeRecipient, mine: PublicKey) -> AgreementKey:
         # A point that is not on the curve, or of another length; a certificate without a key.
         raise DecryptionError from None
     raise DecryptionError
+
+
+def _is_of_kind(named: AlgorithmIdentifier, curve: Curve | MontgomeryCurve | None) -> bool:
+    """Does an originator's key say that it is on this curve, or nothing of curves (RFC 5753, 3.1.1;
+    RFC 8418, 2)?
+    """
+    if curve is None or isinstance(curve, MontgomeryCurve):
+        return curve is not None and named.oid == curve.oid and named.plain
+    return named.oid == EC_PUBLIC_KEY and (named.plain or named.parameters == der.oid(curve.oid))
 
 
 def _static_peer(sender: Certificate | None, mine: PublicKey) -> AgreementKey:

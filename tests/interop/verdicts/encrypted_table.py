@@ -62,6 +62,17 @@ def rsa_with_parameters(case: Case) -> bool:
 
 
 _EMPTY = "it reads a version without octets as a number, and we do not read that RecipientInfo"
+
+
+def odd_originator(case: Case) -> bool:
+    """The sender's ephemeral key is said to be none on P-256."""
+    said = [value[1][1][1][0][1][0][1] for value in envelope(case.message).recipients]
+    return any([(6, bytes.fromhex("2a8648ce3d0201"))] != each for each in said)
+
+
+_LOOSE = (
+    "it takes a structure that is not the one of the standard, or a name that is not written alike"
+)
 _OTHERS = "it reads what is other people's RecipientInfo; who opens their own needs no other"
 _EACH_ITS_OWN = "RFC 5652, 6 and 6.2"
 _BY_KEY = "it goes by the size of the key, not by which cipher is named"
@@ -69,6 +80,20 @@ _ANY_TYPE = "it does not look at the type of the ContentInfo: who calls it says 
 _TRIES_ONE = "of several RecipientInfos that name bob it tries the first"
 
 ENCRYPTED: tuple[Row, ...] = (
+    Taken("nss", "SEC_ERROR_UNSUPPORTED_KEYALG", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "exception unwrapping key", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("gpgsm", "No secret key", "it wants versions in other people's RecipientInfos, or in bob's",
+          "RFC 5652, 1.3 and 6.2", reads_by_hand),
+    Taken("gpgsm", "invalid padding", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("gpgsm", "error getting", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "Error finalising cipher", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "CONTEXT_SPECIFIC tags", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Taken("nss", "SEC_ERROR_UNRECOGNIZED_OID", "it does not know the type of the content",
+          "RFC 5652, 6.1", no_data),
+    Stricter("*", "asn1.truncated", _LOOSE, _EACH_ITS_OWN),
+    Stricter("*", "asn1.unexpected", _LOOSE, _EACH_ITS_OWN),
+    Stricter("*", "cms.unexpected", _LOOSE, "RFC 5652, 6.1"),
+    Stricter("*", "no-matching-key", _LOOSE, _EACH_ITS_OWN),
     Taken("gpgsm", "Unsupported CMS version", "a version decides nothing where the syntax is known",
           "RFC 5652, 1.3", reads_by_hand),
     Taken("openssl", "uint32_c2i:too large", "a version decides nothing where the syntax is known",
@@ -191,6 +216,17 @@ _CONTENT_TYPE = (6, bytes.fromhex("2a864886f70d010903"))
 _TAG_SIZE = "it takes tags of any length: those of one octet are guessed in 256 tries"
 
 TAGGED: tuple[Row, ...] = (
+    Stricter("bouncycastle", "decryption",
+             "it does not look at what the originator's key says that it is", "RFC 5753, 3.1.1",
+             odd_originator),
+    Taken("bouncycastle", "ClassCastException", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Taken("bouncycastle", "Malformed content", _OTHERS, _EACH_ITS_OWN, reads_by_hand),
+    Stricter("*", "decryption", "it does not look at the parameters of RSA, which are NULL",
+             "RFC 3370, 4.2.1", rsa_with_parameters),
+    Stricter("*", "asn1.truncated", _LOOSE, _EACH_ITS_OWN),
+    Stricter("*", "asn1.unexpected", _LOOSE, _EACH_ITS_OWN),
+    Stricter("*", "cms.unexpected", _LOOSE, "RFC 5083, 2.1"),
+    Stricter("*", "no-matching-key", _LOOSE, _EACH_ITS_OWN),
     Taken("openssl", "unknown cipher", "OpenSSL 3.0 has no ChaCha20-Poly1305 in CMS",
           "RFC 8103, 1", reads_by_hand),
     Taken("openssl", "Field=num, Type=asn1_oct_int", "aes-ICVlen has a default of 12",

@@ -268,7 +268,7 @@ def another_part(mail: Mail, random: Random) -> Mail:
 
 
 def parts_lost_or_moved(mail: Mail, random: Random) -> Mail:
-    kept = random.choice((mail.parts[:1], mail.parts[1:], mail.parts[::-1], (CONTENTS[1], mail.parts[1]),
+    kept = random.choice((mail.parts[:1], mail.parts[1:], mail.parts[::-1], (CONTENTS[1], mail.parts[-1]),
                           (mail.parts[0], clear(1).parts[1])))  # fmt: skip
     return replace(mail, parts=kept)
 
@@ -310,7 +310,10 @@ def other_signature_label(mail: Mail, random: Random) -> Mail:
 def _reencoded(text: bytes, random: Random) -> bytes:
     """Another transfer encoding of base64, under its name or another."""
     head, _, body = text.partition(b"\r\n\r\n")
-    raw = base64.b64decode(body)
+    try:
+        raw = base64.b64decode(body)
+    except binascii.Error:  # another change was here before
+        raw = body
     name = random.choice((b"base64", b"BASE64", b"quoted-printable", b"7bit", b"8bit", b"binary", b"x-uuencode",
                           b'"base64"', b"base64 (x)", b"base64;x=y", b""))  # fmt: skip
     flat = base64.b64encode(raw)

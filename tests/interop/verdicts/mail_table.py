@@ -44,6 +44,7 @@ _STRICT = (
         "it takes the first two of more parts, or does not wait for the end",
         "RFC 1847, 2.1; RFC 2046, 5.1.1",
     ),
+    ("mime.boundary", "it takes a boundary that cannot be one", "RFC 2046, 5.1.1"),
     ("mime.protocol", "it does not compare what both labels say", "RFC 1847, 2.1"),
     (
         "mime.transfer-encoding",

@@ -93,6 +93,8 @@ SIGNED: tuple[Row, ...] = (
     Stricter("*", "mime.no-header",
              "a bare message is told by its first octets, and nobody writes the OID's length long",
              "X.690, 8.1.3.5"),
+    Taken("gpgsm", "Unsupported CMS version", "a version decides nothing where the syntax is known",
+          "RFC 5652, 1.3", attributes_say_the_same),
     Taken("gpgsm", "Invalid CMS object", "it reads no message with a certificate that it cannot read",
           "RFC 5652, 5.1: the set may hold more than is needed", attributes_say_the_same),
     *(

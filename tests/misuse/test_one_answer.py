@@ -1,0 +1,202 @@
+"""One answer to every message that does not open, wherever it is asked for: a private key, a
+shared one and a password; read at once and from a file in pieces; on the command line and by
+the gateway. What is compared are answers with each other (RFC 3218; RFC 8551, 6).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from traceback import walk_tb
+
+import pytest
+from click.testing import CliRunner
+
+import smimekit
+from smimekit import (
+    CertificateRecipient,
+    Credential,
+    DecryptionError,
+    KeyRing,
+    PasswordRecipient,
+    Policy,
+    SharedKeyRecipient,
+    SmimeError,
+)
+from smimekit.algorithms import AES128_GCM, AES256_CBC, SHA256, ContentCipher, RsaPadding
+from smimekit.cli.app import program
+from smimekit.cms.enveloped import enveloped_data, enveloped_data_stream, new_content_key
+from smimekit.cms.recipients import (
+    KekRecipient,
+    KemRecipient,
+    KeyAgreeRecipient,
+    KeyTransRecipient,
+    PasswordRecipientInfo,
+    RecipientInfo,
+)
+from smimekit.gateway import Deliver, Hold
+from smimekit.gateway.reports.audit import audit_line
+from smimekit.gateway.rules.inbound import Undecryptable
+from smimekit.limits import Limits
+from tests.gateway.arrivals import CAROL, Listener, core, received
+from tests.message.people import BOB, draft, mime, person
+
+OAEP = RsaPadding(SHA256, SHA256)
+SMALL = replace(Policy.INTEROP, limits=Limits(spool_memory=16, spool_encrypted=True))
+Recipient = CertificateRecipient | PasswordRecipient | SharedKeyRecipient
+Decryptor = Credential | PasswordRecipient | SharedKeyRecipient
+
+
+def way_of(kind: str, address: str = BOB) -> tuple[Recipient, Decryptor]:
+    """Who encrypts, and who reads."""
+    if kind == "KEK":
+        return SharedKeyRecipient(b"id", bytes(32)), SharedKeyRecipient(b"id", bytes(32))
+    if kind == "password":
+        shared = PasswordRecipient("open sesame", iterations=1)
+        return shared, shared
+    key = {"v1.5": "rsa-2048", "OAEP": "rsa-2048"}.get(kind, kind)
+    who = person(address, key=key)
+    return CertificateRecipient(who.certificate, OAEP if kind == "OAEP" else RsaPadding()), who
+
+
+def encrypted_key(info: RecipientInfo) -> bytes:
+    match info:
+        case KeyAgreeRecipient():
+            return info.keys[0].encrypted_key
+        case KeyTransRecipient() | KekRecipient() | KemRecipient() | PasswordRecipientInfo():
+            return info.encrypted_key
+    raise AssertionError(info)
+
+
+def flipped(data: bytes, place: bytes, at: int) -> bytes:
+    assert data.count(place) == 1
+    begin = data.index(place) + at % len(place)
+    return data[:begin] + bytes((data[begin] ^ 0x55,)) + data[begin + 1 :]
+
+
+def spoilt(to: Recipient, cipher: ContentCipher, *, stream: bool) -> Iterator[bytes]:
+    """The whole message, then each cause: wrapped keys, wrong keys, padding, and tags."""
+    key, other = new_content_key(cipher), new_content_key(cipher)
+    info = to.wrap(key)
+
+    def sealed(with_key: object) -> bytes:
+        assert isinstance(with_key, type(key))
+        if stream:
+            return b"".join(enveloped_data_stream([draft()], cipher, with_key, [info]))
+        return enveloped_data(draft(), cipher, with_key, [info])
+
+    good, wrapped = sealed(key), encrypted_key(info)
+    yield good
+    yield from (flipped(good, wrapped, at) for at in (0, len(wrapped) // 2, -1))
+    yield good.replace(wrapped, bytes(len(wrapped)))
+    yield sealed(other)
+    if not stream:  # the ends of ciphertext and tag are the ends of the message
+        yield (
+            flipped(good, good[-32:], 15) if cipher is AES256_CBC else flipped(good, good[-16:], 3)
+        )
+
+
+KINDS = ["v1.5", "OAEP", "p256", "x25519", "ml-kem-768", "KEK", "password"]
+READERS: dict[str, Callable[[bytes, Decryptor], bytes]] = {
+    "at once": lambda cms, who: smimekit.decrypt(cms, [who]).bytes(),
+    "ring": lambda cms, who: smimekit.decrypt(cms, [KeyRing(who)] if isinstance(who, Credential) else [who]).bytes(),
+    "file": lambda cms, who: smimekit.decrypt(BytesIO(cms), [who], policy=SMALL).bytes(),
+    "asyncio": lambda cms, who: asyncio.run(_awaited(cms, who)),
+}  # fmt: skip
+
+
+async def _awaited(cms: bytes, who: Decryptor) -> bytes:
+    return (await smimekit.aio.decrypt(cms, [who])).bytes()
+
+
+def answer(read: Callable[[], bytes]) -> tuple[object, ...] | None:
+    """All that an error shows; None where a random key happened to fit, once in 256 with CBC."""
+    for _ in range(5):
+        try:
+            found = read()
+        except DecryptionError as error:
+            shown = error.__suppress_context__ or error.__context__ is None
+            # A log with the traceback of where it failed would tell as well.
+            frames = tuple(each.f_code.co_name for each, _ in walk_tb(error.__traceback__))
+            return type(error), error.code, str(error), error.args, error.__cause__, shown, frames
+        except SmimeError:
+            continue  # noise, and no MIME
+        assert found != draft()
+    return None
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("stream", [False, True], ids=["DER", "BER"])
+@pytest.mark.parametrize("cipher", [AES256_CBC, AES128_GCM], ids=lambda row: row.name)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_answer(kind: str, cipher: ContentCipher, stream: bool, reader: str) -> None:
+    to, who = way_of(kind)
+    good, *bad = spoilt(to, cipher, stream=stream)
+    assert READERS[reader](good, who) == draft()
+    answers = {answer(lambda: READERS[reader](cms, who)) for cms in bad}  # noqa: B023 - at once
+    [found] = answers
+    sentence = "The message could not be decrypted."
+    assert found
+    assert found[:-1] == (DecryptionError, "decryption", sentence, (sentence,), None, True)
+
+
+def test_a_shared_key_under_another_name_is_told_in_the_open() -> None:
+    """As for certificates: the name stands in the RecipientInfo, and no key is tried."""
+    to, _ = way_of("KEK")
+    answers = set()
+    for cms in spoilt(to, AES256_CBC, stream=False):
+        with pytest.raises(smimekit.NoMatchingKey) as caught:
+            smimekit.decrypt(cms, [SharedKeyRecipient(b"other", bytes(32))])
+        answers.add((caught.value.code, str(caught.value)))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("kind", ["v1.5", "OAEP", "p256"])
+@pytest.mark.parametrize("json", [False, True], ids=["text", "JSON"])
+def test_one_answer_of_the_command_line(tmp_path: Path, kind: str, json: bool) -> None:
+    """Status, standard output and error, to the letter."""
+    to, who = way_of(kind)
+    assert isinstance(who, Credential)
+    (tmp_path / "key.p12").write_bytes(who.to_pkcs12("password"))
+    (tmp_path / "password").write_text("password\n")
+    mail, key = tmp_path / "mail.eml", str(tmp_path / "key.p12")
+    command = ["decrypt", "--key", key, "--password-file", str(tmp_path / "password")]
+    command += ["--json", "-o", str(tmp_path / "out")] if json else []
+    answers = set()
+    good, *bad = spoilt(to, AES128_GCM, stream=False)
+    for cms in (good, *bad):
+        mail.write_bytes(mime(cms, "authEnveloped-data"))
+        done = CliRunner().invoke(program, [*command, str(mail)])
+        if cms is good:
+            assert done.exit_code == 0, done.output
+        else:
+            answers.add((done.exit_code, done.stdout, done.stderr))
+    assert len(answers) == 1
+    [(status, _, _)] = answers
+    assert status
+
+
+@pytest.mark.parametrize("kind", ["v1.5", "OAEP", "p256"])
+@pytest.mark.parametrize("rule", Undecryptable)
+def test_one_answer_of_the_gateway(kind: str, rule: Undecryptable) -> None:
+    """What it says to the sender, to the reader in the header, and to the audit."""
+    to, who = way_of(kind, CAROL)
+    assert isinstance(who, Credential)
+    answers = set()
+    good, *bad = spoilt(to, AES128_GCM, stream=False)
+    for cms in (good, *bad):
+        mail, listener = mime(cms, "authEnveloped-data"), Listener()
+        with received(core(who, undecryptable=rule, events=listener), mail) as found:
+            [outcome] = found.outcomes
+            assert isinstance(outcome, Hold | Deliver)
+            said = outcome.reason if isinstance(outcome, Hold) else repr(outcome.notes)
+            text = outcome.mail.message.bytes()
+        if cms is good:
+            assert mail not in text
+            continue
+        assert listener.scans == []
+        above = text[: text.index(mail)] if mail in text else b"opened"
+        told = tuple(map(audit_line, listener.entries))
+        answers.add((type(outcome), said, above, told))
+    assert len(answers) == 1
