@@ -1,6 +1,7 @@
 """What the comparison is worth: that it fails where it should, and can be had again."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def test_a_seed_gives_the_same_messages() -> None:
     program = "from tests.interop.verdicts.test_comparing import fingerprint; print(fingerprint())"
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT, text=True,
-        env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONHASHSEED": "7"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONHASHSEED": "7"},
     )  # fmt: skip
     assert done.stdout.strip() == fingerprint()
     names = [case.name for case in everything()]
@@ -138,7 +139,7 @@ def test_a_broken_reader_is_found(laxer: str) -> None:
 def test_the_seeds_are_good() -> None:
     """Else everybody would refuse everything, and agree."""
     for case in everything():
-        if case.name.startswith("1 signatures"):
+        if " signatures " in case.name:
             found = smimekit.verify(
                 case.seed, trust(), content=case.beside, expect="alice@example.org"
             )
