@@ -26,7 +26,7 @@ from smimekit.gateway.program.tasks import Task, read_task, write_task
 from smimekit.limits import Limits
 from smimekit.message.sealed_file import SealedSource
 from smimekit.message.spool import Spool
-from smimekit.span import Span
+from smimekit.span import CHUNK, Span
 from smimekit.testing import FakeCA
 from tests.conftest import IN_CI
 from tests.gateway import arrivals, harness, people
@@ -233,7 +233,7 @@ def test_it_is_the_default_everywhere(
     (tmp_path / "spool").mkdir()
     counter = milter_process._Counter(config, _desk())
     seen = files_of_spools(monkeypatch)
-    content = text(100_000)
+    content = text(2 * CHUNK)
     with counter.new_spool() as spool:
         spool.write(content)
     [held] = [each for each in seen if len(each) == len(content)]

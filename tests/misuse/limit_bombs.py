@@ -30,6 +30,7 @@ from smimekit.cms.signed import add_unsigned
 from smimekit.cms.signer import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.cms.wrapping import wrap_for
+from smimekit.gateway import Deliver
 from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.mime.prepare import prepare
@@ -38,6 +39,8 @@ from smimekit.span import Span
 from smimekit.trust import Purpose
 from tests.cms.signing import Sink
 from tests.cms.stamping import with_crls
+from tests.gateway.arrivals import core, received
+from tests.gateway.test_opening import Counted, Held
 from tests.measure import measured
 from tests.message import people
 from tests.misuse import bombs
@@ -60,7 +63,8 @@ class Case:
     expected: str
     octets: int = 0
     seconds: float = 1.0
-    memory: int = 12 * MIB
+    memory: int = 24 * MIB
+    """A few chunks and copies, and what an allocator keeps; most bombs hold more than 32 MiB."""
     scaled: dict[str, Any] = field(default_factory=dict)
 
 
@@ -255,6 +259,21 @@ def unwrap_attempts() -> Case:
     return called(source, "decryption", call, seconds=0.7, memory=32 * MIB)
 
 
+def openings() -> Case:
+    """For each recipient a key that does not open it: each would be a pass over all of it."""
+    mail = smimekit.encrypt(people.draft(text="x" * 2 * MIB), [people.bob()])
+    addresses = [f"p{at}@example.com" for at in range(250)]
+    keys = {each: Counted(None, wrong=bytes([at + 1])) for at, each in enumerate(addresses)}
+    gateway = replace(core(), keys=Held(keys))  # type: ignore[arg-type]  # no signing here
+
+    def act() -> str:
+        with received(gateway, mail, *addresses) as results:
+            served = [one.recipients for one in results.outcomes if isinstance(one, Deliver)]
+            return f"{sum(map(len, served))} of {len(addresses)}"
+
+    return Case(act, "20 of 250", len(mail), memory=32 * MIB)
+
+
 def rc2_bytes() -> Case:
     """What is within the limit is decrypted before it is known to be too much: some seconds."""
     parameters = der.sequence(der.integer(58), der.octet_string(bytes(8)))
@@ -306,7 +325,7 @@ def spooled(**limits: Any) -> Case:
             payload = found.payload(require=Protection.VERIFIED)
             return f"{sum(map(len, payload.chunks())) > 40_000_000}"
 
-    memory = Limits().spool_memory + 12 * MIB
+    memory = Limits().spool_memory + 24 * MIB
     return Case(act, "True", len(mail), seconds=3.0, memory=memory, scaled=limits)
 
 
@@ -390,7 +409,7 @@ CASES: Final[dict[str, Callable[[], Case]]] = {
         *(header_bytes, header_fields, mailboxes, mime_parts, mime_depth, layers),
         *(cms_depth, value_bytes, metadata_bytes, string_segments, oid_bytes),
         *(countersignatures, timestamps, evidence_bytes, eddsa_bytes, capabilities),
-        *(pbkdf2_iterations, unwrap_attempts, rc2_bytes),
+        *(pbkdf2_iterations, unwrap_attempts, openings, rc2_bytes),
         *(inflated_bytes, inflate_ratio, inflate_free),
         *(path_certificates, path_signatures, valid_paths, judgement_bytes),
     )
