@@ -97,7 +97,8 @@ def test_a_bomb_takes_no_memory(name: str, found: Found) -> None:
     for size, (_, _, taken) in zip((single, single, double, double), found[name], strict=True):
         if taken is None:
             pytest.skip("this system does not tell the peak of memory")
-        assert taken < 24 * MIB + 4 * len(bombs.BOMBS[name](size)), f"{taken} octets"
+        # Chunks, copies and what an allocator keeps, and not the gigabyte that some unpack to.
+        assert taken < 32 * MIB + 4 * len(bombs.BOMBS[name](size)), f"{taken} octets"
 
 
 def test_the_measure_of_memory_sees_it() -> None:
