@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -259,11 +260,42 @@ def test_file_transfer_writes_nothing_that_another_partner_signed(tmp_path: Path
     assert not got.exists()
 
 
+def test_file_transfer_checks_what_is_signed_beside(tmp_path: Path) -> None:
+    steps = load("file_transfer_steps")
+    source, beside = tmp_path / "source", tmp_path / "source.p7s"
+    source.write_bytes(b"data")
+    steps.sign_step(source, beside, key=ALICE, detached=True)
+    check = partial(steps.check_step, source, beside, trust=Trust(anchors=[CA.certificate]))
+    check(partner="alice@example.org")
+    with pytest.raises(smimekit.WrongSender):
+        check(partner="bob@example.org")
+    source.write_bytes(b"date")
+    with pytest.raises(smimekit.ContentChanged):
+        check(partner="alice@example.org")
+
+
+def test_a_file_transfer_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    steps = load("file_transfer_steps")
+    done = []
+
+    def write(target: Path) -> None:
+        done.append(target.name)
+        if done.count(target.name) == 1 and target.name == "second":
+            raise OSError("interrupted")
+        target.write_bytes(b"")
+
+    job = [(tmp_path / name, write) for name in ("first", "second", "third")]
+    with pytest.raises(OSError, match="interrupted"):
+        steps.run(job)
+    assert steps.run(job) == 2
+    assert done == ["first", "second", "second", "third"]
+
+
 def test_file_transfer_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert load("file_transfer_steps").main() == 0
     assert capsys.readouterr().out.splitlines() == [
-        "signed and verified: True",
-        "encrypted, decrypted and verified: True",
+        "steps: 3, the file is back: True",
+        "steps when run again: 1",
         "unsigned: refused (not-signed)",
     ]
 

@@ -22,7 +22,7 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset({"certificate"}),
     frozenset({"cms", "mime", "trust", "mailboxes"}),
     frozenset({"keys"}),
-    frozenset({"message", "stream", "aio"}),
+    frozenset({"message", "stream", "files", "aio"}),
     frozenset({"exports", "harvesting", "testing"}),
     frozenset({"__init__"}),  # the public names: what stands above may use them
     frozenset({"gateway"}),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from smimekit import aio as aio
+    from smimekit import files as files
     from smimekit import stream as stream
     from smimekit.certificate import Certificate, load_certificates
     from smimekit.errors import (
@@ -115,7 +116,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_MODULES = ("aio", "stream")
+_MODULES = ("aio", "files", "stream")
 _HOMES = {
     "Certificate": ("smimekit.certificate", "Certificate"),
     "CertificateError": ("smimekit.errors", "CertificateError"),

@@ -164,6 +164,23 @@ assert Protection.VERIFIED in protection
     assert grown(code, 40 * MIB) <= 32 * MIB
 
 
+def test_a_gibibyte_as_a_file() -> None:
+    """Bare CMS: signed beside it, and signed and encrypted, from a file and back."""
+    code = """
+from smimekit import files
+source = file(b"")
+beside = b"".join(files.sign(source, ALICE, detached=True))
+source.seek(0)
+payload = files.verify(beside, TRUST, expect="alice@example.org", content=source)
+assert len(payload) == SIZE
+source.seek(0)
+sealed = stored(files.encrypt(source, [BOB], signer=ALICE))
+with files.verify(sealed, TRUST, expect="alice@example.org", keys=[BOB]) as payload:
+    assert sum(map(len, payload.chunks())) == SIZE
+"""
+    assert grown(code, 1024 * MIB) <= 32 * MIB
+
+
 def test_the_command_line(tmp_path: Path) -> None:
     """Signed and encrypted, then opened again, from file to file."""
     code = f"""

@@ -17,6 +17,7 @@ from smimekit import (
     Purpose,
     Trust,
     UsageError,
+    files,
     plan_encryption,
     stream,
 )
@@ -26,6 +27,7 @@ from smimekit.cli.facts import certificate_facts, judgement_facts
 from smimekit.cli.files import writes_stdout
 from smimekit.cli.inputs import load_certificates
 from smimekit.cli.options import (
+    BARE,
     BINARY,
     CIPHER,
     HEADERS,
@@ -77,6 +79,7 @@ class _Envelope:
     headers: HeaderProtection | None
     legacy_display: bool
     binary: bool
+    bare: bool
 
     @property
     def header_protection(self) -> HeaderProtection | None:
@@ -97,6 +100,9 @@ class _Envelope:
         self, draft: Draft, to: Sequence[Certificate | Record], signers: Sequence[Credential]
     ) -> Iterator[bytes]:
         """What is done."""
+        if self.bare:
+            by, cipher = signers or None, self.cipher
+            return files.encrypt(draft, to, signer=by, cipher=cipher, policy=self.policy)
         return stream.encrypt(
             draft,
             to,
@@ -131,6 +137,7 @@ class _Envelope:
         help="Repeat the hidden fields at the top of the text, for old mail programs.",
     ),
     BINARY,
+    BARE,
 )
 @click.option(
     "--plan", is_flag=True, help="Say who gets what, and why; read no message and write none."
@@ -165,7 +172,8 @@ def encrypt(
         return _explain(found, envelope, load_signers(keys), as_json=as_json)
     for each in found.missing:
         raise PolicyError(each["reason"], code="policy.no-trusted-certificate")
-    with reading_draft(message, keys, envelope.policy) as (draft, signers):
+    reading = reading_draft(message, keys, envelope.policy, bare=envelope.bare)
+    with reading as (draft, signers):
         planned = envelope.planned(found.usable, signers)
         size = write_counted(output, envelope.encrypted(draft, found.usable, signers))
     facts: Json = {

@@ -13,12 +13,10 @@ from typing import Any, Final, TypeVar, final
 
 import click
 
-import smimekit
 from smimekit import (
     Credential,
     HeaderProtection,
     KeyRing,
-    Opened,
     Policy,
     Status,
     Trust,
@@ -30,7 +28,7 @@ from smimekit.algorithms import (
     ContentCipher,
     SignatureScheme,
 )
-from smimekit.cli.inputs import Passwords, load_certificates, reading
+from smimekit.cli.inputs import Passwords, load_certificates
 from smimekit.cli.key_sources import Secrets, is_key_file, key_source
 from smimekit.cli.online import fetcher_for, opened_evidence
 from smimekit.cli.stores import opened_store
@@ -40,6 +38,7 @@ from smimekit.trust import RevocationPolicy
 __all__ = [
     "ADDRESS",
     "AT",
+    "BARE",
     "BINARY",
     "CIPHER",
     "HEADERS",
@@ -55,14 +54,12 @@ __all__ = [
     "STORE",
     "KeyOptions",
     "SigningOptions",
-    "SourceOptions",
     "TrustOptions",
     "as_record",
     "key_options",
     "opened_store",
     "parse_time",
     "signing_options",
-    "source_options",
     "trust_options",
 ]
 
@@ -90,6 +87,11 @@ OUTPUT: Final = click.option(
 )
 BINARY: Final = click.option(
     "--binary", is_flag=True, help="For a transport that changes nothing, not for mail: no base64."
+)
+BARE: Final = click.option(
+    "--bare",
+    is_flag=True,
+    help="A file, not a mail: bare CMS around its octets, as openssl cms -binary has it.",
 )
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 STORE: Final = click.option(
@@ -346,57 +348,4 @@ def trust_options(command: _Command) -> _Command:
         ONLINE,
         NETWORK,
         AT,
-    )(command)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
-    """What is read: MESSAGE, --content, --expect and --policy."""
-
-    message: str
-    content: str | None
-    expect: str | None
-    policy: Policy
-
-    @contextmanager
-    def open(self, keys: KeyOptions, trusting: TrustOptions | None = None) -> Iterator[Opened]:
-        """The opened message; without `trusting`, nobody is trusted."""
-        if self.message == "-" and self.content == "-":
-            raise UsageError(
-                "The message and its content cannot both come from standard input.",
-                code="usage.stdin",
-            )
-        credentials = keys.load()
-        with ExitStack() as closing:
-            trust = Trust()
-            if trusting is not None:
-                trust = closing.enter_context(trusting.open(self.policy))
-            content = None
-            if self.content is not None:
-                content = closing.enter_context(reading(self.content))
-            yield closing.enter_context(
-                smimekit.open(
-                    closing.enter_context(reading(self.message)),
-                    keys=credentials,
-                    trust=trust,
-                    expect=self.expect,
-                    at=None if trusting is None else trusting.at,
-                    content=content,
-                    policy=self.policy,
-                )
-            )
-
-
-def source_options(command: _Command) -> _Command:
-    """The options about what is read; the command gets `source`."""
-    return as_record(
-        "source",
-        SourceOptions,
-        MESSAGE,
-        click.option("--content", metavar="FILE", help="What a bare detached signature signs."),
-        click.option(
-            "--expect", metavar="ADDRESS", help="Who should have signed, in place of From."
-        ),
-        POLICY,
     )(command)

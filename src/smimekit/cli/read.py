@@ -12,14 +12,14 @@ from smimekit.cli.options import (
     JSON,
     OUTPUT,
     KeyOptions,
-    SourceOptions,
     TrustOptions,
     key_options,
-    source_options,
     trust_options,
 )
 from smimekit.cli.output import Json, note, require_room_for_json, show_json, show_rows
 from smimekit.cli.reports import message_rows
+from smimekit.cli.source import SourceOptions, source_options
+from smimekit.message.layers import Compressed, Encrypted, Signed
 from smimekit.message.verbs import decrypted, verified
 
 __all__ = ["decrypt", "open_", "verify"]
@@ -46,7 +46,7 @@ def verify(
     """
     trusting.require()
     require_room_for_json(as_json=as_json and output == STDOUT)
-    with source.open(keys, trusting) as opened:
+    with source.open(keys, trusting, through=(Encrypted, Compressed)) as opened:
         facts = message_facts(opened)
         try:
             payload = verified(opened)
@@ -77,7 +77,7 @@ def open_(
     the reasons. Without --anchor and --store nobody is trusted.
     """
     require_room_for_json(as_json=as_json and payload == STDOUT)
-    with source.open(keys, trusting) as opened:
+    with source.open(keys, trusting, through=(Signed, Encrypted, Compressed)) as opened:
         facts = message_facts(opened)
         if payload is not None:
             try:

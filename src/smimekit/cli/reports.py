@@ -72,6 +72,8 @@ def _message(facts: Json) -> Iterator[Row]:
 def _header_rows(header: Json) -> Iterator[Row]:
     """What people are to see of the header, and what protects it."""
     protection = header["protection"]
+    if not header["fields"]:  # bare CMS: there is none
+        return
     yield "Header", _HEADER[protection], ""
     for field in header["shown"]:
         if field["name"].lower() in _SHOWN:

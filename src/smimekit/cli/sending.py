@@ -32,11 +32,11 @@ def load_signers(keys: SigningOptions) -> tuple[Credential, ...]:
 
 @contextmanager
 def reading_draft(
-    message: str, keys: SigningOptions, policy: Policy
+    message: str, keys: SigningOptions, policy: Policy, *, bare: bool = False
 ) -> Iterator[tuple[Draft, tuple[Credential, ...]]]:
-    """A draft, and who signs it: whom --signer names, or its author."""
+    """A draft, and who signs it: whom --signer names, or its author; a `bare` file has none."""
     with ExitStack() as closing:
-        if keys.signer is not None or not keys.chooses:
+        if bare or keys.signer is not None or not keys.chooses:
             signers = load_signers(keys)
             yield closing.enter_context(reading(message)), signers
             return

@@ -1,14 +1,16 @@
 """`sign`. Knows what a signature may look like; may not know how it is made."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import click
 
-from smimekit import Chain, HeaderProtection, Policy, Signer, UsageError, stream
+from smimekit import Chain, HeaderProtection, Policy, Signer, UsageError, files, stream
 from smimekit.algorithms import SignatureScheme
 from smimekit.cli.files import writes_stdout
 from smimekit.cli.options import (
+    BARE,
     BINARY,
     HEADERS,
     JSON,
@@ -23,6 +25,7 @@ from smimekit.cli.options import (
 from smimekit.cli.output import Json, note, require_room_for_json, show_json
 from smimekit.cli.reports import certificate_title
 from smimekit.cli.sending import reading_draft, signer_facts, transfer_of, write_counted
+from smimekit.message.drafts import Draft
 
 __all__ = ["sign"]
 
@@ -38,6 +41,8 @@ class _Form:
     scheme: SignatureScheme | None
     headers: HeaderProtection | None
     binary: bool
+    bare: bool
+    detached: bool
 
     @property
     def chain(self) -> Chain:
@@ -47,6 +52,26 @@ class _Form:
         if self.leaf_only:
             return Chain.LEAF
         return Chain.WITH_ROOT if self.include_root else Chain.WITHOUT_ROOT
+
+    @property
+    def of_file(self) -> bool:
+        """Is it a file's, and no mail's? Raises UsageError where nobody can tell."""
+        if self.detached and self.opaque:
+            raise UsageError("--detached and --opaque exclude each other.")
+        return self.bare or self.detached
+
+    def signed(self, draft: Draft, signers: Sequence[Signer], policy: Policy) -> Iterator[bytes]:
+        """What is done."""
+        if self.of_file:
+            return files.sign(draft, signers, detached=self.detached, policy=policy)
+        return stream.sign(
+            draft,
+            signers,
+            opaque=self.opaque,
+            headers=self.headers,
+            transfer=transfer_of(self.binary),
+            policy=policy,
+        )
 
 
 @click.command()
@@ -61,6 +86,10 @@ class _Form:
     SCHEME,
     HEADERS,
     BINARY,
+    BARE,
+    click.option(
+        "--detached", is_flag=True, help="As --bare, but without the file: what goes beside it."
+    ),
 )
 @POLICY
 @OUTPUT
@@ -76,23 +105,16 @@ def sign(
 ) -> None:
     """Sign a mail, as multipart/signed; the chain goes along, without its root.
 
-    Several keys sign side by side, each by itself.
+    Several keys sign side by side, each by itself. With --bare or --detached it is any file
+    that is signed: `verify` takes it with --bare, or with --content FILE.
     """
     require_room_for_json(as_json=as_json and writes_stdout(output))
     chain = form.chain
     if form.scheme is not None and len(keys.key) > 1:
         raise UsageError("--scheme goes with one --key.", code="usage.scheme")
-    with reading_draft(message, keys, policy) as (draft, signers):
+    with reading_draft(message, keys, policy, bare=form.of_file) as (draft, signers):
         by = [Signer(each, form.scheme, chain) for each in signers]
-        signed = stream.sign(
-            draft,
-            by,
-            opaque=form.opaque,
-            headers=form.headers,
-            transfer=transfer_of(form.binary),
-            policy=policy,
-        )
-        size = write_counted(output, signed)
+        size = write_counted(output, form.signed(draft, by, policy))
     facts: Json = {
         "output": output,
         "size": size,

@@ -3,7 +3,7 @@
 Knows the kinds of drafts that callers have. May not know what becomes of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeGuard
 
@@ -12,7 +12,7 @@ from smimekit.message.source import new_spool, span_of
 from smimekit.policy import Policy
 from smimekit.span import Span
 
-__all__ = ["Draft", "draft_span"]
+__all__ = ["Draft", "closed_after", "draft_span"]
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -73,3 +73,16 @@ def _spooled(chunks: Iterable[bytes], policy: Policy, closing: ExitStack) -> Spa
             raise UsageError(f"The chunks of a draft are bytes, not {type(chunk).__name__}.")
         spool.write(chunk)
     return spool.span()
+
+
+def closed_after(chunks: Iterator[bytes], closing: ExitStack) -> Generator[bytes, None, None]:
+    """`chunks`, and then what was opened for them is closed, wherever they end."""
+
+    def running() -> Generator[bytes, None, None]:
+        with closing:
+            yield b""
+            yield from chunks
+
+    started = running()
+    next(started)  # one that never started would not close anything
+    return started

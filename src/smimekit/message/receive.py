@@ -55,7 +55,7 @@ from smimekit.span import Span
 from smimekit.trust import Trust
 from smimekit.trust.records import require_aware
 
-__all__ = ["open_message"]
+__all__ = ["open_file", "open_message"]
 
 _Reading: TypeAlias = tuple[BerReader, EnvelopedReader]
 """An envelope, read as far as its content, and where."""
@@ -114,6 +114,51 @@ def open_message(
         raise
 
 
+def open_file(
+    source: Source,
+    *,
+    through: tuple[type[Layer], ...],
+    keys: Iterable[Decryptor] = (),
+    trust: Trust,
+    expect: str | None = None,
+    at: datetime | None = None,
+    content: Source | None = None,
+    policy: Policy = Policy.INTEROP,
+) -> Opened:
+    """Bare CMS around a file, as facts: nothing asks what is in the file.
+
+    The first layer that is not one of `through` holds it. The rest is as for `open_message`;
+    CmsError (`cms.not-bare`) for what is no bare CMS.
+    """
+    if at is not None:
+        require_aware(at, "at")
+    with ExitStack() as closing:
+        span = span_of(source, policy, closing)
+        if not is_bare_cms(span):
+            raise CmsError(
+                "This is no bare CMS; a mail is not read as a file.", code="cms.not-bare"
+            )
+        job = _Opening(
+            keys=_decryptors(keys),
+            judge=Judge(trust, policy, at),
+            closing=closing,
+            content=None if content is None else span_of(content, policy, closing),
+            may_inflate=policy.limits.inflated_bytes,
+            through=through,
+            in_file=True,
+        )
+        envelope, payload, _ = job.run(span)
+        _identify(envelope, () if expect is None else ((expect,),), None)
+        return Opened(
+            envelope=tuple(envelope),
+            errant=(),
+            header=header_set(None, None, tuple(envelope), policy.limits),
+            content=payload,
+            closing=closing.pop_all(),
+            limits=policy.limits,
+        )
+
+
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
     # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
     if keys == ():  # as `verify` gives them
@@ -159,6 +204,10 @@ class _Opening:
     """Was there MIME around anything so far? Then what is signed has to be a MIME entity."""
     read: tuple[Span, Entity | None] | None = None
     """What was read last as an entity, since several questions are asked about it."""
+    through: tuple[type[Layer], ...] = (Signed, Encrypted, Compressed)
+    """Layers that are looked into for the next one."""
+    in_file: bool = False
+    """Is what is in the last layer a file, of which nothing is asked?"""
 
     def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
         """The layers, the payload (None: encrypted still), and who claims to be the author."""
@@ -176,10 +225,10 @@ class _Opening:
                 break
             layers.append(layer)
             payload = layer.content
-            if payload is None or _ends(layer):
+            if payload is None or _ends(layer) or not isinstance(layer, self.through):
                 break
             found = self._inner(payload)
-        if payload is not None and layers:
+        if payload is not None and layers and not self.in_file:
             claims.append(self._claim_inside(payload))
         return layers, payload, tuple(claims)
 
@@ -215,6 +264,8 @@ class _Opening:
 
     def _inner(self, span: Span) -> ClearSigned | Opaque | None:
         """The next layer. What is inside CMS may be no MIME at all, and is the payload then."""
+        if self.in_file:
+            return recognise_bare(span) if is_bare_cms(span) else None
         entity = self.entity(span)
         if entity is None:
             return None

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from smimekit.algorithms import ContentCipher
 from smimekit.message.addressee import Addressee
-from smimekit.message.drafts import Draft, draft_span
+from smimekit.message.drafts import Draft, closed_after, draft_span
 from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.prepare import prepare
@@ -88,7 +88,7 @@ def sign_stream(
             signed = pkcs7_mime_stream(
                 ready.outer, cms, smime_type="signed-data", transfer=transfer
             )
-        return _closing(signed, closing.pop_all())
+        return closed_after(signed, closing.pop_all())
 
 
 def encrypt(
@@ -156,7 +156,7 @@ def encrypt_stream(
             smime_type=sealing.smime_type,
             transfer=transfer,
         )
-        return _closing(sealed, closing.pop_all())
+        return closed_after(sealed, closing.pop_all())
 
 
 def _protected(
@@ -217,16 +217,3 @@ def _clear_signed_stream(
 
 def _domain(ready: Protected, transfer: Transfer) -> str:
     return "binary" if transfer is Transfer.BINARY else ready.domain
-
-
-def _closing(chunks: Iterator[bytes], closing: ExitStack) -> Generator[bytes, None, None]:
-    """`chunks`, and then what was opened for them is closed, wherever they end."""
-
-    def running() -> Generator[bytes, None, None]:
-        with closing:
-            yield b""
-            yield from chunks
-
-    started = running()
-    next(started)  # one that never started would not close anything
-    return started

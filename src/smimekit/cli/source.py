@@ -1,0 +1,98 @@
+"""What the reading commands read, as one record: a mail, or bare CMS around a file.
+
+Knows which verb of the library opens which. May not know what is required of it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
+
+import click
+
+import smimekit
+from smimekit import Opened, Policy, Trust, UsageError
+from smimekit.cli.inputs import reading
+from smimekit.cli.options import BARE, MESSAGE, POLICY, KeyOptions, TrustOptions, as_record
+from smimekit.message.layers import Layer
+from smimekit.message.receive import open_file
+
+__all__ = ["SourceOptions", "source_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What is read: MESSAGE, --content, --expect, --bare and --policy."""
+
+    message: str
+    content: str | None
+    expect: str | None
+    bare: bool
+    policy: Policy
+
+    @contextmanager
+    def open(
+        self,
+        keys: KeyOptions,
+        trusting: TrustOptions | None = None,
+        *,
+        through: tuple[type[Layer], ...] = (),
+    ) -> Iterator[Opened]:
+        """The opened message; without `trusting`, nobody is trusted. `through`: the layers that
+        are looked into for the one that holds a file.
+        """
+        if self.message == "-" and self.content == "-":
+            raise UsageError(
+                "The message and its content cannot both come from standard input.",
+                code="usage.stdin",
+            )
+        credentials = keys.load()
+        with ExitStack() as closing:
+            trust = Trust()
+            if trusting is not None:
+                trust = closing.enter_context(trusting.open(self.policy))
+            source = closing.enter_context(reading(self.message))
+            content = None
+            if self.content is not None:
+                content = closing.enter_context(reading(self.content))
+            at = None if trusting is None else trusting.at
+            if self.bare:
+                opened = open_file(
+                    source,
+                    through=through,
+                    keys=credentials,
+                    trust=trust,
+                    expect=self.expect,
+                    at=at,
+                    content=content,
+                    policy=self.policy,
+                )
+            else:
+                opened = smimekit.open(
+                    source,
+                    keys=credentials,
+                    trust=trust,
+                    expect=self.expect,
+                    at=at,
+                    content=content,
+                    policy=self.policy,
+                )
+            yield closing.enter_context(opened)
+
+
+def source_options(command: _Command) -> _Command:
+    """The options about what is read; the command gets `source`."""
+    return as_record(
+        "source",
+        SourceOptions,
+        MESSAGE,
+        click.option("--content", metavar="FILE", help="What a bare detached signature signs."),
+        click.option(
+            "--expect", metavar="ADDRESS", help="Who should have signed, in place of From."
+        ),
+        BARE,
+        POLICY,
+    )(command)
