@@ -4,12 +4,12 @@ A bound is on memory, on time or on a count that an attacker chooses. Passing on
 `LimitExceeded`, never a slow answer. The defaults fit any mail that people send.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 __all__ = ["Limits"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Limits:
     """The bounds; sizes in bytes. `dataclasses.replace` makes a variant."""
 
@@ -91,3 +91,9 @@ class Limits:
     valid_paths: int = 4
     """Valid paths of one certificate that are asked about revocation: cross-certified people have
     two or three, and each may cost a search of all CRLs."""
+
+    def __repr__(self) -> str:
+        """What is other than usual."""
+        found = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        own = (f"{name}={value!r}" for name, value, usual in found if value != usual)
+        return f"Limits({', '.join(own)})"

@@ -4,7 +4,7 @@ Knows the rows of `algorithms` and the sizes of keys. May not know messages, clo
 certificates; it decides nothing about trust.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import ClassVar, Final, final
 
@@ -83,7 +83,7 @@ _GOOD: Final = Assessment(Grade.GOOD)
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Policy:
     """What to emit and what to accept. `dataclasses.replace` makes variants.
 
@@ -140,6 +140,17 @@ class Policy:
         believed = tuple(row for row in behind if row == self.cipher or row in self.assumed)
         object.__setattr__(self, "choices", choices)
         object.__setattr__(self, "believed", believed)
+
+    def __repr__(self) -> str:
+        """As it may be written: a policy that has a name, and what is other than there."""
+        named = (Policy.INTEROP, Policy.MODERN, Policy.LEGACY_READ)
+        base = next((each for each in named if each.name == self.name), None)
+        if base is None:
+            return f"<Policy {self.name!r}>"
+        name = f"Policy.{self.name.upper().replace('-', '_')}"
+        found = ((each.name, getattr(self, each.name)) for each in fields(self) if each.compare)
+        own = [f"{key}={value!r}" for key, value in found if value != getattr(base, key)]
+        return f"replace({name}, {', '.join(own)})" if own else name
 
     def _weak(self, reason: str) -> Assessment:
         return Assessment(Grade.WEAK if self.accepts_weak else Grade.REFUSED, reason)

@@ -7,9 +7,11 @@ What is asked for is parsed when it is asked for, once.
 import base64
 import binascii
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -324,11 +326,14 @@ def _pem_blocks(data: bytes) -> Iterator[bytes]:
             raise _malformed() from error
 
 
-def load_certificates(data: bytes) -> tuple[Certificate, ...]:
+def load_certificates(data: bytes | str | os.PathLike[str]) -> tuple[Certificate, ...]:
     """The certificates in PEM text (any number, text between them), or in DER (one).
 
-    Raises CertificateError where there is none, or one of them is malformed.
+    `data` is the file's bytes, or a path (`str` is one). Raises CertificateError where there is
+    none, or one of them is malformed, and OSError for a path that cannot be read.
     """
+    if isinstance(data, str | os.PathLike):
+        data = Path(data).read_bytes()
     if b"-----BEGIN " in data:
         found = tuple(map(Certificate, _pem_blocks(data)))
         if not found:

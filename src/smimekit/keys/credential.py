@@ -5,6 +5,7 @@ whether anybody trusts the certificate.
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,11 @@ _LIMITS: Final = Limits()
 _SIGNS: Final = frozenset({"digitalSignature", "nonRepudiation"})
 _SIGNING_RSA: Final = frozenset({RSA_ENCRYPTION, RSASSA_PSS})
 """What an RSA key is said to be for that may sign: not OAEP, nor RSA-KEM (RFC 4055, 1.2)."""
+# PFX ::= SEQUENCE { version INTEGER {v3(3)}, ... (RFC 7292, 4), in DER or BER. What follows is
+# a SEQUENCE, and nothing of the kind in a key.
+_PFX: Final = re.compile(
+    rb"\x30(?:\x80|[\x00-\x7f]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03\x30", re.DOTALL
+)
 _CERTIFICATE_LABELS: Final = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 
 
@@ -266,6 +272,8 @@ def _keys(
     if is_pem(data):
         blocks = [block for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY")]
         return [load_key_block(block, password, limits, key_check) for block in blocks]
+    if _PFX.match(data):
+        raise malformed("it is a PKCS #12 file, which Credential.from_pkcs12 reads")
     try:
         Certificate(data)
     except CertificateError:

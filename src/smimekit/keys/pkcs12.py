@@ -111,7 +111,7 @@ def _unarmoured(data: bytes) -> bytes:
     for block in pem_blocks(data):
         if block.label in {"PKCS12", "PFX"}:
             return block.decode()
-    raise malformed("it is PEM text without a PKCS #12 file in it")
+    raise malformed("it is PEM text, which Credential.from_pem reads, and no PKCS #12 file")
 
 
 def _read(data: bytes, bags: "_Bags") -> Pfx:

@@ -253,7 +253,11 @@ def person(addressee: Addressee, own: Mapping[Certificate, bytes], policy: Polic
         case Peer(certificate=Certificate() as certificate):
             said = own.get(certificate) or _encoded(addressee.capabilities)
             return _holder(addressee, certificate, said, policy)
-    raise UsageError(f"A recipient is a Certificate, not {type(addressee).__name__}.")
+    raise UsageError(
+        "A recipient is a Certificate of smimekit, a Credential, or what Trust.usable finds for "
+        f"an address, not {type(addressee).__name__}; load_certificates reads certificates from "
+        "files."
+    )
 
 
 def _known_holder(certificate: Certificate, said: bytes | None, policy: Policy) -> Person:

@@ -8,7 +8,7 @@ from typing import final
 from smimekit.certificate import Certificate
 from smimekit.cms.signed import SignedData
 from smimekit.cms.signer import Check
-from smimekit.errors import CertificateError
+from smimekit.errors import CertificateError, UsageError
 from smimekit.policy import Assessment, Grade, Policy
 from smimekit.trust import Trust
 
@@ -23,6 +23,14 @@ class Judge:
     trust: Trust
     policy: Policy
     at: datetime | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.trust, Trust):
+            raise UsageError(
+                "Say whom to trust by a Trust: Trust(anchors=load_certificates(...)), or "
+                "Trust(store).",
+                code="usage.trust",
+            )
 
 
 def load_bag(

@@ -39,6 +39,7 @@ from smimekit.message.spool import closed
 from smimekit.mime.legacy import hide_displays
 from smimekit.policy import Grade
 from smimekit.span import Span
+from smimekit.trust import Status
 
 __all__ = ["Opened", "Payload"]
 
@@ -277,10 +278,18 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
             code="policy.weak",
         )
     if not signature.trusted:
-        return UntrustedSigner(f"The signer is not trusted: {reason}")
+        return _untrusted(signature)
     if not signature.by_sender:
         return _wrong_sender(signature)
     return None
+
+
+def _untrusted(signature: SignatureResult) -> UntrustedSigner:
+    found = signature.judgement
+    why = "" if found is None else " ".join(reason.text for reason in found.reasons)
+    if found is not None and found.status is Status.REJECTED:
+        return UntrustedSigner(f"The signer is rejected: {why}", code="untrusted-signer.rejected")
+    return UntrustedSigner(f"The signer is not trusted: {why}")
 
 
 def _not_intact(integrity: Integrity, reason: str) -> VerificationError:

@@ -201,6 +201,11 @@ def decide(
 
 
 def _check_cipher(cipher: ContentCipher) -> None:
+    if not isinstance(cipher, ContentCipher):
+        raise UsageError(
+            "A cipher is one of those in smimekit.algorithms, such as AES256_GCM.",
+            code="usage.cipher",
+        )
     if cipher.weak:
         raise PolicyError(f"Nothing is encrypted with {cipher.name} any more.", code="policy.weak")
     if not cipher.emitted:

@@ -81,15 +81,18 @@ class Trust:
         policy: Policy = Policy.INTEROP,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
+        if store is not None and not hasattr(store, "version"):
+            raise UsageError(
+                "What comes first is a trust store; CAs to believe are anchors=[...].",
+                code="usage.store",
+            )
         self.store: Final = store
-        self.anchors: Final = tuple(dict.fromkeys(anchors))
-        self.timestamp_anchors: Final = tuple(dict.fromkeys(timestamp_anchors))
+        self.anchors: Final = _anchors(anchors)
+        self.timestamp_anchors: Final = _anchors(timestamp_anchors)
         self.revocation: Final = policies_of(revocation)
         self.evidence: Final = evidence
         self.policy: Final = policy
         self._clock = clock
-        if any(not isinstance(one, Certificate) for one in self.anchors + self.timestamp_anchors):
-            raise UsageError("Anchors are Certificate objects.", code="usage.anchors")
         self._rules = Rules(self.revocation, policy, evidence)
         self._cache = JudgementCache(policy.limits.judgement_bytes)
         self.parsed: Final = ParsedCertificates(policy.limits.judgement_bytes)
@@ -248,6 +251,16 @@ class Trust:
         if self.revocation_policy(purpose) is RevocationPolicy.OFF:
             return Evidence()
         return load_evidence(crls, ocsps, limits=self.policy.limits)
+
+
+def _anchors(given: Iterable[Certificate]) -> tuple[Certificate, ...]:
+    found = () if isinstance(given, Certificate) else tuple(dict.fromkeys(given))
+    if isinstance(given, Certificate) or not all(isinstance(one, Certificate) for one in found):
+        raise UsageError(
+            "Anchors are a list of Certificate objects; load_certificates reads them from a file.",
+            code="usage.anchors",
+        )
+    return found
 
 
 def _certificates(given: Iterable[Certificate], most: int) -> tuple[Certificate, ...]:
