@@ -83,6 +83,7 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 
 _PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
 _PKCS1_V15: Final = padding.PKCS1v15()
+_ECDSA: Final = {name: ec.ECDSA(row) for name, row in _HASHES.items()}
 
 _ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
 """Restrict an RSA key to one use (RFC 4055, 1.2; RFC 9690, 2.3); the key is an RSA key all
@@ -114,9 +115,7 @@ def digester(digest: Digest) -> hashes.Hash:
 
 def digest(row: Digest, data: bytes) -> bytes:
     """The digest of data that are at hand."""
-    running = digester(row)
-    running.update(data)
-    return running.finalize()
+    return hashes.Hash.hash(_HASHES[row.name], data)
 
 
 _LATTICE: Final[dict[type[object], str]] = {
@@ -212,11 +211,11 @@ def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
     hashed = _HASHES[scheme.digest.name]
     match scheme.kind, key:
         case SignatureKind.RSA_PKCS1, rsa.RSAPrivateKey():
-            return key.sign(data, padding.PKCS1v15(), hashed)
+            return key.sign(data, _PKCS1_V15, hashed)
         case SignatureKind.RSA_PSS, rsa.RSAPrivateKey():
             return key.sign(data, _pss(scheme), hashed)
         case SignatureKind.ECDSA, ec.EllipticCurvePrivateKey():
-            return key.sign(data, ec.ECDSA(hashed))
+            return key.sign(data, _ECDSA[scheme.digest.name])
         case SignatureKind.ED25519, ed25519.Ed25519PrivateKey():
             return key.sign(data)
         case SignatureKind.ED448, ed448.Ed448PrivateKey():
@@ -237,7 +236,7 @@ def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
 def rsa_cipher_padding(row: RsaPadding) -> padding.AsymmetricPadding:
     """A row of key transport as the primitives library names it."""
     if row.digest is None:
-        return padding.PKCS1v15()
+        return _PKCS1_V15
     mgf = padding.MGF1(_HASHES[(row.mgf or row.digest).name])
     return padding.OAEP(mgf=mgf, algorithm=_HASHES[row.digest.name], label=row.label or None)
 

@@ -65,7 +65,7 @@ def usual(
 ) -> list[Protected | None]:
     """Signed, and encrypted."""
     return [
-        usual_draft(Span.of(draft), protection, encrypted=encrypted, limits=limits)
+        usual_draft(draft, protection, encrypted=encrypted, limits=limits)
         for encrypted in (False, True)
     ]
 

@@ -14,6 +14,7 @@ from smimekit.limits import Limits
 from smimekit.mime import (
     address,
     canonical,
+    confidentiality,
     content_type,
     fields,
     protected,
@@ -246,7 +247,8 @@ def test_a_usual_field_is_copied_as_any_other(raw: bytes) -> None:
 
     def copied() -> object:
         try:
-            return protected._hp_outer(safety.safe_message_field(Field("X-A", raw)))
+            safe = safety.safe_message_field(Field("X-A", raw))
+            return protected.shown([("X-A", safe.raw)], confidentiality.hcp_baseline)
         except MimeError as error:
             return error.code
 
@@ -254,6 +256,29 @@ def test_a_usual_field_is_copied_as_any_other(raw: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protected, "_SHORT", NEVER)
         assert copied() == found
+
+
+NAMES = ["From", "to", "Cc", "DATE", "Subject", "comments", "Keywords", "X-A", "Reply-To"]
+VALUES = [b"a@b", b"Al <a@b>", b"Sun, 01 Mar 2026 12:00:00 +0100", b"=?utf-8?q?x?=", b"[...]", b""]
+POLICIES = [
+    *(confidentiality.hcp_baseline, confidentiality.hcp_shy),
+    *(confidentiality.hcp_no_confidentiality, lambda name, value: value.upper() or name),
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4),
+    st.sampled_from(POLICIES),
+)
+def test_what_a_policy_leaves_alone_need_not_be_read(
+    fields: list[tuple[str, bytes]], policy: confidentiality.HeaderPolicy
+) -> None:
+    """RFC 9788, 3.2: no value makes a policy change a field that it is not about."""
+    raw = [(name, Field.of(name, value).raw) for name, value in fields]
+    found = protected.shown(raw, policy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protected, "changed_by", lambda _: None)
+        assert protected.shown(raw, policy) == found
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ class Digests:
     def of(cls, content: bytes, rows: Iterable[Digest]) -> "Digests":
         """Those of content that is at hand."""
         made = cls(())
-        made._values.update({row: digest(row, content) for row in rows})
+        for row in rows:
+            made._values[row] = digest(row, content)
         return made
 
     def update(self, chunk: bytes) -> None:

@@ -308,8 +308,8 @@ def sign_content(
     (RFC 6211) are always signed; `extra` holds more attributes, encoded. What is
     countersigned has no `content_type`: None. `cms.signed.add_unsigned` adds to the result.
     """
-    form = SignerForm.of(certificate, scheme, content_type=content_type)
-    return form.sign(key, digest_of(scheme.digest), extra)
+    form = SignerForm.of(certificate, scheme, extra, content_type=content_type)
+    return form.sign(key, digest_of(scheme.digest))
 
 
 @final
@@ -321,41 +321,65 @@ class SignerForm:
     before: bytes
     """Version, SignerIdentifier and digestAlgorithm."""
     attributes: tuple[bytes, ...]
-    digest: bytes
-    """The messageDigest attribute as far as the digest itself."""
+    """The signed attributes, but for messageDigest."""
+    signed: tuple[bytes, bytes]
+    """The DER of all of them: what stands before the digest, and what behind it."""
     behind: bytes
     """The signatureAlgorithm."""
 
     @classmethod
     def of(
-        cls, certificate: Certificate, scheme: SignatureScheme, *, content_type: str | None = DATA
+        cls,
+        certificate: Certificate,
+        scheme: SignatureScheme,
+        extra: Sequence[bytes],
+        *,
+        content_type: str | None = DATA,
     ) -> "SignerForm":
-        """The form; `content_type` as for `sign_content`."""
+        """The form; `extra` and `content_type` as for `sign_content`."""
         digest, signature = scheme.digest.identifier, scheme.identifier
         issuer, serial = certificate.issuer, certificate.serial_bytes
         attributes = [
             attrs.signing_certificate_v2(certificate.der, issuer, serial),
             attrs.algorithm_protection(digest, signature),
+            *extra,
         ]
         if content_type is not None:
             attributes.append(attrs.attribute(attrs.CONTENT_TYPE, der.oid(content_type)))
-        size = scheme.digest.size
+        sid = IssuerAndSerialNumber.of(certificate)
         return cls(
-            scheme=scheme,
-            before=der.integer(1)
-            + IssuerAndSerialNumber.of(certificate).encode()
-            + digest.encode(),
-            attributes=tuple(attributes),
-            digest=attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(bytes(size)))[:-size],
-            behind=signature.encode(),
+            scheme,
+            der.integer(1) + sid.encode() + digest.encode(),
+            tuple(attributes),
+            _around_digest(attributes, scheme.digest),
+            signature.encode(),
         )
 
-    def sign(self, key: PrivateKey, digest: bytes, extra: Sequence[bytes]) -> bytes:
-        """The SignerInfo over content of this digest, with `extra` signed attributes, encoded."""
-        signed = der.set_of((*self.attributes, self.digest + digest, *extra))
-        signature = key.sign(signed, self.scheme)
-        implicit = b"\xa0" + signed[1:]
-        return der.sequence(self.before, implicit, self.behind, der.octet_string(signature))
+    def saying(self, *more: bytes) -> "SignerForm":
+        """The same with more signed attributes, encoded."""
+        attributes = (*self.attributes, *more)
+        signed = _around_digest(attributes, self.scheme.digest)
+        return SignerForm(self.scheme, self.before, attributes, signed, self.behind)
+
+    def sign(self, key: PrivateKey, digest: bytes) -> bytes:
+        """The SignerInfo over content of this digest, encoded."""
+        signed = digest.join(self.signed)
+        signature = der.octet_string(key.sign(signed, self.scheme))
+        return der.sequence(self.before, b"\xa0", signed[1:], self.behind, signature)
+
+
+def _around_digest(attributes: Iterable[bytes], digest: Digest) -> tuple[bytes, bytes]:
+    """The SET OF Attribute with messageDigest, before and behind a digest of this kind.
+
+    No other attribute begins like messageDigest, so its place in DER's order (X.690, 11.6) is
+    the same whatever it holds.
+    """
+    blank = attrs.attribute(attrs.MESSAGE_DIGEST, der.octet_string(bytes(digest.size)))
+    ordered = sorted((*attributes, blank))
+    behind = b"".join(ordered[ordered.index(blank) + 1 :])
+    whole = der.set_of(ordered)
+    end = len(whole) - len(behind)
+    return whole[: end - digest.size], behind
 
 
 def sign_bare(

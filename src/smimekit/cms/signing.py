@@ -46,13 +46,16 @@ class ContentSigner:
     unsigned: Callable[[bytes], Iterable[bytes]] | None = None
     """From the signature value, the unsigned attributes, encoded: a time-stamp needs it."""
     form: SignerForm | None = None
-    """What its signatures over plain data have in common, where that is at hand."""
+    """What its signatures over plain data have in common, attributes and all, where that is at
+    hand."""
 
     def sign(self, digests: Digests, content_type: str = DATA) -> bytes:
         """The SignerInfo over content that has passed through the digests."""
         form = self.form if content_type == DATA else None
-        form = form or SignerForm.of(self.certificate, self.scheme, content_type=content_type)
-        info = form.sign(self.key, digests.value(self.scheme.digest), self.attributes)
+        form = form or SignerForm.of(
+            self.certificate, self.scheme, self.attributes, content_type=content_type
+        )
+        info = form.sign(self.key, digests.value(self.scheme.digest))
         if self.unsigned is None:
             return info
         return add_unsigned(info, *self.unsigned(read_signer_info(info, limits=Limits()).signature))

@@ -58,11 +58,15 @@ def encode_oid(dotted: str) -> bytes:
 def tlv(tag: int, *content: bytes) -> bytes:
     """One value: identifier octet, definite length in the fewest octets, content."""
     joined = content[0] if len(content) == 1 else b"".join(content)
-    length = len(joined)
+    return _head(tag, len(joined)) + joined
+
+
+@lru_cache(maxsize=1024)
+def _head(tag: int, length: int) -> bytes:
     if length < 0x80:
-        return bytes((tag, length)) + joined
+        return bytes((tag, length))
     octets = (length.bit_length() + 7) >> 3
-    return bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big") + joined
+    return bytes((tag, 0x80 | octets)) + length.to_bytes(octets, "big")
 
 
 def sequence(*content: bytes) -> bytes:

@@ -12,7 +12,7 @@ from smimekit.message.source import new_spool, span_of
 from smimekit.policy import Policy
 from smimekit.span import Span
 
-__all__ = ["Draft", "closed_after", "draft_span"]
+__all__ = ["Draft", "closed_after", "draft_octets", "draft_span"]
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -25,14 +25,14 @@ one, or composed with `email`.
 """
 
 
-def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
+def draft_octets(draft: Draft, policy: Policy, closing: ExitStack) -> bytes | Span:
     """The draft's bytes. What can be read only once waits in a spool, until `closing`.
 
     A file is read from where it stands, and has to stay unchanged until the message is
     written. Raises UsageError for what is no draft.
     """
     if isinstance(draft, bytes):
-        return Span.of(draft)
+        return draft
     if not _has_parts(draft):
         return span_of(draft, policy, closing)
     # Slow to import, and rarely here.
@@ -40,7 +40,7 @@ def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
 
     match draft:
         case EmailMessage():
-            return Span.of(_octets(draft))
+            return _octets(draft)
         case Message():
             raise UsageError(
                 "Compose drafts as email.message.EmailMessage, or give the bytes: the older "
@@ -48,6 +48,12 @@ def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
             )
         case _:
             return _spooled(draft, policy, closing)
+
+
+def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
+    """The same as a span, whatever it was."""
+    octets = draft_octets(draft, policy, closing)
+    return Span.of(octets) if isinstance(octets, bytes) else octets
 
 
 def _has_parts(draft: object) -> TypeGuard[Iterable[bytes]]:

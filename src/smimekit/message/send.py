@@ -10,7 +10,7 @@ from datetime import datetime
 
 from smimekit.algorithms import ContentCipher
 from smimekit.message.addressee import Addressee
-from smimekit.message.drafts import Draft, closed_after, draft_span
+from smimekit.message.drafts import Draft, closed_after, draft_octets
 from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.prepare import prepare
@@ -28,6 +28,7 @@ from smimekit.mime.writer import (
 )
 from smimekit.policy import Policy
 from smimekit.primitives import random_bytes
+from smimekit.span import CHUNK, Span
 
 __all__ = ["encrypt", "encrypt_stream", "sign", "sign_stream"]
 
@@ -168,11 +169,13 @@ def _protected(
     *,
     encrypted: bool,
 ) -> Protected:
-    span = draft_span(draft, policy, closing)
-    if headers is not None and transfer is Transfer.MAIL:
-        usual = usual_draft(span, headers, encrypted=encrypted, limits=policy.limits)
+    whole = draft_octets(draft, policy, closing)
+    if headers is not None and transfer is Transfer.MAIL and len(whole) <= CHUNK:
+        data = whole if isinstance(whole, bytes) else whole.bytes()
+        usual = usual_draft(data, headers, encrypted=encrypted, limits=policy.limits)
         if usual is not None:
             return usual
+    span = Span.of(whole) if isinstance(whole, bytes) else whole
     displayed = headers.displayed if headers is not None and encrypted else None
     prepared = prepare(span, limits=policy.limits, transfer=transfer, displayed=displayed)
     return protect(prepared, headers, encrypted=encrypted)

@@ -139,11 +139,11 @@ class Signing:
     ) -> "Signing":
         """Raises UsageError for who may not sign, PolicyError for what is too weak."""
         said = _signing_time(at)
-        pairs = [(each, _habit(each, policy)) for each in _signers(signers)]
+        found = _signers(signers)
+        if len(found) == 1:
+            return _alone(found[0], policy, said)
+        pairs = [(each, _habit(each, policy)) for each in found]
         ready = tuple([_ready(each, habit, said) for each, habit in pairs])
-        if len(pairs) == 1:
-            [(_, habit)] = pairs
-            return cls(ready, habit.bag, habit.detached)
         bag = tuple(dict.fromkeys([data for _, habit in pairs for data in habit.bag]))
         return cls(ready, bag, DetachedForm.of([each.scheme for each in ready], bag))
 
@@ -242,16 +242,29 @@ def _habit(signer: Signer, policy: Policy) -> _Habit:
         return found
     credential = signer.credential.signing
     scheme, bag = _scheme(credential, signer.scheme, policy), tuple(dict.fromkeys(_bag(signer)))
+    attributes = tuple(_about_itself(signer.credential))
     made = _Habit(
         policy=policy,
         asked=signer.scheme,
         credential=credential,
-        form=SignerForm.of(credential.certificate, scheme),
-        attributes=tuple(_about_itself(signer.credential)),
+        form=SignerForm.of(credential.certificate, scheme, attributes),
+        attributes=attributes,
         bag=bag,
         detached=DetachedForm.of((scheme,), bag),
     )
     memo[signer.chain] = made
+    return made
+
+
+def _alone(signer: Signer, policy: Policy, said: bytes) -> Signing:
+    """One who signs alone, as nearly all do: kept for whoever signs more than once in a second."""
+    habit, memo = _habit(signer, policy), signer.credential.memo
+    known = memo.get(Signing)
+    if isinstance(known, tuple) and known[0] is habit and known[1] is signer and known[2] == said:
+        found: Signing = known[3]
+        return found
+    made = Signing((_ready(signer, habit, said),), habit.bag, habit.detached)
+    memo[Signing] = (habit, signer, said, made)
     return made
 
 
@@ -264,7 +277,7 @@ def _ready(signer: Signer, habit: _Habit, said: bytes) -> ContentSigner:
         habit.form.scheme,
         (*habit.attributes, said, *own),
         (lambda signature: _unsigned(signer, signature)) if adds else None,
-        habit.form,
+        habit.form.saying(said, *own),
     )
 
 

@@ -16,6 +16,7 @@ from smimekit.mime.safety import safe_message_field
 
 __all__ = [
     "HeaderPolicy",
+    "changed_by",
     "exposed",
     "hcp_baseline",
     "hcp_no_confidentiality",
@@ -25,7 +26,8 @@ __all__ = [
 HeaderPolicy: TypeAlias = Callable[[str, str], str | None]
 """A header confidentiality policy: name and value in, the value outside out, or None."""
 
-_REMOVED: Final = frozenset({"comments", "keywords"})
+_BASELINE: Final = frozenset({"subject", "comments", "keywords"})
+_SHY: Final = _BASELINE | {"from", "to", "cc", "date"}
 
 
 def hcp_no_confidentiality(name: str, value: str) -> str | None:  # noqa: ARG001 - it is a policy
@@ -36,9 +38,9 @@ def hcp_no_confidentiality(name: str, value: str) -> str | None:  # noqa: ARG001
 def hcp_baseline(name: str, value: str) -> str | None:
     """Hides what is for people only: the subject, comments, keywords (RFC 9788, 3.2.1)."""
     name = name.lower()
-    if name == "subject":
-        return "[...]"
-    return None if name in _REMOVED else value
+    if name not in _BASELINE:
+        return value
+    return "[...]" if name == "subject" else None
 
 
 def hcp_shy(name: str, value: str) -> str | None:
@@ -47,7 +49,10 @@ def hcp_shy(name: str, value: str) -> str | None:
     Of the members of a group the addresses stay. What is no address list, or no date, stays
     as it is.
     """
-    match name.lower():
+    name = name.lower()
+    if name not in _SHY:
+        return value
+    match name:
         case "from":
             return _addresses(value, at_most=1) or value
         case "to" | "cc":
@@ -78,6 +83,15 @@ def _utc(value: str) -> str | None:
         return format_datetime(found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None
+
+
+def changed_by(policy: HeaderPolicy) -> frozenset[str] | None:
+    """The fields, by lower-case names, that a policy does not leave as they are whatever they
+    say; None where that may be any.
+    """
+    if policy is hcp_baseline:
+        return _BASELINE
+    return _SHY if policy is hcp_shy else None
 
 
 def exposed(field: Field, policy: HeaderPolicy) -> Field | None:

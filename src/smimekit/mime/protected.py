@@ -12,6 +12,7 @@ from typing import ClassVar, Final, final
 
 from smimekit.mime.confidentiality import (
     HeaderPolicy,
+    changed_by,
     exposed,
     hcp_baseline,
     hcp_no_confidentiality,
@@ -26,7 +27,13 @@ from smimekit.mime.safety import (
     safe_message_header,
     with_parameters,
 )
-from smimekit.mime.writer import MIME_VERSION, SentHeader, header_bytes, message_header
+from smimekit.mime.writer import (
+    MIME_VERSION,
+    SentHeader,
+    field_bytes,
+    header_bytes,
+    message_header,
+)
 
 __all__ = [
     "FieldState",
@@ -157,17 +164,31 @@ def _headers(
         outer = SentHeader(safe_message_header(prepared.outer) + MIME_VERSION)
         return outer, SentHeader(outer + header_bytes(_marked(header, "clear")))
     fields = [safe_message_field(field) for field in prepared.outer]
-    outside, copies = shown(fields, protection.hcp)
+    outside, copies = shown([(field.name, field.raw) for field in fields], protection.hcp)
     root = header_bytes(_marked(header, "cipher"))
     inner = SentHeader(header_bytes(fields) + copies + MIME_VERSION + root)
     return SentHeader(outside + MIME_VERSION), inner
 
 
-def shown(fields: Iterable[Field], hcp: HeaderPolicy) -> tuple[SentHeader, SentHeader]:
-    """What of safe fields stands outside an encryption, and the copies of that inside."""
-    found = [exposed(field, hcp) for field in fields]
-    outside = [field for field in found if field is not None]
-    return header_bytes(outside), SentHeader(b"".join([_hp_outer(field) for field in outside]))
+def shown(fields: Iterable[tuple[str, bytes]], hcp: HeaderPolicy) -> tuple[SentHeader, SentHeader]:
+    """What of safe fields stands outside an encryption, and the copies of that inside.
+
+    A field is its name, and all of it.
+    """
+    changed = changed_by(hcp)
+    outside: list[bytes] = []
+    copies: list[bytes] = []
+    for name, written in fields:
+        raw = written
+        if changed is None or name.lower() in changed:
+            field = exposed(Field(name, written), hcp)
+            if field is None:
+                continue
+            raw = field.raw
+        usual = _SHORT.fullmatch(raw) is not None
+        outside.append(raw if usual else field_bytes(Field(name, raw)))
+        copies.append(b"HP-Outer: " + raw if usual else _hp_outer(name, raw))
+    return SentHeader(b"".join(outside)), SentHeader(b"".join(copies))
 
 
 def _is_layer(block: HeaderBlock) -> bool:
@@ -195,16 +216,14 @@ def marked(field: Field, hp: str | None) -> Field:
     return with_parameters(field, {"hp": hp})
 
 
-def _hp_outer(field: Field) -> SentHeader:
+def _hp_outer(name: str, raw: bytes) -> SentHeader:
     """A copy of a field outside (RFC 9788, 2.2.1), folded as that is."""
-    if _SHORT.fullmatch(field.raw):
-        return SentHeader(b"HP-Outer: " + field.raw)
-    value = field.raw[field.raw.index(b":") + 1 :].removesuffix(b"\n").removesuffix(b"\r")
+    value = raw[raw.index(b":") + 1 :].removesuffix(b"\n").removesuffix(b"\r")
     value = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").lstrip(b" \t\r\n")
-    name = field.name.encode() + b":"
-    if len(_HP_OUTER) + len(name) + len(value.partition(b"\r\n")[0]) + 3 > MAX_LINE:
-        name += b"\r\n"
-    return header_bytes([Field.of(_HP_OUTER, name + b" " + value if value else name)])
+    begin = name.encode() + b":"
+    if len(_HP_OUTER) + len(begin) + len(value.partition(b"\r\n")[0]) + 3 > MAX_LINE:
+        begin += b"\r\n"
+    return header_bytes([Field.of(_HP_OUTER, begin + b" " + value if value else begin)])
 
 
 # --- reading (RFC 9788, 4) -----------------------------------------------------------------

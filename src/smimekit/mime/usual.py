@@ -18,7 +18,7 @@ from smimekit.mime.prepare import NOT_SENT, UNIQUE_OUTSIDE
 from smimekit.mime.protected import HeaderProtection, Protected, marked, shown
 from smimekit.mime.safety import PLAIN_FIELD, is_transport_safe
 from smimekit.mime.writer import MIME_VERSION, SentHeader
-from smimekit.span import CHUNK, Span
+from smimekit.span import CHUNK
 
 __all__ = ["usual_draft"]
 
@@ -33,14 +33,13 @@ _Line: TypeAlias = tuple[bytes, bytes]
 
 
 def usual_draft(
-    draft: Span, protection: HeaderProtection, *, encrypted: bool, limits: Limits
+    draft: bytes, protection: HeaderProtection, *, encrypted: bool, limits: Limits
 ) -> Protected | None:
     """A draft for mail, protected; None for one that is not as usual. Raises as `exposed` does."""
     if len(draft) > CHUNK or (encrypted and protection.legacy_display):
         return None
-    data = draft.bytes()
-    end = data.find(b"\r\n\r\n")
-    header, body = data[: end + 2], data[end + 4 :]
+    end = draft.find(b"\r\n\r\n")
+    header, body = draft[: end + 2], draft[end + 4 :]
     lines: list[_Line] = _FIELDS.findall(header)
     if b"".join([raw for raw, _ in lines]) != header or not is_transport_safe(body):
         return None
@@ -109,6 +108,6 @@ def _headers(
     if hcp is None:
         outer = SentHeader(inside + MIME_VERSION)
         return outer, SentHeader(outer + content)
-    outside, copies = shown([Field(name.decode(), raw) for raw, name in message], hcp)
+    outside, copies = shown([(name.decode(), raw) for raw, name in message], hcp)
     inner = SentHeader(inside + copies + MIME_VERSION + content)
     return SentHeader(outside + MIME_VERSION), inner

@@ -150,15 +150,21 @@ def multipart_signed_stream(
 
 def _frame(micalg: str, boundary: bytes, domain: str) -> tuple[bytes, bytes, bytes]:
     """What stands before, between and behind the entity and its signature."""
-    if not _MICALG.fullmatch(micalg):
-        raise UsageError("micalg is a list of digest names such as sha-256.")
     if not _BOUNDARY.fullmatch(boundary):
         raise UsageError("A boundary is 1 to 70 of the characters in RFC 2046, 5.1.1.")
-    begin = (
-        b'%sContent-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
-        b' micalg="%s";\r\n boundary="%s"\r\n\r\n--%s\r\n'
-    ) % (_encoding(domain), micalg.encode(), boundary, boundary)
+    begin = _multipart_header(micalg, domain) % (boundary, boundary)
     return begin, b"\r\n--%s\r\n%s" % (boundary, _SIGNATURE_HEADER), b"\r\n--%s--\r\n" % boundary
+
+
+@lru_cache(maxsize=16)
+def _multipart_header(micalg: str, domain: str) -> bytes:
+    """As far as the first delimiter, with two places for the boundary."""
+    if not _MICALG.fullmatch(micalg):
+        raise UsageError("micalg is a list of digest names such as sha-256.")
+    return (
+        b'%sContent-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n'
+        b' micalg="%s";\r\n boundary="%%s"\r\n\r\n--%%s\r\n'
+    ) % (_encoding(domain), micalg.encode())
 
 
 def pkcs7_mime(
