@@ -36,7 +36,7 @@ from smimekit.cms.recipient_set import Transported, read_recipient_set
 from smimekit.cms.recipients import KeyTransRecipient, RecipientInfo, read_recipients
 from smimekit.cms.transport import Transport, usual_transport
 from smimekit.cms.wrapping import unwrap
-from smimekit.errors import NoMatchingKey, SmimeError
+from smimekit.errors import LimitExceeded, NoMatchingKey, SmimeError
 from smimekit.limits import Limits
 from smimekit.message.spool import Spool
 from smimekit.primitives import PublicKey
@@ -139,6 +139,39 @@ def test_read_late_is_read_at_once(members: list[bytes], seed: int, trees: bool)
     raw = der.tlv(der.SET, *members)
     check(raw)
     check((mutate_der if trees else mutate_bytes)(raw, Random(seed)))  # noqa: S311
+
+
+def in_form(content: bytes, form: str) -> bytes:
+    """A SEQUENCE with its length in one of BER's forms."""
+    size = len(content)
+    if form == "indefinite":
+        return b"\x30\x80" + content + b"\0\0"
+    if form == "shortest":
+        return der.sequence(content)
+    octets = int(form)
+    return bytes((der.SEQUENCE, 0x80 | octets)) + size.to_bytes(octets, "big") + content
+
+
+FORMS = ("shortest", "indefinite", "2", "3", "8")
+CONTENTS = (b"", der.integer(5), der.octet_string(bytes(124)), der.octet_string(bytes(250)))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(CONTENTS), st.sampled_from(FORMS)), max_size=6),
+    st.sampled_from((b"", OTHER_FORM, b"\x30", b"\x30\x82", b"\x30\x82\0", b"\x30\x82\0\1")),
+)
+def test_each_begins_where_the_one_before_ends(
+    members: list[tuple[bytes, str]], behind: bytes
+) -> None:
+    """Whatever forms their lengths have, and however the last one is cut off."""
+    encoded = [in_form(content, form) for content, form in members]
+    raw = der.tlv(der.SET, *encoded, behind)
+    check(raw)
+    if not behind:
+        assert len(read_recipient_set(raw, limits=Limits(recipients=len(members)))) == len(members)
+    if members:
+        with pytest.raises(LimitExceeded):
+            read_recipient_set(raw, limits=Limits(recipients=len(members) - 1))
 
 
 def test_every_octet_of_the_usual_form_counts() -> None:

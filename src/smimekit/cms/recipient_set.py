@@ -6,6 +6,7 @@ of our own takes to be opened. May not know private keys.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from struct import Struct
 from typing import Final, final, overload
 
 from smimekit import der
@@ -18,9 +19,11 @@ from smimekit.limits import Limits
 
 __all__ = ["Transported", "read_recipient_set"]
 
-_MANY: Final = 3
 _KEM_MARKS: Final = frozenset(der.encode_oid(oid)[:-1] for oid in KEMS)
 """One of them stands wherever a KEM is named. Each costs a search, so relatives share theirs."""
+_LONG: Final = Struct(">HH").unpack_from
+"""The identifier octet and the length, where that takes three octets, and what it says."""
+_LONG_SEQUENCE: Final = der.SEQUENCE << 8 | 0x82
 
 
 @final
@@ -97,13 +100,12 @@ class Transported(Sequence[RecipientInfo]):
 def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]:
     """The members of a SET OF RecipientInfo; CmsError or LimitExceeded.
 
-    At once where there are few, or other forms than key transport among them.
+    At once where there are other forms than key transport among them.
     """
     inside = der.Reader(raw).read(der.SET)
     places = _places(inside, limits.recipients)
-    few = len(places) <= _MANY
     # A KEMRecipientInfo that stands where key transport does has to be found, whoever it is for.
-    if few or places[-1] < len(inside) or any(mark in inside for mark in _KEM_MARKS):
+    if places[-1] < len(inside) or any([mark in inside for mark in _KEM_MARKS]):
         return read_recipients(der.Reader(inside), limits=limits)
     return Transported(inside, places, limits)
 
@@ -111,14 +113,16 @@ def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]
 def _places(raw: bytes, most: int) -> list[int]:
     """Where the leading SEQUENCEs begin, and where the last of them ends."""
     at, end, places = 0, len(raw), [0]
-    while at < end and raw[at] == der.SEQUENCE:
+    while True:
+        while at + 4 <= end and len(places) <= most:  # what RSA makes is as long as that
+            tag, length = _LONG(raw, at)
+            if tag != _LONG_SEQUENCE or at + 4 + length > end:
+                break
+            at += 4 + length
+            places.append(at)
+        if at == end or raw[at] != der.SEQUENCE:
+            return places
         if len(places) > most:
             raise LimitExceeded("A message has too many recipients.", code="limit.recipients")
-        stop = end + 1
-        if at + 4 <= end and raw[at + 1] == 0x82:  # what RSA makes is as long as that
-            stop = at + 4 + (raw[at + 2] << 8 | raw[at + 3])
-        if stop > end:
-            stop = at + len(der.Reader(raw, at).raw())
-        places.append(stop)
-        at = stop
-    return places
+        at += len(der.Reader(raw, at).raw())
+        places.append(at)
