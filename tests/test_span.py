@@ -2,6 +2,7 @@
 
 import io
 import threading
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit.errors import UsageError
-from smimekit.span import Span
+from smimekit.span import Span, regrouped
 
 data = st.binary(max_size=50)
 places = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted)
@@ -115,3 +116,20 @@ def test_threads_share_a_file() -> None:
     for thread in threads:
         thread.join()
     assert results == [content] * 4
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
+def test_regrouped(chunks: list[bytes], size: int) -> None:
+    groups = list(regrouped(chunks, size))
+    data = b"".join(chunks)
+    assert list(map(b"".join, groups)) == [data[at : at + size] for at in range(0, len(data), size)]
+    assert all(map(len, chain(*groups)))
+
+
+def test_regrouped_copies_nothing() -> None:
+    """A group is given out as soon as it is there, and holds the very octets."""
+    chunks = [b"abc", b"defg"]
+    first = next(regrouped(iter(chunks), 5))
+    assert first[0] is chunks[0]
+    assert isinstance(first[1], memoryview)
+    assert first[1].obj is chunks[1]

@@ -1,16 +1,17 @@
 """Byte spans of something that can be read again: what was signed is one of these.
 
-Knows files and memory; may not know MIME, CMS or anything above.
+Knows files and memory, and the chunks that they are read in; may not know MIME, CMS or anything
+above.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, final
 
 from smimekit.errors import UsageError
 
-__all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span"]
+__all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span", "regrouped"]
 
 CHUNK = 1 << 17
 """Bytes per chunk: large enough to hide Python's cost per call, small enough for caches."""
@@ -113,3 +114,23 @@ class Span:
     def bytes(self) -> bytes:
         """All of it, in memory."""
         return self.source.read(self.start, self.end)
+
+
+def regrouped(chunks: Iterable[bytes], size: int) -> Iterator[list[bytes | memoryview]]:
+    """The chunks cut anew: pieces that are `size` octets together, the last ones fewer.
+
+    Nothing is copied, so that whoever joins the pieces copies once.
+    """
+    held: list[bytes | memoryview] = []
+    room = size
+    for chunk in chunks:
+        at, end = 0, len(chunk)
+        while end - at >= room:
+            held.append(memoryview(chunk)[at : at + room])
+            yield held
+            at, held, room = at + room, [], size
+        if at < end:
+            held.append(memoryview(chunk)[at:] if at else chunk)
+            room -= end - at
+    if held:
+        yield held

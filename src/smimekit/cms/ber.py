@@ -12,7 +12,7 @@ from typing import Final, final
 from smimekit import der
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.span import CHUNK
+from smimekit.span import CHUNK, regrouped
 
 __all__ = ["END_OF_CONTENTS", "BerReader", "constructed_octets", "indefinite"]
 
@@ -367,17 +367,9 @@ def constructed_octets(chunks: Iterable[bytes], tag: int = 0x24) -> Iterator[byt
     How the chunks are cut does not show, and small ones do not cost a header each.
     """
     yield indefinite(tag)
-    held: list[bytes | memoryview] = [_SEGMENT]
-    size = 0
-    for chunk in filter(None, chunks):
-        at = 0
-        while size + len(chunk) - at >= CHUNK:
-            end = at + CHUNK - size
-            yield b"".join((*held, memoryview(chunk)[at:end]))
-            held, size, at = [_SEGMENT], 0, end
-        if at < len(chunk):
-            held.append(memoryview(chunk)[at:] if at else chunk)
-            size += len(chunk) - at
-    if size:
-        yield der.tlv(der.OCTET_STRING, b"".join(held[1:]))
+    for pieces in regrouped(chunks, CHUNK):
+        if sum(map(len, pieces)) == CHUNK:
+            yield b"".join((_SEGMENT, *pieces))
+        else:
+            yield der.octet_string(b"".join(pieces))
     yield END_OF_CONTENTS

@@ -12,6 +12,7 @@ from functools import lru_cache
 from struct import Struct
 
 from smimekit.errors import MimeError
+from smimekit.span import regrouped
 
 __all__ = [
     "Transfer",
@@ -137,20 +138,19 @@ def _bad_base64() -> MimeError:
 
 def encode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Encode as base64 in lines of 76 characters, each with its CRLF."""
-    held: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        held.append(chunk)
-        size += len(chunk)
-        if size < _BLOCK:
+    text: memoryview | None = None
+    lines: list[bytes | memoryview] = []
+    for pieces in regrouped(chunks, _BLOCK):
+        block = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(block) < _BLOCK:
+            yield _encode_block(block)
             continue
-        data = memoryview(b"".join(held))
-        whole = size - size % _BLOCK
-        for at in range(0, whole, _BLOCK):
-            yield _encode_block(data[at : at + _BLOCK])
-        held, size = [bytes(data[whole:])], size - whole
-    if size:
-        yield _encode_block(b"".join(held))
+        if text is None:
+            # Views of one buffer cut all blocks: an object for each line takes as long again.
+            text = memoryview(bytearray(_LINE * _LINES))
+            lines = [*(text[at : at + _LINE] for at in range(0, len(text), _LINE)), b""]
+        text[:] = binascii.b2a_base64(block, newline=False)
+        yield b"\r\n".join(lines)
 
 
 def base64_lines(data: bytes) -> bytes:
