@@ -1,6 +1,8 @@
 """The helpers of the tests keep what they promise: a missing peer skips here, fails in CI."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +71,26 @@ def test_missing_vectors_skip_with_the_reason(tmp_path: Path) -> None:
     output = run(tmp_path, VECTORS)
     assert "1 skipped" in output
     assert "no vectors in" in output
+
+
+def skips_itself(text: str) -> bool:
+    """Does a module skip all of itself where a package is not there?"""
+    if "importorskip" not in text:
+        return False
+    within = ast.FunctionDef | ast.ClassDef
+    outside = (node for node in ast.parse(text).body if not isinstance(node, within))
+    return any("importorskip" in ast.unparse(node) for node in outside)
+
+
+def test_nothing_is_imported_from_tests_that_skip_themselves() -> None:
+    """Where they do, the import fails, and with it the whole run: what is shared lies elsewhere."""
+    root = CONFTEST.parent
+    texts = {path: path.read_text("utf-8") for path in root.rglob("*.py")}
+    skipping = {
+        ".".join(("tests", *path.relative_to(root).with_suffix("").parts))
+        for path, text in texts.items()
+        if skips_itself(text)
+    }
+    assert "tests.gateway.test_milter" in skipping
+    for path, text in texts.items():
+        assert not skipping & set(re.findall(r"(?m)^from (\S+) import", text)), path

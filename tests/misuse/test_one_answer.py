@@ -1,6 +1,7 @@
 """One answer to every message that does not open, wherever it is asked for: a private key, a
 shared one and a password; read at once and from a file in pieces; on the command line and by
-the gateway. What is compared are answers with each other (RFC 3218; RFC 8551, 6).
+the gateway. And one to every authentication code that does not fit (RFC 5652, 9). What is
+compared are answers with each other (RFC 3218; RFC 8551, 6).
 """
 
 import asyncio
@@ -16,18 +17,33 @@ from click.testing import CliRunner
 import smimekit
 from smimekit import (
     CertificateRecipient,
+    ContentChanged,
     Credential,
     DecryptionError,
+    InsufficientProtection,
     KeyRing,
+    NotSigned,
     PasswordRecipient,
     Policy,
+    Protection,
     SharedKeyRecipient,
     SmimeError,
+    der,
 )
 from smimekit.algorithms import AES128_GCM, AES256_CBC, SHA256, ContentCipher, RsaPadding
 from smimekit.cli.app import program
+from smimekit.cms.attributes import MESSAGE_DIGEST
+from smimekit.cms.authenticated import (
+    AuthenticatedReader,
+    authenticated_data,
+    authenticated_data_stream,
+    new_mac_key,
+)
+from smimekit.cms.ber import BerReader
+from smimekit.cms.content import AUTHENTICATED_DATA, DATA, enter_content
 from smimekit.cms.enveloped import enveloped_data, enveloped_data_stream, new_content_key
 from smimekit.cms.recipients import (
+    ContentKey,
     KekRecipient,
     KemRecipient,
     KeyAgreeRecipient,
@@ -39,8 +55,9 @@ from smimekit.gateway import Deliver, Hold
 from smimekit.gateway.reports.audit import audit_line
 from smimekit.gateway.rules.inbound import Undecryptable
 from smimekit.limits import Limits
+from smimekit.message.spool import Spool
 from tests.gateway.arrivals import CAROL, Listener, core, received
-from tests.message.people import BOB, draft, mime, person
+from tests.message.people import BOB, draft, mime, person, root, trust
 
 OAEP = RsaPadding(SHA256, SHA256)
 SMALL = replace(Policy.INTEROP, limits=Limits(spool_memory=16, spool_encrypted=True))
@@ -200,3 +217,107 @@ def test_one_answer_of_the_gateway(kind: str, rule: Undecryptable) -> None:
         told = tuple(map(audit_line, listener.entries))
         answers.add((type(outcome), said, above, told))
     assert len(answers) == 1
+
+
+# --- an authentication code ----------------------------------------------------------------
+
+
+def falsified(to: Recipient, *, stream: bool) -> Iterator[bytes]:
+    """The whole message, then: wrapped keys, wrong keys, codes, attributes, and content."""
+    key, other = new_mac_key(), new_mac_key()
+    info = to.wrap(key)
+
+    def sealed(with_key: ContentKey) -> bytes:
+        if stream:
+            return b"".join(authenticated_data_stream([draft()], with_key, [info]))
+        return authenticated_data(draft(), with_key, [info])
+
+    good, wrapped = sealed(key), encrypted_key(info)
+    yield good
+    yield from (flipped(good, wrapped, at) for at in (0, len(wrapped) // 2, -1))
+    yield good.replace(wrapped, bytes(len(wrapped)))
+    yield sealed(other)
+    code = good.removesuffix(bytes(6) if stream else b"")[-32:]
+    yield from (flipped(good, code, at) for at in (0, -1))
+    # Attributes: what type is said, which one is the digest's, and what the digest is.
+    attributes = good.index(der.oid(MESSAGE_DIGEST))
+    for place in (good.rindex(der.oid(DATA)) + 10, attributes + 10, attributes + 20):
+        yield good[:place] + bytes((good[place] ^ 0x01,)) + good[place + 1 :]
+    yield flipped(good, b"The plan is on.", 4)
+
+
+def authenticated(cms: bytes, who: Decryptor, step: int) -> bytes:
+    reader = BerReader(
+        (cms[at : at + step] for at in range(0, len(cms), step)), limits=SMALL.limits
+    )
+    assert enter_content(reader) == AUTHENTICATED_DATA
+    inside, spool = AuthenticatedReader(reader, limits=SMALL.limits), Spool(1 << 20)
+    key = who.unwrap(inside.recipients, size=inside.key_size, attempts=4)
+    assert inside.check(key, spool) == DATA
+    return b"".join(spool.chunks())
+
+
+@pytest.mark.parametrize("step", [1, 1 << 20], ids=["by octets", "at once"])
+@pytest.mark.parametrize("stream", [False, True], ids=["DER", "BER"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_answer_to_a_code_that_does_not_fit(kind: str, stream: bool, step: int) -> None:
+    """The traceback is the same, too, and the code comes before what it covers is believed."""
+    to, who = way_of(kind)
+    good, *bad = falsified(to, stream=stream)
+    assert authenticated(good, who, step) == draft()
+    answers = set()
+    for cms in bad:
+        with pytest.raises(SmimeError) as caught:
+            authenticated(cms, who, step)
+        error = caught.value
+        frames = tuple(each.f_code.co_name for each, _ in walk_tb(error.__traceback__))
+        shown = error.__suppress_context__ or error.__context__ is None
+        answers.add((type(error), error.code, error.args, error.__cause__, shown, frames))
+    [found] = answers
+    assert found[:2] == (ContentChanged, "content-changed.mac")
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["mail", "bare"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_code_is_no_layer_whatever_it_says(kind: str, bare: bool) -> None:
+    """RFC 9787, 4.1.1: whole or not, nothing of it is protection, and no key is tried."""
+    to, who = way_of(kind)
+    opened: set[object] = set()
+    refused: set[tuple[str, str, str]] = set()
+    for cms in falsified(to, stream=False):
+        source = cms if bare else mime(cms, "authenticated-data")
+        with smimekit.open(source, keys=[who], trust=trust()) as found:
+            kinds = tuple(each.kind for each in found.errant)
+            opened.add((found.envelope, found.protection, kinds))
+        with pytest.raises(NotSigned) as caught:
+            smimekit.verify(source, trust(), keys=[who])
+        refused.add(("verify", caught.value.code, str(caught.value)))
+        with pytest.raises(InsufficientProtection) as closed:
+            smimekit.decrypt(source, [who])
+        refused.add(("decrypt", closed.value.code, str(closed.value)))
+    assert opened == {((), Protection.NONE, ("cms",))}
+    assert len(refused) == 2
+
+
+@pytest.mark.parametrize("verb", ["decrypt", "verify", "open"])
+@pytest.mark.parametrize("json", [False, True], ids=["text", "JSON"])
+def test_one_answer_of_the_command_line_to_a_code(tmp_path: Path, verb: str, json: bool) -> None:
+    to, who = way_of("p256")
+    assert isinstance(who, Credential)
+    (tmp_path / "key.p12").write_bytes(who.to_pkcs12("password"))
+    (tmp_path / "password").write_text("password\n")
+    (tmp_path / "root.der").write_bytes(root().certificate.der)
+    mail, key = tmp_path / "mail.eml", str(tmp_path / "key.p12")
+    command = [verb, "--key", key, "--password-file", str(tmp_path / "password")]
+    command += [] if verb == "decrypt" else ["--anchor", str(tmp_path / "root.der")]
+    command += (
+        ["--json", *(["-o", str(tmp_path / "out")] if verb != "open" else [])] if json else []
+    )
+    answers = set()
+    for cms in falsified(to, stream=False):
+        mail.write_bytes(mime(cms, "authenticated-data"))
+        done = CliRunner().invoke(program, [*command, str(mail)])
+        answers.add((done.exit_code, done.stdout, done.stderr))
+    assert not (tmp_path / "out").exists()
+    [(status, _, _)] = answers
+    assert (status == 0) is (verb == "open")

@@ -114,11 +114,18 @@ class AuthenticatedReader:
                 "may have been put to new use.",
                 code="cms.attribute-confusion",
             )
-        if attributes is not None and digest is not None:
-            _check_attributes(attributes, content_type, digest.finalize())
+        if attributes is not None:
             mac.update(der.to_der(attributes.signed_octets()))
-        if not compare_digest(mac.finalize(), expected):
-            raise _changed()
+        # Before what it covers is believed: whatever was changed, and whichever key is wrong,
+        # the answer is the same.
+        is_whole = compare_digest(mac.finalize(), expected)
+        if attributes is not None and digest is not None and is_whole:
+            is_whole = _name_the_content(attributes, content_type, digest.finalize())
+        if not is_whole:
+            raise ContentChanged(
+                "The content or its authentication code was changed, or made with another key.",
+                code="content-changed.mac",
+            )
         return content_type
 
     def _finish(self) -> tuple[Attributes | None, bytes]:
@@ -130,12 +137,6 @@ class AuthenticatedReader:
             Attributes.read(reader.value(0xA3), limits=self._limits)
         reader.leave()
         return attributes, expected
-
-
-def _changed() -> ContentChanged:
-    return ContentChanged(
-        "The content or its authentication code was changed.", code="content-changed.mac"
-    )
 
 
 def _mac_digest(identifier: AlgorithmIdentifier) -> Digest:
@@ -154,14 +155,16 @@ def _digest_row(identifier: AlgorithmIdentifier) -> Digest:
     return row
 
 
-def _check_attributes(attributes: Attributes, content_type: str, digest: bytes) -> None:
-    """RFC 5652, 9.2: both attributes exactly once, and saying what is there."""
+def _name_the_content(attributes: Attributes, content_type: str, digest: bytes) -> bool:
+    """RFC 5652, 9.2: both attributes exactly once, and saying what is there; is that so?
+
+    CmsError where they name nothing, or content of another type.
+    """
     if attributes.content_type != content_type or attributes.message_digest is None:
         raise CmsError(
             "The authenticated attributes do not name the content.", code="cms.attributes"
         )
-    if not compare_digest(attributes.message_digest, digest):
-        raise _changed()
+    return compare_digest(attributes.message_digest, digest)
 
 
 # --- writing -------------------------------------------------------------------------------

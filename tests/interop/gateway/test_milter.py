@@ -1,6 +1,5 @@
 """Postfix with the milter: it asks before it takes a mail, and changes it where it is."""
 
-import re
 import smtplib
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from smimekit.testing import FakeCA
 from tests.conftest import IN_CI
 from tests.gateway.peers import Arrived
 from tests.interop.gateway.mail_system import CONFIG, WAYS, MailSystem, Setup, mail_system
+from tests.interop.gateway.milter_files import LISTENER, LISTENERS, MILTER, WAYS_IN
 from tests.interop.gateway.test_dkim import opendkim, verified
 from tests.interop.gateway.test_outbound import header_of, letter
 from tests.interop.gateway.test_partners import field, is_encrypted, signed_by
@@ -23,19 +23,6 @@ if not IN_CI:
     pytest.importorskip("Milter")
 
 ALICE, BOB, ERIN = "alice@inside.example", "bob@partner.example", "erin@secret.example"
-WAYS_IN = re.compile(r"(?ms)^127\.0\.0\.1:\{mx\}.*?(?=^127\.0\.0\.1:\{back\})")
-MILTER = """127.0.0.1:{mx} inet n - n - - smtpd
-  -o smtpd_milters=inet:127.0.0.1:{from_inside}
-127.0.0.1:{submission} inet n - n - - smtpd
-  -o smtpd_milters=inet:127.0.0.1:{from_inside}
-  -o smtpd_authorized_xclient_hosts=127.0.0.0/8
-"""
-LISTENERS = re.compile(r"(?ms)^\[listen\.from_outside\].*?(?=^\[next_hop\])")
-LISTENER = """[listen.milter]
-address = "127.0.0.1:{from_inside}"
-protocol = "milter"
-
-"""
 RULES = """
 [inbound]
 digest = false

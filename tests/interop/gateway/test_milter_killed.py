@@ -17,8 +17,8 @@ import pytest
 from tests.conftest import IN_CI
 from tests.interop.daemons import free_port
 from tests.interop.gateway.mail_system import CONFIG, WAYS, MailSystem, Setup, mail_system
+from tests.interop.gateway.milter_files import LISTENER, LISTENERS, MILTER, WAYS_IN
 from tests.interop.gateway.test_killed import MESSAGES, SIGN_ALL, SIZE, progress
-from tests.interop.gateway.test_milter import LISTENER, LISTENERS, MILTER, WAYS_IN
 
 if not IN_CI:
     pytest.importorskip("Milter")
