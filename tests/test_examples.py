@@ -17,6 +17,7 @@ from smimekit.gateway.handover.next_hop import Protocol
 from smimekit.gateway.program.config import read_config
 from smimekit.gateway.rules.lint import lint
 from smimekit.testing import FakeCA
+from smimekit.trust import HandedEvidence
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
@@ -298,6 +299,47 @@ def test_file_transfer_demo(capsys: pytest.CaptureFixture[str]) -> None:
         "steps when run again: 1",
         "unsigned: refused (not-signed)",
     ]
+
+
+# --- who_wrote_it --------------------------------------------------------------------------
+
+
+def test_who_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a stranger signed beside the author, and where From names somebody else."""
+    bob, stranger = CA.person("bob@example.org"), FakeCA("Other CA").person("eve@example.org")
+    anchors, key = tmp_path / "ca.pem", tmp_path / "bob.p12"
+    anchors.write_bytes(CA.certificate.pem())
+    key.write_bytes(bob.to_pkcs12("password"))
+    folder = tmp_path / "mails"
+    folder.mkdir()
+    signed = smimekit.sign(DRAFT, ALICE)
+    mails = {
+        "WRITTEN BY alice@example.org": smimekit.encrypt(DRAFT, [bob], signer=[stranger, ALICE]),
+        "NOT SIGNED": smimekit.encrypt(DRAFT, [bob]),
+        "NOT OPENED": smimekit.encrypt(DRAFT, [ALICE]),
+        "NOT TRUSTED": smimekit.sign(DRAFT.replace(b"alice", b"eve"), stranger),
+        "CHANGED": signed.replace(b"Hello", b"Jello"),
+        "SOMEBODY ELSE": smimekit.sign(DRAFT, bob),
+        "NOT READABLE": b"no header",
+    }
+    for number, mail in enumerate(mails.values()):
+        (folder / f"{number}.eml").write_bytes(mail)
+    monkeypatch.setenv("KEY_PASSWORD", "password")
+    assert load("who_wrote_it").main([str(folder), str(anchors), str(key)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for line, word in zip(sorted(lines), mails, strict=True):
+        assert f".eml: {word}" in line
+
+
+def test_who_wrote_it_tells_who_is_rejected() -> None:
+    program, ca = load("who_wrote_it"), FakeCA()
+    alice = ca.person("alice@example.org")
+    ca.revoke(alice)
+    trust = Trust(anchors=[ca.certificate], evidence=HandedEvidence([ca.crl()]))
+    with smimekit.open(smimekit.sign(DRAFT, alice), trust=trust) as opened:
+        assert program.verdict(opened).startswith("REJECTED: ")
 
 
 # --- compose_with_email --------------------------------------------------------------------

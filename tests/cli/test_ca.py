@@ -370,3 +370,20 @@ def test_a_registry_of_another_version_or_none(run: Run, here: Path, team: Done)
     (here / "team" / "ca.db").write_bytes(b"garbage" * 100)
     done = run(*ISSUE, "--json")
     assert (done.status, done.code) == (2, "store.unavailable")
+
+
+def test_a_crl_at_hand_says_who_is_revoked(run: Run, here: Path) -> None:
+    """Without a web server that has it."""
+    del here
+    run("ca", "init", "team", "--name", "Team CA")
+    run("keys", "request", "alice@example.org", "-o", "own.key")
+    run("ca", "issue", "team", "alice@example.org", "own.csr", "-o", "own.pem")
+    run("sign", "--key", "own.key", "--cert", "own.pem", "draft.eml", "-o", "own.eml")
+    verify = ("verify", "--json", "--anchor", "team/ca.pem")
+    assert run(*verify, "own.eml").status == 0
+    run("ca", "revoke", "team", "own.pem")
+    run("ca", "crl", "team", "-o", "team.crl")
+    assert run(*verify, "own.eml").status == 0  # nobody was asked
+    done = run(*verify, "--crl", "team.crl", "own.eml")
+    assert (done.status, done.code) == (1, "untrusted-signer.rejected")
+    assert run(*verify, "--crl", "own.pem", "own.eml").status == 2

@@ -311,3 +311,22 @@ def test_the_address_tester_writes_no_field_into_another(run: Run, file: Path, o
     done = run("gateway", "test", str(file), *(each for pair in words.items() for each in pair))
     assert done.status == 2
     assert "[usage.gateway]" in done.err
+
+
+@pytest.mark.parametrize("key", ["processor", "events"])
+def test_check_says_what_cannot_be_imported(run: Run, file: Path, key: str) -> None:
+    """It is the last word before the gateway runs, and there it would stop everything."""
+    text = file.read_text()
+    file.write_text(text.replace("spool =", f'{key} = "smimekit.none:make"\nspool ='))
+    done = run("gateway", "check", "--json", str(file))
+    assert (done.status, done.code) == (2, "gateway.processor")
+    file.write_text(text.replace("spool =", f'{key} = "tests.gateway.processors:heard"\nspool ='))
+    assert run("gateway", "check", str(file)).status == 0
+
+
+def test_hooks_are_the_gateways_own(run: Run, file: Path) -> None:
+    both = 'processor = "a:b"\nevents = "a:b"\nspool ='
+    file.write_text(file.read_text().replace("spool =", both))
+    done = run("gateway", "check", str(file))
+    assert done.status == 2
+    assert "processor takes its place" in done.err

@@ -177,3 +177,33 @@ def test_help_is_help(tmp_path: Path) -> None:
     done = pipe(tmp_path, "--help")
     assert done.returncode == 0
     assert b"sysexits" in done.stdout
+
+
+# --- hooks of one's own ----------------------------------------------------------------------
+
+
+def with_hooks(folder: Path, port: int, name: str = "heard") -> None:
+    mine = f'events = "tests.gateway.processors:{name}"\n[audit]\nfile = "audit"\n'
+    text = FILE.format(port=port).rpartition("processor =")[0] + mine
+    (folder / "gateway.toml").write_text(text)
+
+
+def test_hooks_are_called_beside_the_gateway(tmp_path: Path) -> None:
+    """It does what it does, writes its audit line, and the hook hears of the outcome."""
+    with hop() as sink:
+        with_hooks(tmp_path, sink.port)
+        done = pipe(tmp_path, "--from", "a@x.org", "--", "b@y.org")
+        assert done.returncode == 0, done.stderr
+        later = pipe(tmp_path, "--from", "liar@x.org", "--", "b@y.org")
+        assert later.returncode == 75
+        assert len(sink.arrived) == 1
+    assert (tmp_path / "heard").read_text() == "a@x.org\n"
+    assert len((tmp_path / "audit").read_text().splitlines()) == 1
+
+
+def test_hooks_that_are_not_there_stop_everything(tmp_path: Path) -> None:
+    with hop() as sink:
+        with_hooks(tmp_path, sink.port, "missing")
+        done = pipe(tmp_path, "--from", "a@x.org", "--", "b@y.org")
+        assert done.returncode == 75
+        assert sink.arrived == []

@@ -155,3 +155,38 @@ def test_pem_keys(run: Run, here: Path) -> None:
         "encrypted.eml",
     )
     assert (wrong.status, wrong.out) == (4, b"")
+
+
+# --- export --------------------------------------------------------------------------------
+
+
+def test_a_key_and_its_certificate_become_one_file(run: Run, here: Path) -> None:
+    run("ca", "init", "team", "--name", "Team CA")
+    run("keys", "request", "alice@example.org", "-o", "own.key")
+    run("ca", "issue", "team", "alice@example.org", "own.csr", "-o", "own.pem")
+    export = ("keys", "export", "--key", "own.key", "--cert", "own.pem", "-o", "own.p12")
+    assert run(*export).status == 0
+    written = smimekit.Credential.from_pkcs12(here / "own.p12", PASSWORD)
+    assert written.addresses == ("alice@example.org",)
+    assert [each.is_ca for each in written.chain] == [True]
+    done = run(*export, "--json")
+    assert (done.status, done.code) == (2, "usage.file-exists")
+    (here / "other").write_text("another password\n")
+    again = run(*export, "--force", "--compatible", "--new-password-file", "other", "--json")
+    assert again.json["issued"]["fingerprint"] == written.certificate.fingerprint
+    rewritten = smimekit.Credential.from_pkcs12(here / "own.p12", "another password")
+    assert rewritten.certificate == written.certificate
+
+
+def test_of_many_keys_one_is_exported(run: Run, here: Path) -> None:
+    (here / "keys").mkdir()
+    for name in ("alice", "bob"):
+        (here / f"{name}.p12").rename(here / "keys" / f"{name}.p12")
+    export = ("keys", "export", "--json", "--key", "keys", "-o", "one.p12")
+    assert run(*export).code == "usage.which"
+    listed = run("keys", "list", "--json", "--key", "keys").json["keys"]
+    bob = next(each["fingerprint"] for each in listed if "bob@example.org" in each["addresses"])
+    assert run(*export, "--which", bob[:7]).code == "usage.which"
+    assert run(*export, "--which", "0" * 64).code == "usage.which"
+    assert not (here / "one.p12").exists()
+    assert run(*export, "--which", bob[:8].upper()).json["issued"]["fingerprint"] == bob

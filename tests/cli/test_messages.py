@@ -586,3 +586,20 @@ def test_a_draft_that_is_refused_leaves_no_file(
     done = run(*command, "bad", "-o", "out.eml", "--json")
     assert (done.status, done.code) == (3, "mime.duplicate-field")
     assert (here / "out.eml").read_bytes() == b"as it was"
+
+
+# --- mailboxes -------------------------------------------------------------------------------
+
+
+def test_a_verdict_about_the_first_message_of_an_mbox_is_about_no_other(
+    run: Run, here: Path
+) -> None:
+    run("sign", "--key", "alice.p12", "draft.eml", "-o", "signed.eml")
+    signed = (here / "signed.eml").read_bytes()
+    line = b"From alice@example.org Sun Nov 22 09:00:00 2026\n"
+    (here / "one.mbox").write_bytes(line + signed)
+    (here / "two.mbox").write_bytes(line + signed + b"\n\n" + line + DRAFT)
+    assert run("verify", "--anchor", "ca.pem", "one.mbox").status == 0
+    for command in (("verify", "--anchor", "ca.pem"), ("open",), ("decrypt", "--key", "bob.p12")):
+        done = run(*command, "--json", "two.mbox", *(["-o", "out"] * (command[0] == "decrypt")))
+        assert (done.status, done.code) == (2, "usage.mbox")

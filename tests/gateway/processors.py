@@ -8,10 +8,12 @@ from datetime import datetime
 from pathlib import Path
 
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient
+from smimekit.gateway.events import Events
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Outcomes, Reject
+from smimekit.gateway.reports.audit import Entry
 from smimekit.span import Span
 
-__all__ = ["by_name"]
+__all__ = ["by_name", "heard"]
 
 
 class _ByName:
@@ -71,3 +73,21 @@ def _mail(envelope: Envelope, message: Span, to: Sequence[EnvelopeRecipient]) ->
 def by_name(file: Path) -> _ByName:
     """A processor for the file of a configuration."""
     return _ByName(file)
+
+
+class _Heard(Events):
+    """Writes down whom a mail is from; one from a liar is not to pass."""
+
+    def __init__(self, file: Path) -> None:
+        self._notes = file.parent / "heard"
+
+    def outcome(self, entry: Entry, /) -> None:
+        if entry.envelope.mail_from.startswith("liar@"):
+            raise ValueError("a liar")
+        with self._notes.open("a", encoding="utf-8") as notes:
+            notes.write(f"{entry.envelope.mail_from}\n")
+
+
+def heard(file: Path) -> Events:
+    """Hooks for the file of a configuration."""
+    return _Heard(file)

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from smimekit.gateway.program.bookkeeping import bookkeeping
-from smimekit.gateway.reports.audit import CertificateRole
+from smimekit import Purpose, Trust
+from smimekit.gateway.events import Action, CertificateSeen, Events, Objection, Scan
+from smimekit.gateway.program.bookkeeping import WithHooks, bookkeeping
+from smimekit.gateway.reports.audit import CertificateRole, Entry
 from smimekit.gateway.reports.counting import count_entry
 from smimekit.gateway.reports.metrics import Metrics
+from smimekit.span import Span
+from smimekit.testing import FakeCA
+from tests.gateway.arrivals import envelope
 from tests.gateway.test_counting import entry, use
+from tests.message.people import NOW
 
 ENTRY = entry(use(CertificateRole.SIGNER, result="pass"), use(CertificateRole.DECRYPTED_WITH))
 
@@ -32,4 +38,59 @@ def test_what_is_not_on_record_is_not_counted(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(os, "write", lambda _, line: len(line) - 1)
         with pytest.raises(OSError, match="no room"):
             books.outcome(ENTRY)
+    assert metrics.text() == Metrics().text()
+
+
+class Hooks(Events):
+    """Objects to everything, and hears everything."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def before_encrypt(self, scan: Scan, /) -> Objection | None:
+        return Objection(action=Action.HOLD, reason=f"out {len(scan.message)}")
+
+    def after_decrypt(self, scan: Scan, /) -> Objection | None:
+        return Objection(action=Action.REJECT, reason=f"in {len(scan.message)}")
+
+    def certificate_seen(self, seen: CertificateSeen, /) -> Objection | None:
+        return Objection(action=Action.DEFER, reason=seen.sender)
+
+    def outcome(self, entry: Entry, /) -> None:
+        self.heard.append(entry)
+
+
+def test_hooks_say_what_they_say_beside_the_books(tmp_path: Path) -> None:
+    hooks, metrics = Hooks(), Metrics()
+    ca = FakeCA(now=NOW)
+    around = envelope()
+    scan = Scan(envelope=around, recipients=around.recipients, message=Span.of(b"A: b"), at=NOW)
+    certificate = ca.person("a@example.org").certificate
+    seen = CertificateSeen(
+        certificate=certificate,
+        judgement=Trust().judge(certificate, Purpose.ENCRYPT, at=NOW),
+        sender="a@example.org",
+        reference="",
+        at=NOW,
+    )
+    file = tmp_path / "audit"
+    with bookkeeping(str(file), metrics) as books:
+        both = WithHooks(hooks, books)
+        said = [both.before_encrypt(scan), both.after_decrypt(scan), both.certificate_seen(seen)]
+        both.outcome(ENTRY)
+    assert [each and (each.action, each.reason) for each in said] == [
+        ("hold", "out 4"),
+        ("reject", "in 4"),
+        ("defer", "a@example.org"),
+    ]
+    assert hooks.heard == [ENTRY]
+    assert len(file.read_text().splitlines()) == 1
+    assert metrics.text() != Metrics().text()
+
+
+def test_what_a_hook_stops_is_not_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, metrics = Hooks(), Metrics()
+    monkeypatch.setattr(hooks, "heard", None)
+    with bookkeeping(None, metrics) as books, pytest.raises(AttributeError):
+        WithHooks(hooks, books).outcome(ENTRY)
     assert metrics.text() == Metrics().text()

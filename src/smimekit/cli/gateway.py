@@ -29,7 +29,12 @@ from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.hold import Held, HoldQueue
 from smimekit.gateway.handover.next_hop import Protocol
 from smimekit.gateway.handover.release import release
-from smimekit.gateway.program.assembly import assembled, opened_digests, opened_gateway
+from smimekit.gateway.program.assembly import (
+    assembled,
+    check_imports,
+    opened_digests,
+    opened_gateway,
+)
 from smimekit.gateway.program.config import read_config
 from smimekit.gateway.program.lint import lint_config
 from smimekit.gateway.reports.notices import Waiting
@@ -78,6 +83,7 @@ def run(*, file: Path) -> None:
 def check(*, file: Path, as_json: bool) -> None:
     """Read FILE, and say what is wrong in it, or odd; no store and no key is opened."""
     config = read_config(file)
+    check_imports(config)
     text = file.read_text(encoding="utf-8")
     warnings = (*lint(text, str(file), folder=file.parent), *lint_config(text, str(file)))
     listeners = {each.name: str(each.address) for each in config.listeners}

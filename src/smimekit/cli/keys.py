@@ -15,6 +15,7 @@ from smimekit.cli.authority import LocalCA, Person, self_signed
 from smimekit.cli.facts import certificate_facts
 from smimekit.cli.files import write_new
 from smimekit.cli.inputs import Passwords, new_password
+from smimekit.cli.key_export import export
 from smimekit.cli.key_store import add, list_, master, remove, rewrap
 from smimekit.cli.options import JSON, as_record
 from smimekit.cli.output import note, show_json
@@ -30,10 +31,10 @@ _PLAIN: Final = re.compile(r"[^A-Za-z0-9@._+-]")
 
 @click.group()
 def keys() -> None:
-    """Keys of your own: made, requested, listed, and kept in a database."""
+    """Keys of your own: made, requested, listed, exported, and kept in a database."""
 
 
-for _command in (add, list_, master, remove, rewrap):
+for _command in (add, export, list_, master, remove, rewrap):
     keys.add_command(_command)
 
 

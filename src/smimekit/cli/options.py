@@ -33,7 +33,7 @@ from smimekit.cli.key_sources import Secrets, is_key_file, key_source
 from smimekit.cli.online import fetcher_for, opened_evidence
 from smimekit.cli.stores import opened_store
 from smimekit.cli.values import parse_time, row_of
-from smimekit.trust import RevocationPolicy
+from smimekit.trust import EvidenceSource, HandedEvidence, RevocationPolicy
 
 __all__ = [
     "ADDRESS",
@@ -275,7 +275,9 @@ def _key_options(*, required: bool) -> tuple[_Option, ...]:
 @final
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """--anchor, --timestamp-anchor, --store, --revocation, --online, --network and --at."""
+    """--anchor, --timestamp-anchor, --store, --revocation, --online, --network,
+    --crl and --at.
+    """
 
     anchor: tuple[str, ...]
     timestamp_anchor: tuple[str, ...]
@@ -283,6 +285,7 @@ class TrustOptions:
     revocation: str
     online: bool
     network: tuple[str, ...]
+    crl: tuple[str, ...]
     at: datetime | None
 
     @property
@@ -306,10 +309,12 @@ class TrustOptions:
         revocation = RevocationPolicy(self.revocation)
         with ExitStack() as closing:
             store = None if self.store is None else closing.enter_context(opened_store(self.store))
-            evidence = None
+            evidence: EvidenceSource | None = None
             if self.online and revocation is not RevocationPolicy.OFF:
                 fetcher = fetcher_for(self.network)
                 evidence = closing.enter_context(opened_evidence(self.store, fetcher))
+            if self.crl:
+                evidence = HandedEvidence(self.crl, beside=evidence)
             yield Trust(
                 store,
                 anchors=anchors,
@@ -347,5 +352,8 @@ def trust_options(command: _Command) -> _Command:
         ),
         ONLINE,
         NETWORK,
+        click.option(
+            "--crl", multiple=True, metavar="FILE", help="A CRL that you have (PEM or DER)."
+        ),
         AT,
     )(command)

@@ -6,6 +6,8 @@ Knows which verb of the library opens which. May not know what is required of it
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar, final
 
 import click
@@ -14,6 +16,7 @@ import smimekit
 from smimekit import Opened, Policy, Trust, UsageError
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import BARE, MESSAGE, POLICY, KeyOptions, TrustOptions, as_record
+from smimekit.mailboxes import Mbox, open_place
 from smimekit.message.layers import Layer
 from smimekit.message.receive import open_file
 
@@ -49,6 +52,7 @@ class SourceOptions:
                 "The message and its content cannot both come from standard input.",
                 code="usage.stdin",
             )
+        _require_one(self.message)
         credentials = keys.load()
         with ExitStack() as closing:
             trust = Trust()
@@ -81,6 +85,19 @@ class SourceOptions:
                     policy=self.policy,
                 )
             yield closing.enter_context(opened)
+
+
+def _require_one(message: str) -> None:
+    """UsageError for an mbox with several messages: a verdict about the first is about no other."""
+    if message == "-" or not Path(message).is_file():
+        return
+    mailbox = open_place(Path(message))
+    if isinstance(mailbox, Mbox) and len(tuple(islice(mailbox.messages({}), 2))) > 1:
+        raise UsageError(
+            f"{message} is an mbox with several messages, and one is read: divide it, as by "
+            "formail -s. (smimekit harvest reads it whole.)",
+            code="usage.mbox",
+        )
 
 
 def source_options(command: _Command) -> _Command:

@@ -32,6 +32,7 @@ from smimekit.trust.revocation.cache import (
     MemoryEvidenceCache,
 )
 from smimekit.trust.revocation.gather import EvidenceSource
+from smimekit.trust.revocation.handed import HandedEvidence
 from smimekit.trust.revocation.online import FetchRules, OnlineEvidence
 from smimekit.trust.status import (
     Chain,
@@ -73,6 +74,7 @@ __all__ = [
     "FetchRules",
     "Fetcher",
     "Flip",
+    "HandedEvidence",
     "Judgement",
     "MemoryEvidenceCache",
     "MemoryTrustStore",

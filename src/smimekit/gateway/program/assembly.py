@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 from smimekit.certificate import load_certificates
 from smimekit.errors import GatewayError
@@ -23,7 +23,7 @@ from smimekit.gateway.handover.journal import Journal
 from smimekit.gateway.handover.next_hop import NextHop
 from smimekit.gateway.handover.relay import Courier, Relay
 from smimekit.gateway.handover.transaction import Desk
-from smimekit.gateway.program.bookkeeping import bookkeeping
+from smimekit.gateway.program.bookkeeping import WithHooks, bookkeeping
 from smimekit.gateway.program.config import Config, Keys, Store
 from smimekit.gateway.program.digesting import Digests
 from smimekit.gateway.reports.dsn import bounce, relayed
@@ -37,7 +37,14 @@ from smimekit.policy import Policy
 from smimekit.trust import Trust
 from smimekit.trust.stores.opening import open_store
 
-__all__ = ["Assembly", "assembled", "now", "opened_digests", "opened_gateway"]
+__all__ = [
+    "Assembly",
+    "assembled",
+    "check_imports",
+    "now",
+    "opened_digests",
+    "opened_gateway",
+]
 
 
 @final
@@ -97,10 +104,15 @@ def assembled(config: Config) -> Iterator[Assembly]:
 @contextmanager
 def _processor(config: Config, metrics: Metrics) -> Iterator[Processor]:
     if config.workers.processor:
-        yield _own(config)
+        processor: Processor = _named(config, "processor")(config.path)
+        yield processor
         return
-    with bookkeeping(config.audit, metrics) as events, opened_gateway(config, events) as found:
-        yield found
+    with bookkeeping(config.audit, metrics) as books:
+        events: Events = books
+        if config.workers.events:
+            events = WithHooks(_named(config, "events")(config.path), books)
+        with opened_gateway(config, events) as found:
+            yield found
 
 
 @contextmanager
@@ -162,15 +174,23 @@ def _keys(keys: Keys) -> KeyRing:
         return KeyRing(*sources, database)
 
 
-def _own(config: Config) -> Processor:
-    """What `processor` in [workers] names, called with the file's path."""
-    module, _, name = config.workers.processor.partition(":")
+def check_imports(config: Config) -> None:
+    """GatewayError where what [workers] names in Python is not there; nothing is called."""
+    for key in ("processor", "events"):
+        if getattr(config.workers, key):
+            _named(config, key)
+
+
+def _named(config: Config, key: str) -> Callable[[Path], Any]:
+    """What a key in [workers] names: it is to be called with the file's path."""
+    text = getattr(config.workers, key)
+    module, _, name = text.partition(":")
     try:
-        make: Callable[[Path], Processor] = getattr(import_module(module), name)
+        found: Callable[[Path], Any] = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise GatewayError(
-            f"{config.path}: processor in [workers] names {config.workers.processor!r}, which "
-            f"cannot be imported: {error}.",
+            f"{config.path}: {key} in [workers] names {text!r}, which cannot be imported: "
+            f"{error}. It has to be installed beside smimekit, or found by PYTHONPATH.",
             code="gateway.processor",
         ) from error
-    return make(config.path)
+    return found

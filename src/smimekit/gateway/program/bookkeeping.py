@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
-from smimekit.gateway.events import Events
+from smimekit.gateway.events import CertificateSeen, Events, Objection, Scan
 from smimekit.gateway.reports.audit import Entry, audit_line
 from smimekit.gateway.reports.counting import count_entry
 from smimekit.gateway.reports.metrics import Metrics
 
-__all__ = ["Bookkeeper", "bookkeeping"]
+__all__ = ["Bookkeeper", "WithHooks", "bookkeeping"]
 
 
 @final
@@ -32,6 +32,32 @@ class Bookkeeper(Events):
             if os.write(self._descriptor, line) != len(line):  # one call: lines do not mix
                 raise OSError("There is no room for the audit line.")
         count_entry(self._metrics, entry)
+
+
+@final
+class WithHooks(Events):
+    """Somebody's hooks, and the books: what a hook does not let pass is written down, too."""
+
+    def __init__(self, hooks: Events, books: Events) -> None:
+        self._hooks: Final = hooks
+        self._books: Final = books
+
+    def before_encrypt(self, scan: Scan, /) -> Objection | None:
+        """The hook's."""
+        return self._hooks.before_encrypt(scan)
+
+    def after_decrypt(self, scan: Scan, /) -> Objection | None:
+        """The hook's."""
+        return self._hooks.after_decrypt(scan)
+
+    def certificate_seen(self, seen: CertificateSeen, /) -> Objection | None:
+        """The hook's."""
+        return self._hooks.certificate_seen(seen)
+
+    def outcome(self, entry: Entry, /) -> None:
+        """First the hook: the books hold what is done."""
+        self._hooks.outcome(entry)
+        self._books.outcome(entry)
 
 
 @contextmanager

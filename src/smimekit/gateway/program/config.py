@@ -145,6 +145,8 @@ class Workers:
     processes have which work on it."""
     processor: str = ""
     """`package.module:function`, called with the path of this file, in place of the gateway."""
+    events: str = ""
+    """The same, for hooks beside the gateway (`smimekit.gateway.Events`)."""
 
 
 @final
@@ -353,7 +355,9 @@ def _keys(table: Table, folder: Path) -> Keys:
 
 def _workers(table: Table, folder: Path) -> Workers:
     known = ("spool", "processes", "threads", "in_flight", "seconds", "stop_seconds")
-    table.only([*known, "journal_days", "spool_encrypted", "processor"])
+    table.only([*known, "journal_days", "spool_encrypted", "processor", "events"])
+    if table.text("processor") and table.text("events"):
+        raise table.wrong("events", "are the gateway's, and processor takes its place")
     given = _given(
         processes=table.number("processes", least=1, most=256),
         threads=table.number("threads", least=1, most=256),
@@ -363,5 +367,6 @@ def _workers(table: Table, folder: Path) -> Workers:
         journal_days=table.seconds("journal_days"),
         spool_encrypted=table.truth("spool_encrypted"),
         processor=table.text("processor"),
+        events=table.text("events"),
     )
     return Workers(spool=folder / _required(table, "spool"), **given)  # type: ignore[arg-type]  # as the getters say
