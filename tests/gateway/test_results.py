@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smimekit
-from smimekit import Credential, MemoryTrustStore, Trust
+from smimekit import Certificate, Credential, MemoryTrustStore, Trust, der
 from smimekit.cms.content import TST_INFO
 from smimekit.cms.signed import signed_data
 from smimekit.errors import DecryptionError
@@ -352,3 +352,22 @@ def test_protected_parts_are_said_to_be_parts() -> None:
     found = details(with_footer(signed()))
     assert found["X-Smimekit-Part-1"] == "signed; part=1"
     assert found["X-Smimekit-Protection"] == "none"
+
+
+def test_an_issuer_of_odd_types_is_left_out() -> None:
+    """RFC 5280, 4.1.2.4 has text in names; X.690 lets a sender write anything."""
+    certificate = alice().certificate
+    outer = der.Reader(certificate.der).enter(der.SEQUENCE)
+    common = der.sequence(der.oid("2.5.4.3"), der.bit_string(b"x"))
+    name = der.sequence(der.tlv(der.SET, common))
+    content = outer.read(der.SEQUENCE).replace(certificate.issuer, name)
+    tbs = der.sequence(content)
+    odd = Certificate(der.sequence(tbs, outer.raw(der.SEQUENCE), outer.raw(der.BIT_STRING)))
+    assert odd.issuer == name
+    with smimekit.open(signed(), trust=trust(), at=NOW) as opened:
+        (result,) = signature_results(opened)
+    assert result.signature is not None
+    result = replace(result, signature=replace(result.signature, certificate=odd))
+    raw = authentication_results("mx.example.com", [result]).raw
+    assert b"smime-issuer" not in raw
+    assert b"smime-serial" not in raw

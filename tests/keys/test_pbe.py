@@ -1,11 +1,15 @@
 """Encryption and MACs under passwords, where whole files do not reach."""
 
+import hashlib
+
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smimekit import der
-from smimekit.algorithms import AlgorithmIdentifier
+from smimekit.algorithms import CONTENT_CIPHERS, AlgorithmIdentifier
 from smimekit.errors import CmsError, KeyFileError, LimitExceeded, SmimeError
 from smimekit.keys.passwords import Budget, Passphrase
 from smimekit.keys.pbe import decrypt, encrypt, mac_matches, pkcs12_mac
@@ -131,6 +135,31 @@ def test_an_absent_key_length_and_the_default_function() -> None:
     with pytest.raises(KeyFileError) as error:
         opened(pbes2(der.sequence(SALT, der.integer(1))), bytes(16), "x")
     assert error.value.code == "key.wrong-password"
+
+
+@pytest.mark.parametrize("name", ["aes-128-cbc", "aes-192-cbc"])
+def test_aes_with_a_key_of_another_length(name: str) -> None:
+    """Old NSS: the OID of AES-128, a key of 32 octets, and the password in UTF-16."""
+    row = next(each for each in CONTENT_CIPHERS.values() if each.name == name)
+    key = hashlib.pbkdf2_hmac("sha1", "nss".encode("utf-16-be"), b"saltsalt", 2000, 32)
+    running = Cipher(AES(key), modes.CBC(bytes(16))).encryptor()
+    padding = 16 - len(SECRET) % 16
+    data = running.update(SECRET + bytes((padding,)) * padding) + running.finalize()
+    cipher = AlgorithmIdentifier(row.oid, der.octet_string(bytes(16)))
+    named = pbes2(der.sequence(SALT, der.integer(2000), der.integer(32)), cipher)
+    assert opened(named, data, "nss") == SECRET
+    with pytest.raises(KeyFileError):
+        opened(named, data, "ssn")
+
+
+@pytest.mark.parametrize(
+    ("oid", "size", "block"), [("2.16.840.1.101.3.4.1.2", 24, 16), ("1.2.840.113549.3.7", 32, 8)]
+)
+def test_no_other_lengths(oid: str, size: int, block: int) -> None:
+    cipher = AlgorithmIdentifier(oid, der.octet_string(bytes(block)))
+    with pytest.raises(KeyFileError) as error:
+        opened(pbes2(der.sequence(SALT, der.integer(1), der.integer(size)), cipher), bytes(16), "x")
+    assert error.value.code == "key.malformed"
 
 
 # --- the budget ----------------------------------------------------------------------------

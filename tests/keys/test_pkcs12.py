@@ -175,6 +175,18 @@ def test_java_writes_and_we_read(tmp_path: Path, options: list[str]) -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.parametrize("form", ["JKS", "JCEKS"])
+def test_java_key_stores_of_the_old_form_are_named(tmp_path: Path, form: str) -> None:
+    find_program("keytool")
+    file = tmp_path / "java.jks"
+    run(
+        "keytool", "-genkeypair", "-alias", "one", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=one",
+        "-storetype", form, "-keystore", str(file), "-storepass", "geheim", "-keypass", "geheim",
+    )  # fmt: skip
+    assert code_of(file.read_bytes(), "geheim") == "key.unsupported"
+
+
+@pytest.mark.interop
 def test_java_reads_what_we_write(tmp_path: Path) -> None:
     find_program("keytool")
     file = tmp_path / "ours.p12"

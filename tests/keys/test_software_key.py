@@ -295,6 +295,20 @@ def test_what_is_no_key_file(data: bytes, code: str) -> None:
     assert code_of(error) == code
 
 
+@pytest.mark.parametrize("cipher", ["aes192", "camellia128"])
+def test_an_old_cipher_that_is_not_known_is_not_the_passwords_fault(cipher: str) -> None:
+    find_program("openssl")
+    done = subprocess.run(
+        ["openssl", "ec", f"-{cipher}", "-passout", "pass:geheim"],
+        input=pem(P256, PrivateFormat.PKCS8), capture_output=True, check=True,
+    )  # fmt: skip
+    assert b"DEK-Info: " in done.stdout
+    for password in ("geheim", "other", None):
+        with pytest.raises(KeyFileError) as error:
+            load_private_key(done.stdout, password)
+        assert code_of(error) == "key.unsupported"
+
+
 def test_a_block_ends_as_it_began() -> None:
     text = pem(P256, PrivateFormat.PKCS8)
     for damaged in (text.replace(b"END PRIVATE", b"END PUBLIC"), text.replace(b"MIG", b"MI!G")):

@@ -187,6 +187,11 @@ def test_somebody_elses_certificate_beside_ones_own_signature() -> None:
     with smimekit.open(mime(source, "signed-data"), trust=trust()) as opened:
         [signature] = opened.signatures
         assert signature.integrity is Integrity.NO_CERTIFICATE
+        assert (signature.algorithm, signature.digest) == ("ecdsa-sha256", "sha256")
+        assert signature.reasons == (
+            "the signer's certificate is not in the message",
+            "the key is not known",
+        )
         assert opened.protection == Protection.NONE
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "SignerForm",
     "check_signer",
     "find_certificate",
+    "named_scheme",
     "sign_bare",
     "sign_content",
 ]
@@ -102,6 +103,14 @@ def check_signer(
         return Check(Integrity.UNSUPPORTED, str(error))
     except (CmsError, LimitExceeded) as error:
         return Check(Integrity.MALFORMED, str(error))
+
+
+def named_scheme(signer: SignerInfo) -> SignatureScheme | None:
+    """The scheme that a signature names; None where that is not known, or is malformed."""
+    try:
+        return _scheme_of(signer)
+    except (_UnsupportedError, CmsError, LimitExceeded):
+        return None
 
 
 class _UnsupportedError(Exception):

@@ -152,9 +152,12 @@ def _cipher_parameters(
             raise malformed("its key size is impossible")
         return size, iv, bits
     iv = der.Reader(parameters or b"").octets()
-    if len(iv) != cipher.block or key_size not in {None, cipher.key_size}:
+    size = key_size or cipher.key_size
+    # Old NSS wrote "AES-128" and encrypted with the 32 octets that it named as the key's length.
+    is_aes = cipher.block == AES256_CBC.block
+    if len(iv) != cipher.block or not (size == cipher.key_size or (is_aes and size == 32)):
         raise malformed("the parameters of its cipher do not fit")
-    return cipher.key_size, iv, 0
+    return size, iv, 0
 
 
 def encrypt(data: bytes, password: str) -> tuple[AlgorithmIdentifier, bytes]:

@@ -1,6 +1,7 @@
 """PEM text as blocks (RFC 7468, RFC 1421 headers). Knows lines; may not know what is inside."""
 
 import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -11,6 +12,7 @@ __all__ = ["PemBlock", "armour", "is_pem", "pem_blocks"]
 
 _BEGIN: Final = b"-----BEGIN "
 _DASHES: Final = b"-----"
+_CIPHER: Final = re.compile(rb"^DEK-Info:[ \t]*([\w-]+)", re.ASCII | re.MULTILINE)
 
 
 @final
@@ -28,6 +30,12 @@ class PemBlock:
     def encrypted(self) -> bool:
         """Is it encrypted by OpenSSL's old headers (RFC 1421, 4.6.1.1)?"""
         return b"Proc-Type:" in self.body and b"ENCRYPTED" in self.body
+
+    @property
+    def cipher(self) -> str | None:
+        """The cipher that the old headers name; None without one (RFC 1421, 4.6.1.3)."""
+        found = _CIPHER.search(self.body)
+        return found[1].decode("ascii").upper() if found else None
 
     def decode(self) -> bytes:
         """The octets; KeyFileError where that is no base64."""

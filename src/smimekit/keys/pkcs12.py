@@ -24,6 +24,7 @@ from smimekit.private_key import PrivateKey
 
 __all__ = ["CertificateBag", "KeyBag", "Pfx", "Pkcs12Format", "read_pfx", "write_pfx"]
 
+_JAVA_KEY_STORES: Final = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")  # JKS, JCEKS
 _DATA: Final = "1.2.840.113549.1.7.1"
 _ENCRYPTED_DATA: Final = "1.2.840.113549.1.7.6"
 _BAG: Final = "1.2.840.113549.1.12.10.1."
@@ -106,6 +107,11 @@ def read_pfx(
 
 
 def _unarmoured(data: bytes) -> bytes:
+    if data.startswith(_JAVA_KEY_STORES):
+        raise unsupported(
+            "it is a Java key store of the old form, which `keytool -importkeystore "
+            "-deststoretype PKCS12` turns into PKCS #12"
+        )
     if not is_pem(data):
         return data
     for block in pem_blocks(data):

@@ -37,8 +37,8 @@ _LIMITS: Final = Limits()
 _KEY_BYTES: Final = 16 << 10
 """One private key, decrypted. RSA with 16 384 bits has 9.3 KB; checking a larger one would
 cost minutes."""
-
-
+_OLD_CIPHERS: Final = frozenset({"AES-128-CBC", "AES-256-CBC", "DES-EDE3-CBC"})
+"""What `cryptography` reads under the old headers; for any other it blames the password."""
 _AGREEING: Final = (ec.EllipticCurvePrivateKey, x25519.X25519PrivateKey, x448.X448PrivateKey)
 
 
@@ -176,6 +176,8 @@ def load_key_block(
         raise malformed("the key in it is too large")
     if not block.encrypted:
         return _load_der(block.decode(), password, limits, key_check)
+    if block.cipher is not None and block.cipher not in _OLD_CIPHERS:
+        raise unsupported("its kind or its cipher is not known")
     for secret in Passphrase.of(password).pkcs5:
         try:
             key = load_pem_private_key(

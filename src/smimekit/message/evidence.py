@@ -69,8 +69,10 @@ def bounded(data: SignedData, most: int) -> tuple[list[bytes], list[bytes], int]
 def assess(check: Check, certificate: Certificate | None, policy: Policy) -> Assessment:
     """How good the algorithms of a signature are under a policy."""
     scheme = check.scheme
-    if scheme is None or certificate is None:
-        return Assessment(Grade.REFUSED, "the algorithm or the key is not known")
+    if certificate is None:
+        return Assessment(Grade.REFUSED, "the key is not known")
+    if scheme is None:  # it says itself why not: unknown, or something else was malformed
+        return Assessment(Grade.REFUSED, check.reason)
     known = certificate.memo.get("assessment")
     if isinstance(known, tuple) and known[0] is policy and known[1] is scheme:
         made: Assessment = known[2]

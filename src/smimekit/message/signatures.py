@@ -16,7 +16,7 @@ from smimekit.cms.content import DATA, content_type_name
 from smimekit.cms.countersignature import countersignatures
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
-from smimekit.cms.signer import Check, Integrity, check_signer
+from smimekit.cms.signer import Check, Integrity, check_signer, named_scheme
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.message.divergence import CONFIRMED, MOST, Change, Divergence, departures
 from smimekit.message.evidence import Judge, assess, bounded
@@ -183,8 +183,10 @@ def _check_signer(
         if check.integrity is Integrity.GOOD:
             return certificate, check
         first = first or (certificate, check)
+    if first is not None:
+        return first
     reason = "the signer's certificate is not in the message"
-    return first or (None, Check(Integrity.NO_CERTIFICATE, reason))
+    return None, Check(Integrity.NO_CERTIFICATE, reason, named_scheme(signer))
 
 
 def _named(signer: SignerInfo, bag: Sequence[Certificate], trust: Trust) -> Iterator[Certificate]:

@@ -24,7 +24,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import LimitExceeded
 from smimekit.policy import Policy
 from smimekit.trust.records import Purpose
-from smimekit.trust.usage import unreadable
+from smimekit.trust.second_opinion import unreadable
 
 if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate as Asn1Certificate

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, x448, x25519
 
 from smimekit import der
@@ -16,6 +15,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.policy import Grade, Policy
 from smimekit.trust.records import Purpose
+from smimekit.trust.second_opinion import require_second_opinion, unreadable
 from smimekit.trust.status import Reason, Validity
 
 __all__ = [
@@ -24,32 +24,12 @@ __all__ = [
     "may_issue",
     "stamping_reason",
     "structure_reason",
-    "unreadable",
     "weak_key_reason",
 ]
 
 MAX_CERTIFICATE_BYTES: Final = 128 << 10
 """The largest certificate that is judged: real ones, ML-DSA included, stay below 20 KiB, and
 certvalidator's cost is not always linear."""
-
-
-def unreadable() -> tuple[type[Exception], ...]:
-    """What `cryptography` raises on certificates, CRLs and keys that it cannot or will not accept.
-
-    A function, because importing `cryptography.x509` takes a third of the time that we may.
-    """
-    from cryptography import x509  # noqa: PLC0415 - see above
-
-    return (
-        CertificateError,
-        InvalidSignature,
-        TypeError,
-        UnsupportedAlgorithm,
-        ValueError,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-    )
 
 
 _STRUCTURE: Final = "structure"
@@ -127,9 +107,9 @@ def _structure(certificate: Certificate) -> Reason | None:
 
 
 def _touch(certificate: Certificate) -> None:
-    # Each of these raises CertificateError where its part is malformed. cryptography's reading
-    # of the extensions is a second opinion, and refuses object identifiers of absurd length,
-    # for which certvalidator's ASN.1 library would need quadratic time.
+    # Each of these raises CertificateError where its part is malformed. The second opinion
+    # refuses object identifiers of absurd length, too, for which certvalidator's ASN.1 library
+    # would need quadratic time.
     certificate.public_key  # noqa: B018
     certificate.addresses  # noqa: B018
     certificate.key_usage  # noqa: B018
@@ -137,7 +117,7 @@ def _touch(certificate: Certificate) -> None:
     certificate.is_ca  # noqa: B018
     certificate.key_id  # noqa: B018
     certificate.authority_key_id  # noqa: B018
-    certificate.x509.extensions  # noqa: B018
+    require_second_opinion(certificate)
 
 
 def structure_reason(certificate: Certificate) -> Reason | None:

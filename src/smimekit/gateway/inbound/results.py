@@ -248,7 +248,7 @@ def _issuer(certificate: Certificate) -> str | None:
     """The issuer (RFC 4514), in ASCII; None where it is malformed or endless."""
     try:
         name = certificate.x509.issuer.rfc4514_string()
-    except (CertificateError, ValueError):
+    except (CertificateError, LookupError, TypeError, ValueError):  # of types that none may have
         return None
     octets = _METHOD.sub(rb"\1\\3D", name.encode("utf-8", "replace"))
     found = "".join(chr(one) if 0x20 <= one < 0x7F else f"\\{one:02X}" for one in octets)
