@@ -127,17 +127,23 @@ def new_content_key(cipher: ContentCipher) -> ContentKey:
     return ContentKey(random_bytes(cipher.key_size))
 
 
+_VERSIONS: Final = tuple(der.integer(number) for number in range(4))
+
+
 def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> bytes:
     # RFC 5652, 6.1: 3 with a password or another kind of recipient, 0 where all are key
     # transport by issuer and serial number, else 2; RFC 5083, 2.1: 0 with a tag.
-    if cipher.authenticated:
-        return der.integer(0)
-    kinds = {type(each) for each in recipients}
-    if not kinds.isdisjoint({PasswordRecipientInfo, KemRecipient}):
-        return der.integer(3)
-    rids = {type(each.rid) for each in recipients if isinstance(each, KeyTransRecipient)}
-    plain = kinds <= {KeyTransRecipient} and rids <= {IssuerAndSerialNumber}
-    return der.integer(0 if plain else 2)
+    found = 0
+    if not cipher.authenticated:
+        for each in recipients:  # these classes are final
+            if type(each) is not KeyTransRecipient:
+                found = max(found, 3 if type(each) in _OTHERS else 2)
+            elif type(each.rid) is not IssuerAndSerialNumber:
+                found = max(found, 2)
+    return _VERSIONS[found]
+
+
+_OTHERS: Final = (PasswordRecipientInfo, KemRecipient)
 
 
 def _outer_type(cipher: ContentCipher) -> str:
