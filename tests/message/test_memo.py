@@ -1,17 +1,22 @@
 """What is worked out once for a credential or a certificate holds for what it was asked, only."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
 
 import pytest
 
 import smimekit
-from smimekit import Chain, Credential, Policy, PolicyError, Signer, Trust, UsageError
+from smimekit import Chain, Credential, Policy, PolicyError, Signer, Trust, UsageError, der
 from smimekit.algorithms import AES128_GCM, RSA_PSS_SHA256
+from smimekit.cms.attributes import attribute
 from smimekit.cms.recipients import KeyTransRecipient
 from smimekit.message.layers import Encrypted, Signed
 from smimekit.testing import FakeCA
 
 DRAFT = b"From: alice@example.org\r\n\r\nText\r\n"
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 STRICT = replace(Policy.INTEROP, minimum_rsa=4096)
 LENIENT = replace(STRICT, accepts_weak=True)
 
@@ -45,6 +50,9 @@ def test_a_signature_has_the_scheme_that_is_asked_for(alice: Credential) -> None
             (found,) = signed(smimekit.sign(DRAFT, Signer(alice, scheme=scheme))).signatures
             assert found.algorithm == name
             assert found.integrity == "good"
+    for policy in (Policy.INTEROP, Policy.MODERN, Policy.INTEROP):
+        (found,) = signed(smimekit.sign(DRAFT, alice, policy=policy, at=AT)).signatures
+        assert found.algorithm == policy.rsa_signature.name
 
 
 def test_a_signature_has_the_chain_that_is_asked_for(alice: Credential) -> None:
@@ -52,6 +60,21 @@ def test_a_signature_has_the_chain_that_is_asked_for(alice: Credential) -> None:
         for chain, count in ((Chain.LEAF, 1), (Chain.WITHOUT_ROOT, 2), (Chain.WITH_ROOT, 3)):
             mail = smimekit.sign(DRAFT, Signer(alice, chain=chain))
             assert len(signed(mail).certificates) == count
+
+
+def test_a_signature_says_what_it_is_asked_to(alice: Credential) -> None:
+    """By the same signer at the same time, or at another; by one with more to say."""
+    own = attribute("1.2.3.4", der.integer(1))
+    more = Signer(alice, signed=(("1.2.3.4", der.integer(1)),))
+    for who in (alice, more, alice):
+        for at in (AT, AT, AT + timedelta(seconds=1), AT):
+            mail = smimekit.sign(DRAFT, who, at=at)
+            (found,) = signed(mail).signatures
+            assert found.integrity == "good"
+            assert found.signing_time == at
+            part = message_from_bytes(mail).get_payload(1)
+            assert isinstance(part, Message)
+            assert (own in bytes(part.get_payload(decode=True))) is (who is more)
 
 
 def test_a_key_that_is_too_weak_stays_so(alice: Credential) -> None:

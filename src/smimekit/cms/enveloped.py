@@ -127,21 +127,23 @@ def new_content_key(cipher: ContentCipher) -> ContentKey:
     return ContentKey(random_bytes(cipher.key_size))
 
 
+_VERSIONS: Final = tuple(der.integer(number) for number in range(4))
+
+
 def _version(cipher: ContentCipher, recipients: Sequence[RecipientInfo]) -> bytes:
     # RFC 5652, 6.1: 3 with a password or another kind of recipient, 0 where all are key
     # transport by issuer and serial number, else 2; RFC 5083, 2.1: 0 with a tag.
-    if cipher.authenticated:
-        return der.integer(0)
-    kinds = {type(each) for each in recipients}
-    if not kinds.isdisjoint({PasswordRecipientInfo, KemRecipient}):
-        return der.integer(3)
-    rids = {type(each.rid) for each in recipients if isinstance(each, KeyTransRecipient)}
-    plain = kinds <= {KeyTransRecipient} and rids <= {IssuerAndSerialNumber}
-    return der.integer(0 if plain else 2)
+    found = 0
+    if not cipher.authenticated:
+        for each in recipients:  # these classes are final
+            if type(each) is not KeyTransRecipient:
+                found = max(found, 3 if type(each) in _OTHERS else 2)
+            elif type(each.rid) is not IssuerAndSerialNumber:
+                found = max(found, 2)
+    return _VERSIONS[found]
 
 
-def _outer_type(cipher: ContentCipher) -> str:
-    return AUTH_ENVELOPED_DATA if cipher.authenticated else ENVELOPED_DATA
+_OTHERS: Final = (PasswordRecipientInfo, KemRecipient)
 
 
 @final
@@ -163,7 +165,10 @@ class _Writing:
         self._cipher, self._key = cipher, algorithm.key(key.octets)
         self._aead: AeadEncryption | None = None
         self._attributes = b""
+        self.outer = ENVELOPED_DATA
+        """The content type of all of it."""
         if cipher.authenticated:
+            self.outer = AUTH_ENVELOPED_DATA
             if content_type != DATA:  # RFC 5083, 2.1: they must say so then
                 named = attribute(CONTENT_TYPE, der.oid(content_type))
                 self._attributes = der.set_of((named,))
@@ -210,7 +215,7 @@ def enveloped_data(
     """
     writing = _Writing(cipher, key, recipients, derived, content_type)
     inner = der.sequence(writing.begin, der.implicit(0, writing.encrypted(content)))
-    return content_info(_outer_type(cipher), der.sequence(writing.before, inner, writing.after()))
+    return content_info(writing.outer, der.sequence(writing.before, inner, writing.after()))
 
 
 def enveloped_data_stream(
@@ -223,13 +228,11 @@ def enveloped_data_stream(
     content_type: str = DATA,
 ) -> Iterator[bytes]:
     """The same in BER, for content of any length; UsageError before the first octet."""
-    return _enveloped(content, cipher, _Writing(cipher, key, recipients, derived, content_type))
+    return _enveloped(content, _Writing(cipher, key, recipients, derived, content_type))
 
 
-def _enveloped(
-    content: Iterable[bytes], cipher: ContentCipher, writing: _Writing
-) -> Iterator[bytes]:
-    yield indefinite(der.SEQUENCE) + der.oid(_outer_type(cipher)) + indefinite(0xA0)
+def _enveloped(content: Iterable[bytes], writing: _Writing) -> Iterator[bytes]:
+    yield indefinite(der.SEQUENCE) + der.oid(writing.outer) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + writing.before + indefinite(der.SEQUENCE) + writing.begin
     yield from constructed_octets(writing.encrypt(content), 0xA0)
     yield END_OF_CONTENTS + writing.after() + END_OF_CONTENTS * 3

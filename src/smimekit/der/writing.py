@@ -71,12 +71,14 @@ def _head(tag: int, length: int) -> bytes:
 
 def sequence(*content: bytes) -> bytes:
     """A SEQUENCE of values that are encoded already."""
-    return tlv(SEQUENCE, *content)
+    joined = b"".join(content)
+    return _head(SEQUENCE, len(joined)) + joined
 
 
 def set_of(values: Iterable[bytes], tag: int = SET) -> bytes:
     """A SET OF in DER order (X.690, 11.6)."""
-    return tlv(tag, *sorted(values))
+    joined = b"".join(sorted(values))
+    return _head(tag, len(joined)) + joined
 
 
 def integer(value: int) -> bytes:
@@ -87,7 +89,7 @@ def integer(value: int) -> bytes:
 
 def octet_string(value: bytes) -> bytes:
     """A primitive OCTET STRING."""
-    return tlv(OCTET_STRING, value)
+    return _head(OCTET_STRING, len(value)) + value
 
 
 def bit_string(value: bytes, unused: int = 0) -> bytes:

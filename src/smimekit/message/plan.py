@@ -189,9 +189,11 @@ def decide(
     own = {} if signer is None else announced_by(signer)
     people = tuple([person(each, own, policy) for each in _listed(to)])
     chosen = cipher is not None
-    if cipher is None and policy.believed and not any(one.heard or one.refusal for one in people):
-        cipher = policy.believed[0]  # nothing is known of anybody: what is asked below, at once
-    elif cipher is None:
+    known = cipher or (policy.believed[0] if policy.believed else None)
+    if known is not None and not [one for one in people if one.heard or one.refusal is not None]:
+        # Nothing is known of anybody: that is what is asked below, at once.
+        return Decision(known, chosen, policy.derive_content_keys, people)
+    if cipher is None:
         people = tuple(_unless_unreadable(each, policy) for each in people)
         cipher = _shared(people, policy)
         people = tuple(_unless_apart(each, cipher, policy) for each in people)

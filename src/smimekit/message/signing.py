@@ -258,13 +258,14 @@ def _habit(signer: Signer, policy: Policy) -> _Habit:
 
 def _alone(signer: Signer, policy: Policy, said: bytes) -> Signing:
     """One who signs alone, as nearly all do: kept for whoever signs more than once in a second."""
-    habit, memo = _habit(signer, policy), signer.credential.memo
+    memo = signer.credential.memo
     known = memo.get(Signing)
-    if isinstance(known, tuple) and known[0] is habit and known[1] is signer and known[2] == said:
+    if isinstance(known, tuple) and known[0] is signer and known[1] is policy and known[2] == said:
         found: Signing = known[3]
         return found
+    habit = _habit(signer, policy)
     made = Signing((_ready(signer, habit, said),), habit.bag, habit.detached)
-    memo[Signing] = (habit, signer, said, made)
+    memo[Signing] = (signer, policy, said, made)
     return made
 
 
