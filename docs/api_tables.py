@@ -94,6 +94,10 @@ CALLED = {"Certificate", "HandedEvidence", "KeyRing", "Trust"}
 """Classes that a caller makes, and that are no records of their fields."""
 
 
+OWN = {"memo", "parsed"}
+"""What the library keeps for itself."""
+
+
 def sections(package: Path, table: Callable[[tuple[str, ...], Sequence[Row]], str]) -> str:
     """All of the page but its beginning."""
     parts = []
@@ -125,7 +129,7 @@ def entry(
     head = f"### `{name}`\n\n"
     if not isinstance(node, ast.ClassDef):
         return f"{head}{call(name, node, own=False)}\n{text}\n"
-    rows = [(f"`{shown}`", says) for shown, says in members(node)]
+    rows = [(f"`{shown}`".replace("|", "\\|"), says) for shown, says in members(node)]
     listed = f"\n{table(('Member', 'Meaning'), rows)}" if rows else ""
     made = [each for each in node.body if isinstance(each, Function) and each.name == "__init__"]
     shown = call(name, made[0], own=True) + "\n" if made and name in CALLED else ""
@@ -153,32 +157,46 @@ def signature(node: Function, *, own: bool) -> str:
         words.append("*")
     for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         words.append(each.arg + ("" if default is None else f"={ast.unparse(default)}"))
-    result = "" if node.returns is None else f" -> {ast.unparse(node.returns)}".replace('"', "")
+    result = "" if node.returns is None else f" -> {ast.unparse(node.returns)}".replace("'", "")
     return f"({', '.join(words)}){result}"
 
 
 def members(node: ast.ClassDef) -> Iterator[Row]:
     """The public fields, properties and methods of a class, each with what is said about it."""
     for each, below in pairwise([*node.body, ast.Pass()]):
-        says = below.value.value if is_text(below) else ""
         match each:
-            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
-                if not name.startswith("_"):
-                    yield name, line(says)
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=kind) if is_shown(name):
+                yield f"{name}: {ast.unparse(kind)}".replace('"', ""), line(text_of(below))
+            case ast.Assign(targets=[ast.Name(id=name)]) if is_shown(name):
+                yield name, line(text_of(below))
             case ast.FunctionDef(name="__init__"):
                 yield from attributes(each)
-            case ast.FunctionDef(name=name) if not name.startswith("_"):
+            case ast.FunctionDef(name=name) if is_shown(name):
                 yield method(each), line(ast.get_docstring(each) or "")
 
 
 def attributes(init: ast.FunctionDef) -> Iterator[Row]:
     """What `__init__` says about attributes; those of which it says nothing are not told."""
     for each, below in pairwise([*init.body, ast.Pass()]):
-        target = each.target if isinstance(each, ast.AnnAssign) else None
-        if isinstance(each, ast.Assign):
-            target = each.targets[0]
-        if is_text(below) and isinstance(target, ast.Attribute) and target.attr[0] != "_":
-            yield target.attr, line(below.value.value)
+        match each:
+            case (
+                ast.Assign(targets=[ast.Attribute(attr=name)])
+                | ast.AnnAssign(target=ast.Attribute(attr=name))
+            ) if is_shown(name) and text_of(below):
+                yield name, line(text_of(below))
+
+
+def is_shown(name: str) -> bool:
+    """Is it for callers?"""
+    return not name.startswith("_") and name not in OWN
+
+
+def text_of(node: ast.stmt) -> str:
+    """A string that stands by itself, else nothing."""
+    match node:
+        case ast.Expr(ast.Constant(str(text))):
+            return text
+    return ""
 
 
 def method(node: ast.FunctionDef) -> str:
@@ -187,11 +205,6 @@ def method(node: ast.FunctionDef) -> str:
     if marks & {"property", "cached_property"}:
         return node.name
     return f"{node.name}{signature(node, own='staticmethod' not in marks)}"
-
-
-def is_text(node: ast.stmt) -> bool:
-    """A string that stands by itself."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def line(text: str) -> str:
