@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from api_tables import sections as api_sections
 from error_codes import Raised, error_classes, first_paragraph, parse, raised_codes
 from rules_tables import sections as rules_sections
 
@@ -43,6 +44,12 @@ Unknown keys and values are refused with file and line (`gateway.rules`), and
 `[next_hop]`, `[store]`, `[keys]`, `[workers]`, `[hold]`, `[audit]` and `[metrics]` of the same file
 belong to the program that runs the gateway. [Rules by example](../how-to/gateway-rules.md) shows
 them at work.
+"""
+API = """\
+What the public functions take and give, and what stands in the objects that come out. Parameters
+are shown without types, which the source has (`py.typed`). The classes of results are rarely needed
+by name: they come out of the functions. [Public names](names.md) lists what `import smimekit`
+offers; the [gateway](../how-to/gateway-embed.md) has pages of its own.
 """
 OPERATIONS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
@@ -228,8 +235,14 @@ def rules_page(package: Path) -> str:
     return f"# The rules of a gateway\n\n{NOTE}\n{RULES}\n{rules_sections(package, table)}"
 
 
+def api_page(package: Path) -> str:
+    """Functions and classes, with their parameters and members."""
+    return f"# Functions and classes\n\n{NOTE}\n{API}\n{api_sections(package, table)}"
+
+
 PAGES: Mapping[str, Callable[[Path], str]] = {
     "algorithms.md": algorithms_page,
+    "api.md": api_page,
     "errors.md": errors_page,
     "gateway-rules.md": rules_page,
     "limits.md": limits_page,

@@ -387,3 +387,16 @@ def test_a_crl_at_hand_says_who_is_revoked(run: Run, here: Path) -> None:
     done = run(*verify, "--crl", "team.crl", "own.eml")
     assert (done.status, done.code) == (1, "untrusted-signer.rejected")
     assert run(*verify, "--crl", "own.pem", "own.eml").status == 2
+
+
+def test_what_was_issued_is_listed(run: Run, team: Done) -> None:
+    del team
+    assert run("ca", "list", "team", "--json").json == {"issued": []}
+    run(*ISSUE)
+    (issued,) = run("ca", "list", "team", "--json").json["issued"]
+    assert (issued["address"], issued["revoked"]) == ("dora@example.org", None)
+    assert run("ca", "revoke", "team", issued["serial"], "--reason", "superseded").status == 0
+    (issued,) = run("ca", "list", "team", "--json").json["issued"]
+    assert (issued["reason"], issued["revoked"][:2]) == ("superseded", "20")
+    assert "superseded" in run("ca", "list", "team").text
+    assert run("ca", "list", "nowhere", "--json").code == "usage.ca"

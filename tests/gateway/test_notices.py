@@ -113,7 +113,7 @@ def test_the_administrator_reads_what_waits() -> None:
     assert [each.address for each in mail.recipients] == ["admin@example.com"]
     message = email.message_from_bytes(mail.message.bytes(), policy=email.policy.default)
     assert message["Auto-Submitted"] == "auto-generated"
-    assert message["Subject"] == "1 certificates wait for a decision"
+    assert message["Subject"] == "1 certificate waits for a decision"
     assert unknown.fingerprint in text(mail)
     assert ALICE in text(mail)
     assert "first seen:  2026-03-01" in text(mail)

@@ -51,7 +51,9 @@ _SMIME_CAPABILITIES: Final = "1.2.840.113549.1.9.15"
 class Certificate:
     """An X.509 certificate (RFC 5280). Immutable; equal where the bytes are equal.
 
-    Raises CertificateError where `data` is not the encoding of exactly one certificate.
+    `der` is its encoding, `subject` and `issuer` those of the names; `not_before` and `not_after`
+    are aware times. Raises CertificateError where `data` is not the encoding of exactly one
+    certificate.
     """
 
     def __init__(self, data: bytes) -> None:

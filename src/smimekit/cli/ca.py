@@ -1,4 +1,4 @@
-"""`ca init|issue|revoke|crl`: a small CA of one's own. Knows files and options only."""
+"""`ca init|issue|list|revoke|crl`: a small CA of one's own. Knows files and options only."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from smimekit.cli.files import write_new, write_out
 from smimekit.cli.inputs import Passwords, new_password, read_file
 from smimekit.cli.keys import check_address
 from smimekit.cli.options import JSON, as_record
-from smimekit.cli.output import note, show_json
+from smimekit.cli.output import Json, note, show_json, show_list
 from smimekit.cli.private_ca import REASONS, PrivateCA
-from smimekit.cli.registry import Registry
+from smimekit.cli.registry import Issued, Registry
 
 __all__ = ["ca"]
 
@@ -167,6 +167,36 @@ def issue(
         show_json({"certificate": output, "issued": certificate_facts(made)})
         return
     note(f"{output}: the certificate of {address} with the CA's, serial number {made.serial:x}.")
+
+
+@ca.command("list")
+@_FOLDER
+@JSON
+def list_(*, folder: str, as_json: bool) -> None:
+    """List what was issued, with the serial numbers that `revoke` takes."""
+    found = Registry(Path(folder)).issued()
+    if as_json:
+        show_json({"issued": [_issued_facts(each) for each in found]})
+        return
+    rows = [
+        (
+            (each.address, ""),
+            (f"{each.certificate.not_after:%Y-%m-%d}", ""),
+            (f"{each.revoked:%Y-%m-%d} {each.reason}" if each.revoked else "-", ""),
+            (f"{each.certificate.serial:x}", ""),
+        )
+        for each in found
+    ]
+    show_list(("WHO", "UNTIL", "REVOKED", "SERIAL NUMBER"), rows)
+
+
+def _issued_facts(issued: Issued) -> Json:
+    return {
+        **certificate_facts(issued.certificate),
+        "address": issued.address,
+        "revoked": None if issued.revoked is None else issued.revoked.isoformat(),
+        "reason": issued.reason,
+    }
 
 
 @ca.command()

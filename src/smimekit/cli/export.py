@@ -193,7 +193,7 @@ def export(
         show_json({"output": output, "certificates": chosen.facts, **left})
         return
     if not writes_stdout(output):
-        note(f"{output}: {chosen.count} certificates.")
+        note(f"{output}: {chosen.count} certificate{'' if chosen.count == 1 else 's'}.")
     if chosen.left_out:
         note(f"Left out: {chosen.left_out} addresses that are not ASCII, as mail in LDAP is.")
     if chosen.without:

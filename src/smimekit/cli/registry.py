@@ -15,7 +15,7 @@ from typing import Final, Self, final
 
 from smimekit import Certificate, StoreError, UsageError
 
-__all__ = ["Registry", "Revocation", "Settings"]
+__all__ = ["Issued", "Registry", "Revocation", "Settings"]
 
 _VERSION: Final = 1
 _AUTHORITY: Final = """CREATE TABLE IF NOT EXISTS authority (
@@ -47,6 +47,17 @@ class Revocation:
     serial: int
     at: datetime
     reason: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate that the CA issued, for whom, and what became of it."""
+
+    address: str
+    certificate: Certificate
+    revoked: datetime | None
+    reason: str | None
 
 
 @final
@@ -145,6 +156,17 @@ class Registry:
                 (at.isoformat(), reason, name),
             )
         return str(address)
+
+    def issued(self) -> list[Issued]:
+        """All certificates, in the order in which they were issued."""
+        with self._existing() as connection:
+            rows = connection.execute(
+                "SELECT address, certificate, revoked, reason FROM issued ORDER BY at, serial"
+            ).fetchall()
+        return [
+            Issued(address, Certificate(der), at and datetime.fromisoformat(at), reason)
+            for address, der, at, reason in rows
+        ]
 
     def next_crl(self) -> tuple[int, list[Revocation]]:
         """The number of the next CRL, which nobody else gets, and what it lists."""

@@ -55,6 +55,7 @@ class Payload:
     def __init__(self, span: Span, protection: Protection, opened: "Opened") -> None:
         self._span = span
         self.protection = protection
+        """What holds for it: at least what was required."""
         self._opened = opened  # keeps the spool alive
 
     def __enter__(self) -> Self:
@@ -134,10 +135,13 @@ class Opened:
         limits: Limits,
     ) -> None:
         self.envelope = envelope
+        """The layers, outermost first."""
         self.errant = errant
+        """Signed or encrypted parts that say nothing about the message."""
         self._make_header = header
         self.limits = limits
         self.protection = protection_of(envelope)
+        """What the whole envelope gives the payload."""
         self._content = content
         self._closing = closing
         self._closed = False

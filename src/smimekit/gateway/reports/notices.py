@@ -99,7 +99,8 @@ def _header(
     name = rules.site.name
     yield Field.of("From", f"S/MIME gateway <postmaster@{name}>".encode())
     yield Field.of("To", f"<{rules.site.administrator}>".encode())
-    yield Field.of("Subject", f"{number} certificates wait for a decision".encode())
+    waits = "1 certificate waits" if number == 1 else f"{number} certificates wait"
+    yield Field.of("Subject", f"{waits} for a decision".encode())
     yield Field.of("Date", format_datetime(at).encode())
     yield Field.of("Message-ID", f"<{random(16).hex()}@{name}>".encode())
     yield Field.of("Auto-Submitted", b"auto-generated")

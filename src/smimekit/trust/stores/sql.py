@@ -140,7 +140,8 @@ def _refused() -> UsageError:
 
 def _unavailable(kind: str) -> StoreError:
     return StoreError(
-        f"The trust store's database could not do what was asked ({kind}).",
+        f"The trust store's database could not do what was asked ({kind}). Look whether its file "
+        "and folder, or its server, are there, and may be written.",
         code="store.unavailable",
     )
 
