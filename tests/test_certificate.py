@@ -1,5 +1,6 @@
 """Certificates against cryptography.x509, and certificates that are none."""
 
+import base64
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -494,6 +495,38 @@ def test_pem() -> None:
         alice.pem() + b"between\r\n" + authority.pem().replace(b"\n", b"\r\n")
     ) == (alice, authority)
     assert load_certificates(alice.der) == (alice,)
+
+
+MAIL, ANY, WEB = map(der.oid, ("1.3.6.1.5.5.7.3.4", "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"))
+ALIAS = der.tlv(der.UTF8_STRING, b"Alice")
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (b"", None),
+        (der.sequence(), None),
+        (der.sequence(ALIAS), None),
+        (der.sequence(der.sequence(WEB, MAIL), ALIAS), None),
+        (der.sequence(der.sequence(ANY)), None),
+        (der.sequence(der.sequence(WEB)), "certificate.settings"),
+        (der.sequence(der.constructed(0, MAIL)), "certificate.settings"),
+        (der.sequence(der.sequence(MAIL), der.constructed(0, WEB)), "certificate.settings"),
+        (der.sequence() * 2, "certificate.malformed"),
+        (b"\x30", "certificate.malformed"),
+    ],
+)
+def test_pem_with_settings_of_openssl(settings: bytes, code: str | None) -> None:
+    """X509_CERT_AUX behind the certificate: what `openssl x509 -addtrust -addreject` writes."""
+    alice = forge.person().certificate
+    text = base64.encodebytes(alice.der + settings)
+    data = b"-----BEGIN TRUSTED CERTIFICATE-----\n%b-----END TRUSTED CERTIFICATE-----\n" % text
+    if code is None:
+        assert load_certificates(data + alice.pem()) == (alice, alice)
+        return
+    with pytest.raises(CertificateError) as caught:
+        load_certificates(data)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,11 @@ def constrained(permitted: list[str] | None, excluded: list[str] | None = None) 
         (None, ["alice@example.com"], "Alice@example.com", False),
         (None, ["example.com"], "alice@example.org", True),
         (["example.com"], ["example.com"], "alice@example.com", False),
+        (["xn--bcher-kva.example"], None, "alice@xn--bcher-kva.example", True),
+        (["xn--bcher-kva.example"], None, "alice@XN--BCHER-KVA.example", True),
+        (["xn--bcher-kva.example"], None, "alice@buecher.example", False),
+        (None, ["xn--bcher-kva.example"], "alice@xn--bcher-kva.example", False),
+        (None, ["xn--bcher-kva.example"], "alice@example.com", True),
     ],
 )
 def test_constraints_on_addresses(
@@ -110,3 +115,19 @@ def test_constraints_bind_the_whole_path_below() -> None:
     extra = [issuer.certificate, below.certificate]
     assert judge(person(ALICE, below).certificate, extra).status is Status.TRUSTED
     assert judge(person("bob@victim.org", below).certificate, extra).status is Status.UNTRUSTED
+
+
+@pytest.mark.parametrize("domain", ["xn--strae-oqa.example", "xn--a.example", "xn--ls8h.example"])
+def test_a_domain_is_not_translated(domain: str) -> None:
+    """RFC 9549, 2: IDNA 2008, which has names that IDNA 2003 refuses. Nobody has to map them."""
+    address = f"alice@{domain}"
+    names = x509.SubjectAlternativeName(
+        [x509.RFC822Name(address), x509.DNSName(domain), x509.UniformResourceIdentifier(f"https://{domain}/")]
+    )  # fmt: skip
+    for issuer in (constrained([domain]), constrained(None, ["victim.org"])):
+        found = judge(person(address, issuer, names=names).certificate, [issuer.certificate])
+        assert found.status is Status.TRUSTED
+    hosts = x509.NameConstraints(None, [x509.DNSName(domain)])
+    for excluding in (constrained(None, [domain]), ca("Hosts", ROOT, more=[(hosts, True)])):
+        found = judge(person(address, excluding, names=names).certificate, [excluding.certificate])
+        assert found.status is Status.UNTRUSTED

@@ -44,6 +44,7 @@ _EXTENDED_KEY_USAGE: Final = "2.5.29.37"
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _SUBJECT_KEY_ID: Final = "2.5.29.14"
 _AUTHORITY_KEY_ID: Final = "2.5.29.35"
+_MAIL: Final = frozenset({"1.3.6.1.5.5.7.3.4", "2.5.29.37.0"})  # emailProtection, any
 _SMIME_CAPABILITIES: Final = "1.2.840.113549.1.9.15"
 
 
@@ -316,22 +317,39 @@ class Certificate:
 
 
 _PEM: Final = re.compile(
-    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END "
+    rb"-----BEGIN (?:X509 |(TRUSTED ))?CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END "
 )
 
 
 def _pem_blocks(data: bytes) -> Iterator[bytes]:
     for match in _PEM.finditer(data):
         try:
-            yield binascii.a2b_base64(match[1])
-        except binascii.Error as error:
+            found = binascii.a2b_base64(match[2])
+            yield _for_mail(der.Reader(found)) if match[1] else found
+        except (binascii.Error, CmsError) as error:
             raise _malformed() from error
+
+
+def _for_mail(reader: der.Reader) -> bytes:
+    """The certificate in OpenSSL's own form, where its settings behind it do not forbid mail."""
+    found = reader.raw(der.SEQUENCE)
+    settings = reader.enter(der.SEQUENCE) if reader.more else der.Reader(b"")
+    reader.finish()
+    trusted = oids(settings) if settings.peek == der.SEQUENCE else _MAIL
+    if settings.peek == 0xA0 or not trusted & _MAIL:
+        raise CertificateError(
+            "OpenSSL's settings behind the certificate forbid its use for mail, or some other "
+            "use: hand in the plain certificate if it is meant all the same.",
+            code="certificate.settings",
+        )
+    return found
 
 
 def load_certificates(data: bytes | str | os.PathLike[str]) -> tuple[Certificate, ...]:
     """The certificates in PEM text (any number, text between them), or in DER (one).
 
-    `data` is the file's bytes, or a path (`str` is one). Raises CertificateError where there is
+    `data` is the file's bytes, or a path (`str` is one). OpenSSL's own form, TRUSTED
+    CERTIFICATE, is taken where its settings allow mail. Raises CertificateError where there is
     none, or one of them is malformed, and OSError for a path that cannot be read.
     """
     if isinstance(data, str | os.PathLike):
