@@ -4,7 +4,7 @@ Knows the kinds of drafts that callers have. May not know what becomes of them.
 """
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeGuard
 
 from smimekit.errors import UsageError
@@ -12,7 +12,7 @@ from smimekit.message.source import new_spool, span_of
 from smimekit.policy import Policy
 from smimekit.span import Span
 
-__all__ = ["Draft", "closed_after", "draft_octets", "draft_span"]
+__all__ = ["Draft", "closed_after", "draft_span", "drafted"]
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -25,14 +25,28 @@ one, or composed with `email`.
 """
 
 
-def draft_octets(draft: Draft, policy: Policy, closing: ExitStack) -> bytes | Span:
-    """The draft's bytes. What can be read only once waits in a spool, until `closing`.
+def drafted(draft: Draft, policy: Policy) -> AbstractContextManager[bytes | Span]:
+    """The draft's bytes. What can be read only once waits in a spool, as long as they are in use.
 
     A file is read from where it stands, and has to stay unchanged until the message is
-    written. Raises UsageError for what is no draft.
+    written. Raises UsageError, when it is entered, for what is no draft.
     """
-    if isinstance(draft, bytes):
-        return draft
+    return nullcontext(draft) if isinstance(draft, bytes) else _read(draft, policy)
+
+
+def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
+    """The same as a span, in use until `closing`."""
+    whole = closing.enter_context(drafted(draft, policy))
+    return Span.of(whole) if isinstance(whole, bytes) else whole
+
+
+@contextmanager
+def _read(draft: Draft, policy: Policy) -> Iterator[bytes | Span]:
+    with ExitStack() as closing:
+        yield _whole(draft, policy, closing)
+
+
+def _whole(draft: Draft, policy: Policy, closing: ExitStack) -> bytes | Span:
     if not _has_parts(draft):
         return span_of(draft, policy, closing)
     # Slow to import, and rarely here.
@@ -48,12 +62,6 @@ def draft_octets(draft: Draft, policy: Policy, closing: ExitStack) -> bytes | Sp
             )
         case _:
             return _spooled(draft, policy, closing)
-
-
-def draft_span(draft: Draft, policy: Policy, closing: ExitStack) -> Span:
-    """The same as a span, whatever it was."""
-    octets = draft_octets(draft, policy, closing)
-    return Span.of(octets) if isinstance(octets, bytes) else octets
 
 
 def _has_parts(draft: object) -> TypeGuard[Iterable[bytes]]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from smimekit.algorithms import ContentCipher
 from smimekit.message.addressee import Addressee
-from smimekit.message.drafts import Draft, closed_after, draft_octets
+from smimekit.message.drafts import Draft, closed_after, drafted
 from smimekit.message.sealing import Sealing
 from smimekit.message.signing import Signers, Signing
 from smimekit.mime.prepare import prepare
@@ -53,9 +53,9 @@ def sign(
     or a time-stamp of its own. Raises UsageError where a credential may not sign, PolicyError
     for a key or scheme that is too weak, and MimeError for a draft that is ambiguous.
     """
-    with ExitStack() as closing:
-        signing = Signing.of(signer, policy, at)
-        ready = _protected(draft, headers, transfer, policy, closing, encrypted=False)
+    signing = Signing.of(signer, policy, at)
+    with drafted(draft, policy) as whole:
+        ready = _protected(whole, headers, transfer, policy, encrypted=False)
         if opaque:
             cms = signing.opaque(ready.entity)
             return pkcs7_mime(ready.outer, cms, smime_type="signed-data", transfer=transfer)
@@ -79,9 +79,10 @@ def sign_stream(
     what was written by then does not verify. Who stops before the end may `close()` it, to
     forget at once what was spooled of a draft that came in pieces.
     """
+    signing = Signing.of(signer, policy, at)
     with ExitStack() as closing:
-        signing = Signing.of(signer, policy, at)
-        ready = _protected(draft, headers, transfer, policy, closing, encrypted=False)
+        whole = closing.enter_context(drafted(draft, policy))
+        ready = _protected(whole, headers, transfer, policy, encrypted=False)
         if not opaque:
             signed = _clear_signed_stream(ready.outer, ready, signing, transfer)
         else:
@@ -115,10 +116,10 @@ def encrypt(
     that cannot be encrypted to, PolicyError for one that is too weak and where there is no
     cipher for all recipients.
     """
-    with ExitStack() as closing:
-        sealing = Sealing.of(to, cipher, policy, signer)
-        signing = None if signer is None else Signing.of(signer, policy, at)
-        ready = _protected(draft, headers, transfer, policy, closing, encrypted=True)
+    sealing = Sealing.of(to, cipher, policy, signer)
+    signing = None if signer is None else Signing.of(signer, policy, at)
+    with drafted(draft, policy) as whole:
+        ready = _protected(whole, headers, transfer, policy, encrypted=True)
         if signing is None:
             content = ready.entity
         else:
@@ -143,10 +144,11 @@ def encrypt_stream(
     Errors are raised as `sign_stream` raises them; what was written before one does not
     decrypt.
     """
+    sealing = Sealing.of(to, cipher, policy, signer)
+    signing = None if signer is None else Signing.of(signer, policy, at)
     with ExitStack() as closing:
-        sealing = Sealing.of(to, cipher, policy, signer)
-        signing = None if signer is None else Signing.of(signer, policy, at)
-        ready = _protected(draft, headers, transfer, policy, closing, encrypted=True)
+        whole = closing.enter_context(drafted(draft, policy))
+        ready = _protected(whole, headers, transfer, policy, encrypted=True)
         if signing is None:
             content = ready.chunks()
         else:
@@ -161,15 +163,13 @@ def encrypt_stream(
 
 
 def _protected(
-    draft: Draft,
+    whole: bytes | Span,
     headers: HeaderProtection | None,
     transfer: Transfer,
     policy: Policy,
-    closing: ExitStack,
     *,
     encrypted: bool,
 ) -> Protected:
-    whole = draft_octets(draft, policy, closing)
     if headers is not None and transfer is Transfer.MAIL and len(whole) <= CHUNK:
         data = whole if isinstance(whole, bytes) else whole.bytes()
         usual = usual_draft(data, headers, encrypted=encrypted, limits=policy.limits)

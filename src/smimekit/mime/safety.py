@@ -36,7 +36,7 @@ __all__ = [
 MAX_LINE: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
 PLAIN_FIELD: Final = (
-    rb"([!-9;-~]{1,76}):(?:[\t -~]{0,900}[!-~])?(?:\r\n[\t ][\t -~]{0,900}[!-~])*\r\n"
+    rb"([!-9;-~]{1,76}):[\t -~]{0,901}(?<![\t ])(?:\r\n[\t ][\t -~]{1,901}(?<![\t ]))*\r\n"
 )
 """A field that nobody on the way has a reason to change, as nearly all are; first its name."""
 
