@@ -4,7 +4,6 @@ Knows keys and bytes. May not know messages, certificates or policy: whether a c
 should be done at all was decided before.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from typing import Final
@@ -82,14 +81,7 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 
 
-_AT_ONCE: Final = {
-    "sha256": hashlib.sha256,
-    "sha384": hashlib.sha384,
-    "sha512": hashlib.sha512,
-}
-"""What `hashlib` begins in a third of the time: most of what is digested at once is short."""
 _PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
-_ECDSA: Final = {name: ec.ECDSA(row) for name, row in _PREHASHED.items()}
 _PKCS1_V15: Final = padding.PKCS1v15()
 
 _ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
@@ -122,12 +114,7 @@ def digester(digest: Digest) -> hashes.Hash:
 
 def digest(row: Digest, data: bytes) -> bytes:
     """The digest of data that are at hand."""
-    at_once = _AT_ONCE.get(row.name)
-    if at_once is not None:
-        return at_once(data).digest()
-    running = digester(row)
-    running.update(data)
-    return running.finalize()
+    return hashes.Hash.hash(_HASHES[row.name], data)
 
 
 _LATTICE: Final[dict[type[object], str]] = {
@@ -192,6 +179,9 @@ def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: byte
     return True
 
 
+_ECDSA_OF_DIGEST: Final = {name: ec.ECDSA(row) for name, row in _PREHASHED.items()}
+
+
 def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, value: bytes) -> bool:
     """The same for data of which only the digest is at hand; False for what signs data whole."""
     if len(value) != scheme.digest.size:
@@ -208,7 +198,7 @@ def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, val
                 numbers = key.public_numbers()
                 return verify_pss_shake(numbers.n, numbers.e, signature, value)
             case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
-                key.verify(signature, value, _ECDSA[name])
+                key.verify(signature, value, _ECDSA_OF_DIGEST[name])
             case SignatureKind.DSA, dsa.DSAPublicKey():
                 key.verify(signature, value, hashed)
             case _:
