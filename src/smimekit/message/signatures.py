@@ -6,7 +6,6 @@ is taken apart.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
 from itertools import chain, islice
 from typing import Final, final
@@ -274,7 +273,6 @@ def _result(
         identity=identity_of(certificate, ()),
         judgement=judgement,
         assessment=assessment,
-        signing_time=_signing_time(signer),
         reasons=_reasons(check, assessment, judgement),
         attributes=signer.signed_attributes,
         unsigned_attributes=signer.unsigned_attributes,
@@ -315,17 +313,9 @@ def _unreadable(reason: str) -> SignatureResult:
         identity=identity_of(None, ()),
         judgement=None,
         assessment=Assessment(Grade.REFUSED, "it cannot be read"),
-        signing_time=None,
         reasons=(reason,),
         attributes=None,
     )
-
-
-def _signing_time(signer: SignerInfo) -> datetime | None:
-    try:
-        return signer.signed_attributes.signing_time if signer.signed_attributes else None
-    except CmsError:
-        return None
 
 
 def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) -> tuple[str, ...]:
