@@ -180,11 +180,15 @@ def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: byte
     return True
 
 
+_ECDSA_OF_DIGEST: Final = {name: ec.ECDSA(row) for name, row in _PREHASHED.items()}
+
+
 def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, value: bytes) -> bool:
     """The same for data of which only the digest is at hand; False for what signs data whole."""
     if len(value) != scheme.digest.size:
         return False
-    hashed = _PREHASHED[scheme.digest.name]
+    name = scheme.digest.name
+    hashed = _PREHASHED[name]
     try:
         match scheme.kind, key:
             case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
@@ -195,7 +199,7 @@ def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, val
                 numbers = key.public_numbers()
                 return verify_pss_shake(numbers.n, numbers.e, signature, value)
             case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
-                key.verify(signature, value, ec.ECDSA(hashed))
+                key.verify(signature, value, _ECDSA_OF_DIGEST[name])
             case SignatureKind.DSA, dsa.DSAPublicKey():
                 key.verify(signature, value, hashed)
             case _:

@@ -113,18 +113,29 @@ def test_another_question_is_another_judgement(
     assert len(validations) == len(questions)
 
 
-def test_what_came_along_cannot_be_taken_for_something_else() -> None:
-    """The parts of a key do not run into each other."""
-    one = certs.person(ALICE).certificate
+def test_what_came_along_cannot_be_taken_for_something_else(root: Made, sub: Made) -> None:
+    """The parts of a key do not run into each other, neither as they are nor digested."""
+    one, few = certs.person(ALICE).certificate, (root.certificate, sub.certificate)
+    bags = [few[:0], few[:1], few, few[::-1], few * 4, few * 5, few[::-1] * 4]
+    beside = (
+        ((), ()), ((b"",), ()), ((), (b"",)), ((b"a", b"b"), ()), ((b"ab",), ()),
+        ((b"a",), (b"b",)), ((), (b"a", b"b")), ((b"\xff",), ()), ((b"a\x001:b",), ()),
+        ((few[0].fingerprint.encode(),), ()),
+    )  # fmt: skip
     keys = {
-        key_for(one, Purpose.VERIFY, beside, None)
-        for beside in (
-            ((), (), ()), ((b"",), (), ()), ((), (b"",), ()), ((b"a", b"b"), (), ()),
-            ((b"ab",), (), ()), ((b"a",), (b"b",), ()), ((b"a",), (), (b"b",)), ((b"\xff",), (), ()),
-            ((b"a\x001:b",), (), ()),
-        )
-    }  # fmt: skip
-    assert len(keys) == 9
+        key_for(one, Purpose.VERIFY, bag, evidence, None) for bag in bags for evidence in beside
+    }
+    assert len(keys) == len(bags) * len(beside)
+    assert key_for(root.certificate, Purpose.VERIFY, few, ((), ()), None) not in keys
+    assert key_for(one, Purpose.ENCRYPT, few, ((), ()), None) not in keys
+
+
+def test_a_key_is_short_however_much_came_along(root: Made) -> None:
+    """What is kept counts little: nobody fills the cache by what they attach."""
+    one = certs.person(ALICE).certificate
+    for bag, evidence in (([root.certificate] * 500, ()), ([], ([b"c" * 10**6] * 3, [b""]))):
+        key = key_for(one, Purpose.VERIFY, bag, evidence, None)
+        assert len(repr(key)) < 1_000
 
 
 # --- decisions and new certificates ---------------------------------------------------------
@@ -428,12 +439,14 @@ def test_the_oldest_go_when_it_is_full() -> None:
     assert window is not None
     kept = JudgementCache(20_000)
     assert (
-        kept.get(key_for(person(ALICE).certificate, Purpose.VERIFY, (), None), (0, 0), NOW, DAWN)
+        kept.get(
+            key_for(person(ALICE).certificate, Purpose.VERIFY, (), (), None), (0, 0), NOW, DAWN
+        )
         is None
     )
     keys = []
     for one in some_judgements(30):
-        keys.append(key_for(one.certificate, Purpose.VERIFY, (), None))
+        keys.append(key_for(one.certificate, Purpose.VERIFY, (), (), None))
         kept.put(keys[-1], (0, 0), Kept(one, window, DAWN))
         kept.put(keys[-1], (0, 0), Kept(one, window, DAWN))
         assert kept.get(keys[0], (0, 0), NOW, DAWN) is not None, "what is asked for stays"
@@ -448,7 +461,7 @@ def test_what_was_found_under_another_version_is_not_kept() -> None:
     assert window is not None
     kept = JudgementCache(20_000)
     (one,) = some_judgements(1)
-    key = key_for(one.certificate, Purpose.VERIFY, (), None)
+    key = key_for(one.certificate, Purpose.VERIFY, (), (), None)
     assert kept.get(key, (1, 0), NOW, DAWN) is None
     assert kept.get(key, (2, 0), NOW, DAWN) is None, "somebody else asks, after a decision"
     kept.put(key, (1, 0), Kept(one, window, DAWN))

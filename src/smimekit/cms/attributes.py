@@ -4,8 +4,8 @@ Knows their syntax and which must stand exactly once. May not know keys or whom 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar, final
@@ -76,10 +76,6 @@ class Attributes:
     encoded: bytes
     """As received, with the implicit tag."""
     entries: tuple[_Entry, ...]
-    index: dict[str, list[tuple[bytes, ...]]] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
-    """The values by OID, once somebody has asked for one."""
 
     @classmethod
     def read(cls, encoded: bytes, *, limits: Limits) -> "Attributes":
@@ -96,25 +92,16 @@ class Attributes:
                 raise _too_many()
         return cls(encoded, tuple(entries))
 
-    def _all(self, oid: str) -> Sequence[tuple[bytes, ...]]:
-        index = self.index
-        if index is None:
-            index = {}
-            for name, values in self.entries:
-                index.setdefault(name, []).append(values)
-            object.__setattr__(self, "index", index)  # whole, for whoever else is reading it
-        return index.get(oid, ())
-
     def values(self, oid: str) -> tuple[bytes, ...]:
         """All values of all attributes of this type."""
-        return tuple([value for values in self._all(oid) for value in values])
+        return tuple([value for name, values in self.entries if name == oid for value in values])
 
     def one(self, oid: str) -> bytes | None:
         """The value of an attribute that may stand once, with one value (RFC 5652, 11).
 
         None where it is absent; CmsError where it stands twice or has several values.
         """
-        found = self._all(oid)
+        found = [values for name, values in self.entries if name == oid]
         if not found:
             return None
         if len(found) != 1 or len(found[0]) != 1:

@@ -142,10 +142,10 @@ def decryption(cipher: ContentCipher, identifier: AlgorithmIdentifier, key: byte
     """
     if identifier.parameters is None:
         raise _parameters()
+    if cipher.mode is Mode.CBC:
+        return _cbc_decryption(cipher, identifier.parameters, key)
     reader = der.Reader(identifier.parameters)
     match cipher.mode:
-        case Mode.CBC:
-            return _cbc_decryption(cipher, identifier.parameters, key)
         case Mode.GCM:
             nonce, tag_size = _aead_parameters(reader, _GCM_NONCES, _GCM_TAGS)
             _fits(cipher, key)

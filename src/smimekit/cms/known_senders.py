@@ -97,23 +97,23 @@ class _Form:
             entries[hole.entry] = entries[hole.entry][0], (octets[hole.start : hole.end],)
         attributes = Attributes(octets[self.attributes : self.algorithm], tuple(entries))
         made = SignerInfo(
-            version=signer.version,
-            sid=signer.sid,
-            digest_algorithm=signer.digest_algorithm,
-            signed_attributes=attributes,
-            signature_algorithm=signer.signature_algorithm,
-            signature=octets[self.signature :],
-            unsigned_attributes=None,
-            common=self.common,
+            signer.version,
+            signer.sid,
+            signer.digest_algorithm,
+            attributes,
+            signer.signature_algorithm,
+            octets[self.signature :],
+            None,
+            self.common,
         )
         return SignedData(
-            content_type=data.content_type,
-            detached=data.detached,
-            digest_algorithms=data.digest_algorithms,
-            certificates=data.certificates,
-            crls=data.crls,
-            other_revocation=data.other_revocation,
-            signers=(made,),
+            data.content_type,
+            data.detached,
+            data.digest_algorithms,
+            data.certificates,
+            data.crls,
+            data.other_revocation,
+            (made,),
         )
 
 

@@ -105,7 +105,7 @@ def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]
     inside = der.Reader(raw).read(der.SET)
     places = _places(inside, limits.recipients)
     # A KEMRecipientInfo that stands where key transport does has to be found, whoever it is for.
-    if places[-1] < len(inside) or any([mark in inside for mark in _KEM_MARKS]):
+    if places[-1] < len(inside) or any(map(inside.__contains__, _KEM_MARKS)):
         return read_recipients(der.Reader(inside), limits=limits)
     return Transported(inside, places, limits)
 

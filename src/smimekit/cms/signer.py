@@ -96,7 +96,14 @@ def check_signer(
 
     `content_type` is None for a countersignature, which signs what has none.
     """
+    met = certificate.memo.get(_RULES)
+    attributes = signer.signed_attributes
     try:
+        if attributes and isinstance(met, _Met) and met.by(signer, content_type):
+            _ = attributes.signing_time  # of what is another one each time, all that has a rule
+            return _check_attributes(
+                signer, attributes, certificate.public_key, met.scheme, digests
+            )
         scheme = _scheme_of(signer)
         return _check(signer, scheme, certificate, content_type, digests, limits)
     except _UnsupportedError as error:
@@ -111,6 +118,20 @@ def named_scheme(signer: SignerInfo) -> SignatureScheme | None:
         return _scheme_of(signer)
     except (_UnsupportedError, CmsError, LimitExceeded):
         return None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """Whose attributes have met the rules for a certificate, and its key those of the scheme."""
+
+    common: object
+    content_type: str | None
+    scheme: SignatureScheme
+
+    def by(self, signer: SignerInfo, content_type: str | None) -> bool:
+        """Is it somebody who differs in nothing that has a rule but the time?"""
+        return self.common is signer.common and self.content_type == content_type
 
 
 class _UnsupportedError(Exception):
@@ -155,21 +176,28 @@ def _check(
     if signer.signed_attributes is None:
         return _check_content(signer, key, scheme, content_type, digests, limits)
     _check_rules(signer, signer.signed_attributes, certificate, content_type)
-    expected = signer.signed_attributes.message_digest
+    if signer.common is not None:
+        certificate.memo[_RULES] = _Met(signer.common, content_type, scheme)
+    return _check_attributes(signer, signer.signed_attributes, key, scheme, digests)
+
+
+def _check_attributes(
+    signer: SignerInfo,
+    attributes: Attributes,
+    key: PublicKey,
+    scheme: SignatureScheme,
+    digests: Digests,
+) -> Check:
+    """Of attributes that meet the rules: the digest of the content, and the signature."""
+    expected = attributes.message_digest
     if expected is None:
         raise CmsError("The signer's messageDigest is missing.", code="cms.attributes")
     if not compare_digest(expected, digests.value(scheme.digest)):
         reason = "the content is not what was signed"
         return Check(Integrity.CONTENT_CHANGED, reason, scheme)
-    return _check_attributes(signer.signed_attributes, signer.signature, key, scheme)
-
-
-def _check_attributes(
-    attributes: Attributes, signature: bytes, key: PublicKey, scheme: SignatureScheme
-) -> Check:
     # RFC 5652, 5.4: the DER of the SET OF is signed. Senders that wrote it in another order
     # signed, as a rule, what they wrote; a few signed the DER of it.
-    received = attributes.signed_octets()
+    received, signature = attributes.signed_octets(), signer.signature
     if verify(key, scheme, signature, received):
         return Check(Integrity.GOOD, None, scheme)
     canonical = der.to_der(received)
@@ -182,18 +210,6 @@ def _check_rules(
     signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str | None
 ) -> None:
     """What the signed attributes must say; CmsError where they say something else."""
-    common = None if signer.common is None else (signer.common, content_type)
-    if common is not None and certificate.memo.get(_RULES) == common:
-        _ = attributes.signing_time  # of what is another one each time, all that has a rule here
-        return
-    _check_all_rules(signer, attributes, certificate, content_type)
-    if common is not None:
-        certificate.memo[_RULES] = common
-
-
-def _check_all_rules(
-    signer: SignerInfo, attributes: Attributes, certificate: Certificate, content_type: str | None
-) -> None:
     if attributes.content_type != content_type:
         raise CmsError(
             "The signer signed content of another type (RFC 5652, 11.1).", code="cms.content-type"

@@ -7,7 +7,6 @@ whether anybody trusts the certificate.
 import os
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, Self, final
@@ -132,8 +131,10 @@ class Credential:
     ) -> ContentKey:
         """The content-encryption key for itself or a sibling (Decryptor)."""
         for each in self.all:
-            with suppress(NoMatchingKey):
+            try:
                 return unwrap(recipients, each.certificate, each.key, size=size, attempts=attempts)
+            except NoMatchingKey:
+                continue
         raise NoMatchingKey("The message is not encrypted for this key.")
 
     # --- files ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from smimekit.cms.attributes import Attributes
 from smimekit.cms.content import DATA
 from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.signer import Integrity
-from smimekit.errors import SmimeError
+from smimekit.errors import CmsError, SmimeError
 from smimekit.message.divergence import Change, Divergence
 from smimekit.message.identity import Identity
 from smimekit.policy import Assessment, Grade
@@ -122,8 +122,6 @@ class SignatureResult:
     """What the caller's trust says of the certificate; None without a certificate."""
     assessment: Assessment
     """What the caller's policy says of the algorithms."""
-    signing_time: datetime | None
-    """The signer's claim; it never chooses the time of the judgement."""
     reasons: tuple[str, ...]
     """Why anything is not as one would wish, in words."""
     attributes: Attributes | None
@@ -148,6 +146,14 @@ class SignatureResult:
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A signature has no truth value: ask for the fact that you mean.")
+
+    @property
+    def signing_time(self) -> datetime | None:
+        """The signer's claim; it never chooses the time of the judgement."""
+        try:
+            return self.attributes.signing_time if self.attributes else None
+        except CmsError:  # for which the signature does not count
+            return None
 
     @property
     def intact(self) -> bool:

@@ -6,7 +6,7 @@ is taken apart.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import cached_property
 from itertools import chain, islice
 from typing import Final, final
 
@@ -60,13 +60,13 @@ def check_detached(
     mail does that was stored on Unix, its canonical form counts (RFC 8551, 3.1.1); that one
     goes to a new spool and is handed out then, since it is what was signed.
     """
-    checked = list(_checked(data, passed or Digests((), content.chunks), bag, judge))
+    checked = _checked(data, passed or Digests((), content.chunks), bag, judge)
     if _any_good(checked):
         return content, _results(checked, data, bag, judge)
     converted = False
     if _may_match_otherwise(checked):
         canonical = Digests((), lambda: to_crlf(content.chunks()))
-        again = list(_checked(data, canonical, bag, judge))
+        again = _checked(data, canonical, bag, judge)
         if _any_good(again):
             checked, converted, spool = again, True, new_spool()
             for chunk in to_crlf(content.chunks()):
@@ -163,9 +163,11 @@ def _signed_digests(signers: Iterable[SignerInfo]) -> dict[Digest, frozenset[byt
 
 def _checked(
     data: SignedData, digests: Digests, bag: Sequence[Certificate], judge: Judge
-) -> Iterator[_Checked]:
-    for signer in data.signers:
-        yield signer, *_check_signer(signer, data.content_type, digests, bag, judge)
+) -> list[_Checked]:
+    return [
+        (signer, *_check_signer(signer, data.content_type, digests, bag, judge))
+        for signer in data.signers
+    ]
 
 
 def _check_signer(
@@ -217,7 +219,11 @@ class _Judgements:
         self._found: dict[Certificate, Judgement] = {}
         self.bag = bag
         self.judge = judge
-        self.stamps = Stamps(bag, judge)
+
+    @cached_property
+    def stamps(self) -> Stamps:
+        """The time-stamps of the layer, which bring their own evidence."""
+        return Stamps(self.bag, self.judge)
 
     def of(self, certificate: Certificate | None) -> Judgement | None:
         """The judgement; None where there is no certificate."""
@@ -256,9 +262,8 @@ def _result(
     left: Iterator[int],
 ) -> SignatureResult:
     """All about one signature; as many countersignatures as are `left` are looked at."""
-    policy = judgements.judge.policy
     judgement = judgements.of(certificate)
-    assessment = assess(check, certificate, policy)
+    assessment = assess(check, certificate, judgements.judge.policy)
     scheme = check.scheme
     plain = signer.unsigned_attributes is None
     return SignatureResult(
@@ -270,8 +275,7 @@ def _result(
         identity=identity_of(certificate, ()),
         judgement=judgement,
         assessment=assessment,
-        signing_time=_signing_time(signer),
-        reasons=tuple(dict.fromkeys(_reasons(check, assessment, judgement))),
+        reasons=_reasons(check, assessment, judgement),
         attributes=signer.signed_attributes,
         unsigned_attributes=signer.unsigned_attributes,
         countersignatures=() if plain else tuple(_countersigned(signer, judgements, left)),
@@ -311,26 +315,16 @@ def _unreadable(reason: str) -> SignatureResult:
         identity=identity_of(None, ()),
         judgement=None,
         assessment=Assessment(Grade.REFUSED, "it cannot be read"),
-        signing_time=None,
         reasons=(reason,),
         attributes=None,
     )
 
 
-def _signing_time(signer: SignerInfo) -> datetime | None:
-    try:
-        return signer.signed_attributes.signing_time if signer.signed_attributes else None
-    except CmsError:
-        return None
-
-
-def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) -> Iterator[str]:
-    if check.reason:
-        yield check.reason
-    if assessment.reason:
-        yield assessment.reason
+def _reasons(check: Check, assessment: Assessment, judgement: Judgement | None) -> tuple[str, ...]:
+    found = [reason for reason in (check.reason, assessment.reason) if reason]
     if judgement is not None and judgement.status is not Status.TRUSTED:
-        yield from (reason.text for reason in judgement.reasons)
+        found += [reason.text for reason in judgement.reasons]
+    return tuple(dict.fromkeys(found))
 
 
 def of_mail(

@@ -125,9 +125,8 @@ class Trust:
         extra = _sorted(_certificates(extra_certificates, limits.certificates))
         if not isinstance(certificate, Certificate):
             raise _no_certificate()
-        evidence = [sorted(map(bytes, _pieces(group, limits.crls))) for group in (crls, ocsps)]
-        fingerprints = [one.fingerprint.encode() for one in extra]
-        key = key_for(certificate, purpose, (fingerprints, *evidence), parameters)
+        evidence = _pieces(crls, limits.crls), _pieces(ocsps, limits.crls)
+        key = key_for(certificate, purpose, extra, evidence, parameters)
         version = self._version()
         known = self._cache.get(key, version, moment, self._made_since())
         if known is not None:
@@ -284,9 +283,9 @@ def _sorted(certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
     return tuple(sorted(certificates, key=lambda one: one.der))
 
 
-def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:
+def _pieces(given: Iterable[bytes], most: int) -> list[bytes]:
     if given in ((), []):  # as nearly always
-        return ()
+        return []
     single = isinstance(given, (bytes, bytearray, memoryview, str))
     found = () if single else tuple(itertools.islice(given, most))
     if single or any(not isinstance(one, (bytes, bytearray, memoryview)) for one in found):
@@ -294,7 +293,7 @@ def _pieces(given: Iterable[bytes], most: int) -> tuple[bytes, ...]:
             "CRLs and OCSP responses are given as several pieces of DER: a list of bytes.",
             code="usage.evidence",
         )
-    return found
+    return sorted(map(bytes, found))
 
 
 # --- one judgement --------------------------------------------------------------------------

@@ -85,6 +85,9 @@ class RevocationPolicy(StrEnum):
     """Every certificate below the anchor needs fresh evidence that it is good."""
 
 
+_PURPOSES = tuple(Purpose)
+
+
 def policies_of(
     wanted: RevocationPolicy | Mapping[Purpose, RevocationPolicy],
 ) -> Mapping[Purpose, RevocationPolicy]:
@@ -92,10 +95,12 @@ def policies_of(
 
     `UsageError` for what is neither a policy nor a mapping of them.
     """
+    if isinstance(wanted, RevocationPolicy):  # as nearly always
+        return dict.fromkeys(_PURPOSES, wanted)
     if isinstance(wanted, Mapping):
         named = {purpose_of(key): _policy_of(value) for key, value in wanted.items()}
-        return {one: named.get(one, RevocationPolicy.SOFT) for one in Purpose}
-    return dict.fromkeys(Purpose, _policy_of(wanted))
+        return {one: named.get(one, RevocationPolicy.SOFT) for one in _PURPOSES}
+    return dict.fromkeys(_PURPOSES, _policy_of(wanted))
 
 
 def _policy_of(value: RevocationPolicy) -> RevocationPolicy:
