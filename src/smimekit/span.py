@@ -126,7 +126,7 @@ def regrouped(chunks: Iterable[bytes], size: int) -> Iterator[list[bytes | memor
     for chunk in chunks:
         at, end = 0, len(chunk)
         while end - at >= room:
-            held.append(memoryview(chunk)[at : at + room])
+            held.append(chunk if end == room else memoryview(chunk)[at : at + room])
             yield held
             at, held, room = at + room, [], size
         if at < end:

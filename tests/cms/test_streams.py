@@ -28,6 +28,7 @@ from smimekit.cms.signing import ContentSigner, DetachedForm, digests_for, sign_
 from smimekit.cms.wrapping import unwrap, wrap_for
 from smimekit.limits import Limits
 from smimekit.policy import Policy
+from smimekit.span import CHUNK
 from smimekit.testing import FakeCA
 
 LIMITS = Limits()
@@ -36,6 +37,7 @@ CERTIFICATE = ALICE.certificate
 SCHEME = ecdsa(SHA256)
 SIZE = {size}
 PIECE = bytes(1 << 16)
+SEGMENT = der.octet_string(bytes(CHUNK))[:-CHUNK]
 
 def content():
     for _ in range(SIZE // len(PIECE)):
@@ -124,10 +126,10 @@ def encrypted_definite(cipher):
     yield definite(0x30, len(oid) + len(explicit) + len(data) + size)
     yield oid + explicit + data + before + content_info + begin + octets
     assert next(stream) == bytes((0xA0, 0x80))
-    for segment in stream:
-        if segment[0] != 0x04:    # the end of the string
+    for begin in stream:          # a segment's header, or a shorter segment with its header
+        if begin[0] != 0x04:      # the end of the string
             break
-        yield der.Reader(segment).octets()
+        yield next(stream) if begin == SEGMENT else der.Reader(begin).octets()
     yield next(stream)[2:][:tag]  # behind the end of the EncryptedContentInfo
 
 def decrypt(stream):

@@ -153,6 +153,34 @@ def test_what_is_safe_is_safe_however_it_is_cut(
     assert safety.are_transport_safe(chunks) is safety.is_transport_safe(data)
 
 
+@st.composite
+def nearly_equal_lines(draw: st.DrawFn) -> bytes:
+    """Lines of one length, and perhaps an octet in them that is another one."""
+    text = (b"a" * draw(st.integers(0, 6)) + b"\r\n") * draw(st.integers(8, 20))
+    at = draw(st.integers(0, len(text)))
+    stray = draw(st.sampled_from([b"", b"\r", b"\n", b" ", b"\t", b"\x00", b"\xe4"]))
+    after = draw(st.sampled_from([b"", b"a", b"a\r\n", b"\r\n", b"\n", b"\r"]))
+    return text[:at] + stray + text[at + len(stray) :] + after
+
+
+@given(nearly_equal_lines(), st.integers(1, 200))
+def test_chunks_of_equal_lines_are_as_safe_as_any_other(data: bytes, size: int) -> None:
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(safety, "_MANY_LINES", 0)
+        found = safety.are_transport_safe(chunks)
+        patch.setattr(safety, "_has_equal_lines", lambda _: False)
+        assert safety.is_transport_safe(data) is found
+
+
+@given(nearly_equal_lines())
+def test_what_is_no_text_of_equal_lines_stays_as_it_is(data: bytes) -> None:
+    """The other ways of looking at it come after this one."""
+    text = bytearray(data)
+    if not safety._has_equal_lines(text):
+        assert text == data
+
+
 BASE64 = [
     b"QUJD",
     b"QQ==",
@@ -202,9 +230,11 @@ def test_base64_is_made_of_lines_of_one_length() -> None:
     assert transfer._without_equal_breaks(b"AA", part) == b"AA" + part.replace(b"\r\n", b"")
     stored = part.replace(b"\r\n", b"\n")
     assert transfer._without_equal_breaks(b"", stored) == part.replace(b"\r\n", b"")
-    for changed in (data.replace(b"\r\n", b"\n", 1), data[:100] + b"\n" + data[101:]):
+    changes = [data[:100] + stray + data[101:] for stray in (b"\r", b"\n")]
+    for changed in (data.replace(b"\r\n", b"\n", 1), *changes):
         assert not safety._has_equal_lines(changed)
         assert not safety.is_transport_safe(changed)
+        assert not safety.are_transport_safe([changed])
     assert not safety._has_equal_lines((b"a" * 999 + b"\r\n") * 10)
 
 

@@ -368,8 +368,10 @@ def constructed_octets(chunks: Iterable[bytes], tag: int = 0x24) -> Iterator[byt
     """
     yield indefinite(tag)
     for pieces in regrouped(chunks, CHUNK):
-        if sum(map(len, pieces)) == CHUNK:
-            yield b"".join((_SEGMENT, *pieces))
+        segment = b"".join(pieces)  # which copies no chunk that is a segment
+        if len(segment) == CHUNK:
+            yield _SEGMENT
+            yield segment
         else:
-            yield der.octet_string(b"".join(pieces))
+            yield der.octet_string(segment)
     yield END_OF_CONTENTS

@@ -15,6 +15,7 @@ from smimekit.algorithms import ContentCipher
 from smimekit.cms.content import Sink
 from smimekit.errors import DecryptionError
 from smimekit.rc2 import rc2_cbc_decrypt
+from smimekit.span import CHUNK, regrouped
 
 __all__ = ["CbcDecryption", "Rc2", "cbc_encrypt", "cbc_encrypted"]
 
@@ -22,13 +23,23 @@ __all__ = ["CbcDecryption", "Rc2", "cbc_encrypt", "cbc_encrypted"]
 def cbc_encrypt(
     cipher: ContentCipher, key: bytes, iv: bytes, chunks: Iterable[bytes]
 ) -> Iterator[bytes]:
-    """AES-CBC with the padding of RFC 5652, 6.3."""
+    """AES-CBC with the padding of RFC 5652, 6.3, in chunks of one size but the last."""
     context = Cipher(AES(key), CBC(iv)).encryptor()
+    # Into one buffer: one that is new each time would be cleared first.
+    out = memoryview(bytearray(CHUNK + cipher.block))
+    for pieces in regrouped(_padded(cipher, chunks), CHUNK):
+        end = 0
+        for piece in pieces:
+            end += context.update_into(piece, out[end:])
+        yield bytes(out[:end])
+
+
+def _padded(cipher: ContentCipher, chunks: Iterable[bytes]) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         total += len(chunk)
-        yield context.update(chunk)
-    yield context.update(_padding(cipher, total)) + context.finalize()
+        yield chunk
+    yield _padding(cipher, total)
 
 
 def cbc_encrypted(cipher: ContentCipher, key: bytes, iv: bytes, content: bytes) -> bytes:

@@ -39,6 +39,6 @@ def to_lf(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n")
 
 
-def is_canonical(data: bytes) -> bool:
+def is_canonical(data: bytes | bytearray) -> bool:
     """Whether every CR and every LF in `data` is half of a CRLF."""
     return data.replace(b"\r", b"").replace(b"\n", b"\r\n") == data

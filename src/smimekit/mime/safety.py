@@ -59,56 +59,61 @@ _PLAIN = re.compile(PLAIN_FIELD)
 _QUOTABLE = re.compile(r"[ -~]{0,200}")
 
 
-def is_transport_safe(data: bytes) -> bool:
+def is_transport_safe(data: bytes | bytearray) -> bool:
     """Whether mail transport hands `data` on as it is: canonical, 7bit, lines of at most 998
     octets without a blank at the end and without "From " at the start.
+
+    A bytearray may be written over while it is looked at: who owns it saves a copy.
     """
     # To look for one octet is thirty times as fast as for several.
     return (
         data.isascii()
         and b"\0" not in data
+        and (b" " not in data or _has_harmless_blanks(data))
+        and (b"\t" not in data or b"\t\r\n" not in data)
+        and not data.endswith((b" ", b"\t"))
         and (
             (len(data) >= _MANY_LINES and _has_equal_lines(data))
             or (is_canonical(data) and _has_short_lines(data))
         )
-        and (b" " not in data or _has_harmless_blanks(data))
-        and (b"\t" not in data or b"\t\r\n" not in data)
-        and not data.endswith((b" ", b"\t"))
     )
 
 
-def _has_harmless_blanks(data: bytes) -> bool:
+def _has_harmless_blanks(data: bytes | bytearray) -> bool:
     return b"\nFrom " not in data and not data.startswith(b"From ") and b" \r\n" not in data
 
 
-def _has_equal_lines(data: bytes) -> bool:
+def _has_equal_lines(data: bytes | bytearray) -> bool:
     """Whether the lines are short, canonical, and all but the last of one length: as in base64,
-    where one need not look at each of them.
+    where one need not look at each of them. If so, nothing is left of a bytearray's line breaks.
     """
     size = data.find(b"\n") + 1
     if not 2 <= size <= MAX_LINE + 2 or len(data) < 8 * size:
         return False
     count = len(data) // size
     whole = count * size
-    breaks = data[size - 2 : whole : size], data[size - 1 : whole : size]
-    if breaks != (b"\r" * count, b"\n" * count):
+    returns, feeds = slice(size - 2, whole, size), slice(size - 1, whole, size)
+    if data[returns] != b"\r" * count or data[feeds] != b"\n" * count:
         return False
-    text = bytearray(data)  # written over, it shows whether there are any others
-    text[size - 1 : whole : size] = text[size - 2 : whole : size] = bytes(count)
-    if data.endswith(b"\r\n", whole):
-        del text[-2:]
-    return b"\r" not in text and b"\n" not in text
+    text = data if isinstance(data, bytearray) else bytearray(data)
+    text[returns] = text[feeds] = bytes(count)  # this shows whether there are any others
+    end = len(text) - 2 if text.endswith(b"\r\n", whole) else len(text)
+    if text.find(b"\r", 0, end) < 0 and text.find(b"\n", 0, end) < 0:
+        return True
+    text[returns], text[feeds] = b"\r" * count, b"\n" * count
+    return False
 
 
 def are_transport_safe(chunks: Iterable[bytes]) -> bool:
     """The same of all the chunks together, of which it holds but one."""
     held = b""
     for chunk in chunks:
-        data = held + chunk if held else chunk
+        data = bytearray(held)
+        data += chunk
         # A line that goes on is looked at again; but for these, its begin is safe if all of it is.
-        held = data[data.rfind(b"\n") + 1 :]
+        held = bytes(data[data.rfind(b"\n") + 1 :])
         if held.endswith((b"\r", b" ", b"\t")):
-            data = data[: -len(held)]
+            del data[-len(held) :]
         if len(held) > MAX_LINE + 1 or not is_transport_safe(data):
             return False
     return is_transport_safe(held)
@@ -132,7 +137,7 @@ def _is_lines(data: bytes) -> bool:
     return b"\0" not in data and is_canonical(data) and _has_short_lines(data)
 
 
-def _has_short_lines(data: bytes) -> bool:
+def _has_short_lines(data: bytes | bytearray) -> bool:
     # From line break to line break, each time the last one within reach.
     at = 0
     while len(data) - at > MAX_LINE:
