@@ -42,6 +42,7 @@ from smimekit.cms.recipients import (
     KeyAgreeRecipient,
     OriginatorKey,
     RecipientEncryptedKey,
+    UnknownRecipient,
     encode_recipients,
     read_recipients,
 )
@@ -77,6 +78,42 @@ def reread(recipient: KeyAgreeRecipient) -> KeyAgreeRecipient:
     (found,) = read_recipients(members, limits=LIMITS)
     assert isinstance(found, KeyAgreeRecipient)
     return found
+
+
+def behind(recipient: KeyAgreeRecipient, *path: int) -> bytes:
+    """One value more, a NULL, in the last of the values with these tags, one in the other."""
+
+    def grown(data: bytes, tags: tuple[int, ...]) -> bytes:
+        reader, parts = der.Reader(data), []
+        while reader.more:
+            parts.append(reader.raw())
+        places = [at for at, part in enumerate(parts) if tags and part[0] == tags[0]]
+        if not tags:
+            return b"".join((*parts, b"\x05\x00"))
+        at = places[-1]
+        tag, content = der.Reader(parts[at]).any()
+        parts[at] = der.tlv(tag, grown(content, tags[1:]))
+        return b"".join(parts)
+
+    return grown(recipient.encode(), (0xA1, *path))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [(), (0xA0,), (0xA0, 0xA1), (0xA1,), (der.SEQUENCE, der.SEQUENCE)],
+    ids=["info", "originator", "its key", "ukm", "encrypted key"],
+)
+def test_nothing_stands_behind_what_is_there_once(path: tuple[int, ...]) -> None:
+    """X.690, 8.14: an explicit tag holds one value. Who takes the first of several originators
+    reads another message than whoever takes the last (RFC 5652, 6.2.2).
+    """
+    whole = replace(wrapped("p256"), ukm=b"ukm")
+    [same] = read_recipients(der.Reader(whole.encode()), limits=LIMITS)
+    assert same == whole
+    [found] = read_recipients(der.Reader(behind(whole, *path)), limits=LIMITS)
+    assert found == UnknownRecipient(
+        "malformed: The ASN.1 data is malformed: there is something behind the last value."
+    )
 
 
 # --- by hand -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smimekit import der
+from smimekit import CmsError, der
 from tests.cms.everything import everything
 
 CONTENT = b"Content-Type: text/plain\r\n\r\nWhat was written.\r\n"
@@ -112,3 +112,22 @@ def test_the_forms_are_really_loose() -> None:
     assert any(b"\x24\x80" in each for each in made)
     assert any(b"\xa0\x80\x04" in each for each in made)
     assert all(der.to_der(each) for each in made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_version_is_a_number(name: str) -> None:
+    """X.690, 8.3.1: an INTEGER has octets. Which number it is decides nothing (RFC 5652, 1.3)."""
+    written = everything(CONTENT)[name]
+    reader = der.Reader(written.whole).enter(der.SEQUENCE)
+    kind, inside = reader.raw(), reader.enter(0xA0).enter(der.SEQUENCE)
+    inside.integer()
+    rest = inside.rest()
+
+    def with_version(octets: bytes) -> bytes:
+        version = der.tlv(der.INTEGER, octets)
+        return der.sequence(kind, der.explicit(0, der.sequence(version, rest)))
+
+    assert written.read(with_version(b"\x01\x00\x00")) == written.expected
+    with pytest.raises(CmsError) as refused:
+        written.read(with_version(b""))
+    assert refused.value.code == "asn1.malformed"

@@ -59,10 +59,10 @@ def _read(octets: bytes, limits: Limits) -> _Parts | None:
         return None
     at, end = located(octets, at + len(_SIGNED_DATA), whole, 0xA0)
     at, inner = located(octets, at, end, der.SEQUENCE)
-    if not inner == end == whole:
+    start, version = located(octets, at, end, der.INTEGER)
+    if not inner == end == whole or start == version:
         return None
-    _, at = located(octets, at, end, der.INTEGER)
-    start, at = located(octets, at, end, der.SET)
+    start, at = located(octets, version, end, der.SET)
     announced = read_algorithms(der.Reader(octets, start, at), limits)
     start = at
     _, at = located(octets, at, end, der.SEQUENCE)

@@ -36,6 +36,7 @@ from smimekit.cms.content import (
     encapsulated,
     encapsulated_stream,
     read_encapsulated,
+    read_version,
 )
 from smimekit.cms.originators import read_envelope_recipients
 from smimekit.cms.recipients import (
@@ -72,7 +73,7 @@ class AuthenticatedReader:
         self._reader = reader
         self._limits = limits
         reader.enter(der.SEQUENCE)
-        reader.value(der.INTEGER)
+        read_version(reader)
         self.recipients = read_envelope_recipients(reader, limits=limits)
         self.algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
         self._digest: AlgorithmIdentifier | None = None

@@ -15,6 +15,7 @@ from smimekit.cms.content import (
     encapsulated,
     encapsulated_stream,
     read_content_type,
+    read_version,
 )
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
@@ -32,7 +33,7 @@ def read_compressed_data(reader: BerReader, into: Sink, *, limits: Limits) -> st
     LimitExceeded.
     """
     reader.enter(der.SEQUENCE)
-    reader.value(der.INTEGER)
+    read_version(reader)
     algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
     if algorithm.oid != _ZLIB:
         raise CmsError(

@@ -27,6 +27,7 @@ __all__ = [
     "enter_content",
     "read_content_type",
     "read_encapsulated",
+    "read_version",
 ]
 
 DATA: Final = "1.2.840.113549.1.7.1"
@@ -92,6 +93,14 @@ def enter_content(reader: BerReader) -> str:
 def content_info(content_type: str, content: bytes) -> bytes:
     """A ContentInfo around content that is encoded already."""
     return der.sequence(der.oid(content_type), der.explicit(0, content))
+
+
+def read_version(reader: BerReader) -> None:
+    """The CMSVersion that a structure begins with, which decides nothing (RFC 5652, 1.3).
+
+    CmsError where it is no number.
+    """
+    der.Reader(reader.value(der.INTEGER)).integer()
 
 
 def read_encapsulated(reader: BerReader, each: Callable[[bytes], object]) -> tuple[str, bool]:

@@ -19,6 +19,7 @@ from smimekit.cms.content import (
     encapsulated,
     encapsulated_stream,
     read_encapsulated,
+    read_version,
 )
 from smimekit.errors import CmsError
 from smimekit.primitives import digester
@@ -44,7 +45,7 @@ def read_digested_data(reader: BerReader, into: Sink) -> DigestedData:
     digest that is not known and for content that is elsewhere.
     """
     reader.enter(der.SEQUENCE)
-    reader.value(der.INTEGER)
+    read_version(reader)
     algorithm = AlgorithmIdentifier.read(der.Reader(reader.value(der.SEQUENCE)))
     digest = digest_row(algorithm)
     if digest is None:

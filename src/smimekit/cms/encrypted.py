@@ -13,7 +13,14 @@ from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.cms.cbc import cbc_encrypt, cbc_encrypted
 from smimekit.cms.cipher import ContentAlgorithm, Decryption, decryption, new_iv
-from smimekit.cms.content import DATA, ENCRYPTED_DATA, Sink, content_info, read_content_type
+from smimekit.cms.content import (
+    DATA,
+    ENCRYPTED_DATA,
+    Sink,
+    content_info,
+    read_content_type,
+    read_version,
+)
 from smimekit.cms.recipients import ContentKey
 from smimekit.errors import CmsError, LimitExceeded, UsageError
 from smimekit.limits import Limits
@@ -92,7 +99,7 @@ def read_encrypted_data(
     PolicyError, DecryptionError, CmsError and LimitExceeded.
     """
     reader.enter(der.SEQUENCE)
-    reader.value(der.INTEGER)
+    read_version(reader)
     content = EncryptedContent(reader)
     if content.cipher is not None and content.cipher.authenticated:
         raise _no_place_for_a_tag()

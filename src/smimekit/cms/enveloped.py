@@ -19,6 +19,7 @@ from smimekit.cms.content import (
     ENVELOPED_DATA,
     Sink,
     content_info,
+    read_version,
 )
 from smimekit.cms.encrypted import EncryptedContent
 from smimekit.cms.identifiers import IssuerAndSerialNumber
@@ -52,7 +53,7 @@ class EnvelopedReader:
         self._limits = limits
         self._with_tag = content_type == AUTH_ENVELOPED_DATA
         reader.enter(der.SEQUENCE)
-        reader.value(der.INTEGER)
+        read_version(reader)
         self.recipients = read_envelope_recipients(reader, limits=limits)
         self._content = content = EncryptedContent(reader)
         self.inner_type: Final[str] = content.inner_type

@@ -300,8 +300,10 @@ def _read_key_transport(inside: der.Reader) -> KeyTransRecipient:
 
 def _read_key_agreement(inside: der.Reader, places: Iterator[None]) -> KeyAgreeRecipient:
     inside.integer()
-    originator = _read_originator(inside.enter(0xA0))
-    ukm = inside.enter(0xA1).octets() if inside.peek == 0xA1 else None
+    holder = inside.enter(0xA0)
+    originator = _read_originator(holder)
+    holder.finish()
+    ukm = _read_ukm(inside, 0xA1)
     algorithm = AlgorithmIdentifier.read(inside)
     members = inside.enter(der.SEQUENCE)
     inside.finish()
@@ -317,8 +319,19 @@ def _read_originator(inside: der.Reader) -> OriginatorKey | CertificateId:
     if inside.peek != 0xA1:
         return read_certificate_id(inside)
     key = inside.enter(0xA1)
-    algorithm = AlgorithmIdentifier.read(key)
-    return OriginatorKey(algorithm, key.bits()[0])
+    found = OriginatorKey(AlgorithmIdentifier.read(key), key.bits()[0])
+    key.finish()
+    return found
+
+
+def _read_ukm(inside: der.Reader, tag: int) -> bytes | None:
+    """The user keying material in its explicit tag, which holds one value (X.690, 8.14)."""
+    if inside.peek != tag:
+        return None
+    holder = inside.enter(tag)
+    found = holder.octets()
+    holder.finish()
+    return found
 
 
 def _read_encrypted_key(inside: der.Reader) -> RecipientEncryptedKey:
@@ -328,7 +341,9 @@ def _read_encrypted_key(inside: der.Reader) -> RecipientEncryptedKey:
         rid = SubjectKeyIdentifier(inside.enter(0xA0).octets())
     else:
         rid = IssuerAndSerialNumber.read(inside)
-    return RecipientEncryptedKey(rid, inside.octets())
+    encrypted_key = inside.octets()
+    inside.finish()
+    return RecipientEncryptedKey(rid, encrypted_key)
 
 
 def _read_kek(inside: der.Reader) -> KekRecipient:
@@ -365,7 +380,7 @@ def _read_other(inside: der.Reader) -> KemRecipient | UnknownRecipient:
         ciphertext=kem.octets(),
         derivation=AlgorithmIdentifier.read(kem),
         kek_size=kem.integer(),
-        ukm=kem.enter(0xA0).octets() if kem.peek == 0xA0 else None,
+        ukm=_read_ukm(kem, 0xA0),
         wrap=AlgorithmIdentifier.read(kem),
         encrypted_key=kem.octets(),
     )

@@ -22,6 +22,7 @@ from smimekit.cms.content import (
     encapsulated,
     encapsulated_stream,
     read_encapsulated,
+    read_version,
 )
 from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
@@ -159,7 +160,7 @@ def read_signed_data(
     LimitExceeded.
     """
     reader.enter(der.SEQUENCE)
-    reader.value(der.INTEGER)
+    read_version(reader)
     announced = read_algorithms(reader.reader(der.SET), limits)
     rows = {row: None for each in announced if (row := _announced_row(each))}
     digests = Digests(rows, into.chunks)
