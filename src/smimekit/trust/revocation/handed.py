@@ -19,7 +19,7 @@ from smimekit.trust.revocation.gather import EvidenceSource, Gathered
 
 __all__ = ["HandedEvidence"]
 
-_PEM: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+_PEM: Final = re.compile(rb"-----BEGIN X509 CRL-----[A-Za-z0-9+/=\s]*-----END X509 CRL-----")
 _File: TypeAlias = bytes | str | os.PathLike[str]
 
 
