@@ -160,7 +160,7 @@ def test_a_bug_is_called_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RecursionError("maximum recursion depth exceeded")
 
-    monkeypatch.setattr("smimekit.cli.options.smimekit.open", broken)
+    monkeypatch.setattr("smimekit.cli.source.smimekit.open", broken)
     done = run("open", "signed.eml", "--json")
     assert (done.status, done.code) == (70, "bug")
     assert "RecursionError" in done.err
