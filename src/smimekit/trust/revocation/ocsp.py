@@ -58,11 +58,15 @@ def ask_about(certificate: Certificate, issuer: Certificate, *, nonce: bool) -> 
         if value is not None:
             named = named.add_extension(x509.OCSPNonce(value), critical=False)
         body = named.build().public_bytes(Encoding.DER)
-    except (CmsError, *refusals()) as error:
-        raise FetchError(
-            "No OCSP request can be made about this certificate.", code="fetch.evidence"
-        ) from error
+    except CmsError as error:
+        raise _no_request() from error
+    except refusals() as error:
+        raise _no_request() from error
     return OcspQuestion(certificate, Post(body, "application/ocsp-request"), value)
+
+
+def _no_request() -> FetchError:
+    return FetchError("No OCSP request can be made about this certificate.", code="fetch.evidence")
 
 
 def _key_bits(certificate: Certificate) -> bytes:
