@@ -51,6 +51,13 @@ LAYERS = {
         "Content-Type: application/octet-stream; name=smime.p7m",
         "Content-Disposition: attachment; filename=message.bin",
     ),
+    "octet-stream by an encoded word": (
+        'Content-Type: application/octet-stream; name="=?utf-8?B?c21pbWUucDdt?="',
+    ),
+    "octet-stream by an encoded file name": (
+        "Content-Type: application/octet-stream",
+        'Content-Disposition: attachment; filename="=?iso-8859-1?Q?Verschl=FCsselt=2Ep7m?="',
+    ),
     "octet-stream as .p7s": ("Content-Type: application/octet-stream; name=smime.p7s",),
     "octet-stream as .p7c": ("Content-Type: application/octet-stream; name=smime.p7c",),
     "octet-stream as .p7z": ("Content-Type: application/octet-stream; name=smime.p7z",),

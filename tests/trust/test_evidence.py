@@ -94,6 +94,46 @@ def test_ocsp_revoked_beats_a_crl_that_says_good() -> None:
     assert found.status is Status.REJECTED
 
 
+def crl_with(entry: x509.UnrecognizedExtension, *, critical: bool, more: tuple[int, ...]) -> bytes:
+    """A CRL of SUB's about others, the last of them with an extension of their own."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(SUB.name)
+        .last_update(NOW - DAY)
+        .next_update(NOW + DAY)
+    )
+    for serial in more:
+        one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - 2 * DAY)
+        if serial == more[-1]:
+            one = one.add_extension(entry, critical=critical)
+        builder = builder.add_revoked_certificate(one.build())
+    return builder.sign(SUB.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize(
+    ("oid", "critical", "good"),
+    [
+        ("1.2.3", True, False),
+        ("1.2.3", False, True),
+        ("2.5.29.24", True, True),  # invalidityDate
+    ],
+)
+def test_an_entry_extension_that_nobody_knows(oid: str, critical: bool, good: bool) -> None:
+    """RFC 5280, 5.3: with a critical one, in whatever entry, the CRL says nothing of anybody."""
+    value = b"\x18\x0f20260101000000Z" if oid.startswith("2.5") else der.NULL_VALUE
+    entry = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+    other = LEAF.certificate.serial + 1
+    found = ask(crls=(crl_with(entry, critical=critical, more=(other, other + 1)),))
+    assert found.revocation is (Revocation.GOOD if good else Revocation.UNKNOWN)
+    assert (found.status is Status.TRUSTED) is good
+    revoked = (LEAF.certificate.serial, other)
+    found = ask(crls=(crl_with(entry, critical=critical, more=revoked),))
+    assert found.status is Status.REJECTED  # a bad word is believed all the same
+    # The octets of a critical extension may stand in a serial number, too.
+    found = ask(crls=(crl_with(entry, critical=False, more=(0x0101FF, 0x0101FF0101FF)),))
+    assert found.revocation is Revocation.GOOD
+
+
 def test_ocsp_by_an_appointed_responder_counts() -> None:
     good = responder(SUB)
     answer = respond(LEAF, SUB, responder=good, include=[good.certificate.x509])

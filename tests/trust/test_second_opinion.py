@@ -6,14 +6,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.trust import Status, Validity
+from smimekit.trust import Purpose, Status, Trust, Validity
+from smimekit.trust.revocation.ocsp import ask_about
 from smimekit.trust.second_opinion import unreadable
 from tests.trust import certs
-from tests.trust.certs import Made, alt_names, ca
+from tests.trust.certs import NOW, Made, alt_names, ca
 from tests.trust.hostile import ALICE, NO_WARNINGS, SUB, judge, within
 
 pytestmark = NO_WARNINGS
@@ -109,12 +112,13 @@ def test_what_decides_is_read_by_both(name: str) -> None:
 # --- by hand, as no library writes it -------------------------------------------------------------
 
 
-def by_hand(subject: bytes, *extensions: bytes) -> Certificate:
+def by_hand(subject: bytes, *extensions: bytes, serial: int | None = None) -> Certificate:
     """A certificate of SUB's, with this CN (an ASN.1 value) and these extensions."""
     model = certs.make(ALICE, SUB).certificate
     algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
     whole = der.Reader(model.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
     head = [whole.raw() for _ in range(4)]
+    head[1] = head[1] if serial is None else der.integer(serial)
     validity, _ = whole.raw(), whole.raw()
     name = der.sequence(der.tlv(der.SET, der.sequence(der.oid("2.5.4.3"), subject)))
     more = der.constructed(3, der.sequence(*extensions))
@@ -138,11 +142,13 @@ COMMON = der.tlv(der.UTF8_STRING, b"Alice")
         by_hand(COMMON, extension("2.5.29.17", der.sequence(RFC822), FALSE)),
         by_hand(der.tlv(der.PRINTABLE_STRING, ALICE.encode()), NAMES),
         by_hand(der.tlv(der.PRINTABLE_STRING, b"Alice & Sons_*"), NAMES),
+        by_hand(COMMON, NAMES, serial=0),
+        by_hand(COMMON, NAMES, serial=-1000),
     ],
-    ids=["critical FALSE, written out", "an address", "other signs"],
+    ids=["critical FALSE, written out", "an address", "other signs", "serial 0", "serial < 0"],
 )
 def test_faults_of_many_authorities_are_forgiven(certificate: Certificate) -> None:
-    """X.690, 11.5 and X.680, 41.4 forbid them, OpenSSL and NSS read them, and they are signed."""
+    """X.690, 11.5, X.680, 41.4 and RFC 5280, 4.1.2.2 forbid them; OpenSSL and NSS read them."""
     with pytest.raises(unreadable()):
         certificate.x509.extensions  # noqa: B018
     found = judge(certificate, [SUB.certificate])
@@ -176,3 +182,32 @@ def test_what_nobody_signed_has_one_form_only(at: int) -> None:
     again: Any = Certificate(_reshaped(good)[at])
     assert again.signed_by(SUB.certificate)
     assert judge(again, [SUB.certificate]).validity is Validity.MALFORMED
+
+
+def test_a_root_without_a_positive_serial_number_is_an_anchor() -> None:
+    """Roots of Go Daddy, SECOM and HARICA have 0; RFC 5280, 4.1.2.2: "gracefully handle such"."""
+    model = ca("Old root")
+    inside = der.Reader(model.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    head = inside.raw(), inside.raw(der.INTEGER)
+    tbs = der.sequence(head[0], der.integer(0), inside.rest())
+    signature = model.key.sign(tbs, ec.ECDSA(hashes.SHA256()))
+    algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    root = Certificate(der.sequence(tbs, algorithm, der.bit_string(signature)))
+    leaf = certs.person(ALICE, model)
+    found = Trust(anchors=[root]).judge(leaf.certificate, Purpose.VERIFY, at=NOW)
+    assert found.status is Status.TRUSTED
+    assert (
+        ask_about(leaf.certificate, root, nonce=False).post.body
+        == ask_about(leaf.certificate, model.certificate, nonce=False).post.body
+    )
+
+
+def test_a_request_names_the_issuer_as_the_library_does() -> None:
+    leaf = certs.person(ALICE, SUB)
+    wanted = ocsp.OCSPRequestBuilder().add_certificate(
+        leaf.certificate.x509,
+        SUB.certificate.x509,
+        hashes.SHA1(),  # noqa: S303 - of a name
+    )
+    made = ask_about(leaf.certificate, SUB.certificate, nonce=False)
+    assert made.post.body == wanted.build().public_bytes(Encoding.DER)

@@ -26,6 +26,7 @@ from smimekit.mime.content_type import (
 from smimekit.mime.fields import HeaderBlock, read_header
 from smimekit.mime.scanner import Entity, read_entity, signed_parts
 from smimekit.mime.transfer import decode, decode_base64
+from smimekit.mime.words import decode_words
 from smimekit.span import CHUNK, Span
 
 __all__ = [
@@ -275,7 +276,12 @@ def _is_named(entity: Entity, content: ContentType, *endings: str) -> bool:
     """Does a file's name, in either place that RFC 8551, 3.2.1 knows, end like this?"""
     disposed = disposition(entity.header)
     names = (disposed.filename if disposed else None, content.get("name"))
-    return any(name.lower().endswith(endings) for name in names if name)
+    return any(_plain(name).lower().endswith(endings) for name in names if name)
+
+
+def _plain(name: str) -> str:
+    """A name without encoded words, which RFC 2047, 5 forbids there and Outlook writes."""
+    return decode_words(name.encode("utf-8", "replace")) if name.startswith("=?") else name
 
 
 def _has_cms_name(entity: Entity, content: ContentType) -> bool:

@@ -19,7 +19,7 @@ from smimekit.errors import CertificateError
 from smimekit.limits import Limits
 from smimekit.trust.names import normal_name
 from smimekit.trust.records import Purpose
-from smimekit.trust.usage import may_issue, structure_reason
+from smimekit.trust.usage import is_old_root, may_issue, structure_reason
 
 __all__ = ["Held", "Path", "PathSearch", "Pool", "signature_matches"]
 
@@ -77,8 +77,11 @@ class Pool:
         decided, rest = self._more(certificate.issuer)
         first = frozenset(decided)
         found = dict.fromkeys(itertools.chain(decided, _by_turns(local, rest)))
-        allowed = (one for one in found if may_issue(one, self._purpose))
+        allowed = (one for one in found if self._may_issue(one))
         return sorted(allowed, key=lambda one: (one not in first, *self._rank(certificate, one)))
+
+    def _may_issue(self, issuer: Certificate) -> bool:
+        return may_issue(issuer, self._purpose) or (issuer in self.anchors and is_old_root(issuer))
 
     def _rank(self, certificate: Certificate, issuer: Certificate) -> tuple[int, int]:
         return (_key_id_rank(certificate, issuer), issuer not in self.anchors)

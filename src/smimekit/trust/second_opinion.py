@@ -2,9 +2,10 @@
 
 Knows in which parts of a certificate a second opinion counts. May not know what they mean.
 RFC 5280, 4.2 has everybody pass over extensions that they do not process, and 4.2.1.6 has forms
-of name that `cryptography` does not know; it refuses the certificate for both, and for two faults
-that many CAs made: a DEFAULT that is written out, and "@", "&" or "_" in a PrintableString. So
-where it refuses a certificate, it is asked again about the rest of it.
+of name that `cryptography` does not know; it refuses the certificate for both, and for faults that
+many CAs made: a serial number that is not positive (4.1.2.2: "gracefully handle such"), a DEFAULT
+that is written out, and "@", "&" or "_" in a PrintableString. So where it refuses a certificate,
+it is asked again about the rest of it.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,6 @@ _DECIDING: Final = frozenset(
         "2.5.29.14",  # subjectKeyIdentifier
         "2.5.29.30",  # nameConstraints
         "2.5.29.33",  # policyMappings
-        "2.5.29.35",  # authorityKeyIdentifier
         "2.5.29.36",  # policyConstraints
         "2.5.29.37",  # extKeyUsage
         "2.5.29.54",  # inhibitAnyPolicy
@@ -38,6 +38,7 @@ _LOOKED_INTO: Final = frozenset(
         "2.5.29.18",  # issuerAltName
         "2.5.29.31",  # cRLDistributionPoints
         "2.5.29.32",  # certificatePolicies
+        "2.5.29.35",  # authorityKeyIdentifier, which names such a serial number, too
         "2.5.29.46",  # freshestCRL
         "1.3.6.1.5.5.7.1.1",  # authorityInfoAccess
     }
@@ -86,7 +87,9 @@ def _deciding_part(certificate: Certificate) -> Certificate:
         raise CmsError("The certificate is not in DER.", code="asn1.malformed")
     tbs = der.Reader(signed).enter(der.SEQUENCE)
     begin = [tbs.raw()] if tbs.peek == 0xA0 else []
-    begin += [tbs.raw(der.INTEGER), tbs.raw(der.SEQUENCE), _plain_name(tbs.raw(der.SEQUENCE))]
+    serial = tbs.raw(der.INTEGER)
+    begin.append(serial if certificate.serial > 0 else _positive(certificate, serial))
+    begin += [tbs.raw(der.SEQUENCE), _plain_name(tbs.raw(der.SEQUENCE))]
     begin += [tbs.raw(der.SEQUENCE), _plain_name(tbs.raw(der.SEQUENCE)), tbs.raw(der.SEQUENCE)]
     while tbs.more and tbs.peek != 0xA3:
         begin.append(tbs.raw())
@@ -94,6 +97,13 @@ def _deciding_part(certificate: Certificate) -> Certificate:
     if kept:
         begin.append(der.constructed(3, der.sequence(*kept)))
     return Certificate(der.sequence(der.sequence(*begin), algorithm, signature))
+
+
+def _positive(certificate: Certificate, serial: bytes) -> bytes:
+    """A serial number in place of one that is not positive."""
+    if serial != der.integer(certificate.serial):
+        raise CmsError("The serial number is not in DER.", code="asn1.malformed")
+    return der.integer(1)
 
 
 def _plain_name(name: bytes) -> bytes:

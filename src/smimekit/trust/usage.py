@@ -20,6 +20,7 @@ from smimekit.trust.status import Reason, Validity
 
 __all__ = [
     "MAX_CERTIFICATE_BYTES",
+    "is_old_root",
     "judge_validity",
     "may_issue",
     "stamping_reason",
@@ -253,6 +254,15 @@ def _usage_reasons(
     if purpose is Purpose.TIMESTAMP:
         return stamping_reason(certificate), by_purpose(certificate)
     return _extended_usage_reason(certificate, policy), by_purpose(certificate)
+
+
+def is_old_root(certificate: Certificate) -> bool:
+    """A root of version 1, which cannot say that it is a CA.
+
+    RFC 5280, 6.1.4 (k): it is one where that is known by other means, as of an anchor. (RFC 8550,
+    2.2: version 1 has to be supported.)
+    """
+    return certificate.version == 1 and certificate.is_self_signed
 
 
 def may_issue(

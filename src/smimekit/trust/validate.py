@@ -11,7 +11,7 @@ from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
 from smimekit.trust.names import address_violation
 from smimekit.trust.paths import Path
 from smimekit.trust.status import Reason
-from smimekit.trust.usage import may_issue, structure_reason, weak_key_reason
+from smimekit.trust.usage import is_old_root, may_issue, structure_reason, weak_key_reason
 
 __all__ = ["PathVerdict", "validate_path"]
 
@@ -43,9 +43,10 @@ def _rules_reason(path: Path, request: Request) -> Reason | None:
             return Reason("path.malformed", f"{plain_text(one.subject_text)}: {broken.text}")
     for issuer in path[:-1]:
         who = plain_text(issuer.subject_text)
-        if not may_issue(issuer, request.purpose):
+        old = issuer is path[0] and is_old_root(issuer)
+        if not (old or may_issue(issuer, request.purpose)):
             return Reason("path.no-ca", f"{who} may not issue certificates for this purpose.")
-        if not may_issue(issuer, request.purpose, any_usage=request.policy.any_usage):
+        if not (old or may_issue(issuer, request.purpose, any_usage=request.policy.any_usage)):
             text = f"{who} is a CA for anything, and the policy wants it for this purpose."
             return Reason("path.any-usage", text)
         weak = weak_key_reason(issuer, request.policy)

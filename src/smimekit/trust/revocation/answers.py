@@ -18,7 +18,7 @@ from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.paths import Path
-from smimekit.trust.revocation.evidence import Evidence, evidence_for
+from smimekit.trust.revocation.evidence import Evidence, evidence_for, may_say_good
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["Known", "path_revocation"]
@@ -191,7 +191,8 @@ def path_revocation(
             request, crls=verified.crls, ocsps=verified.ocsps, helpers=verified.signers
         )
         if anchored:
-            found = _round(path, asking, strict=True)
+            good = tuple(one for one in asking.crls if may_say_good(one.crl_data.dump()))
+            found = _round(path, replace(asking, crls=good), strict=True)
             if found.revocation is not Revocation.UNKNOWN:
                 return found
         weaker = _round(path, asking, strict=False)

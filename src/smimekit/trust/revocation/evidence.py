@@ -15,21 +15,25 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.errors import CertificateError
+from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
 from smimekit.trust.usage import structure_reason
 
-__all__ = ["Evidence", "evidence_for", "evidence_moments", "load_evidence"]
+__all__ = ["Evidence", "evidence_for", "evidence_moments", "load_evidence", "may_say_good"]
 
 _MAX_SIGNERS: Final = 8
 _MAX_RESPONSE_BYTES: Final = 256 << 10
 _OCSP_SIGNING: Final = "1.3.6.1.5.5.7.3.9"
 _WITHOUT_NEXT_UPDATE: Final = timedelta(minutes=30)
 """How long certvalidator believes evidence that does not say when the next comes."""
+_CRITICAL: Final = b"\x01\x01\xff"
+_ENTRY_EXTENSIONS: Final = frozenset({"2.5.29.21", "2.5.29.23", "2.5.29.24", "2.5.29.29"})
+"""reasonCode, holdInstructionCode, invalidityDate and certificateIssuer (RFC 5280, 5.3)."""
 _Loaded: TypeAlias = tuple[Any, Any]
 """cryptography's view and certvalidator's container of one piece of evidence."""
 
@@ -187,6 +191,46 @@ def evidence_for(
         if any(_ocsp_signed_by(one, signer) for signer in (*path, *signers))
     )
     return Verified(crls, ocsps, signers)
+
+
+def may_say_good(crl: bytes) -> bool:
+    """Whether a CRL (DER) may be used for a good word: all that is critical in it is processed.
+
+    RFC 5280, 5.3: not with a critical entry extension that is not known, in whatever entry.
+    What such a CRL says of who is revoked is believed all the same.
+    """
+    try:
+        revoked = _revoked_certificates(crl)
+        if _CRITICAL not in revoked:  # as nearly always
+            return True
+        return all(oid in _ENTRY_EXTENSIONS for oid in _critical_in_entries(revoked))
+    except (CmsError, LimitExceeded):
+        return False
+
+
+def _revoked_certificates(crl: bytes) -> bytes:
+    tbs = der.Reader(crl).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    if tbs.peek == der.INTEGER:
+        tbs.raw()
+    tbs.raw(der.SEQUENCE)  # the algorithm
+    tbs.raw(der.SEQUENCE)  # the issuer
+    while tbs.peek in {der.UTC_TIME, der.GENERALIZED_TIME}:
+        tbs.raw()
+    return tbs.raw() if tbs.peek == der.SEQUENCE else b""
+
+
+def _critical_in_entries(revoked: bytes) -> Iterator[str]:
+    entries = der.Reader(revoked).enter(der.SEQUENCE)
+    while entries.more:
+        entry = entries.enter(der.SEQUENCE)
+        entry.raw(der.INTEGER)
+        entry.raw()  # the date
+        extensions = entry.enter(der.SEQUENCE) if entry.more else entry
+        while extensions.more:
+            extension = extensions.enter(der.SEQUENCE)
+            oid = extension.oid()
+            if extension.peek == der.BOOLEAN and extension.boolean():
+                yield oid
 
 
 # --- when evidence says something else -----------------------------------------------------

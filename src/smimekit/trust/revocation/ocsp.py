@@ -4,12 +4,14 @@ Knows requests and nonces. Whether an answer is signed by whoever may sign it is
 say, and what follows from it `revocation`'s.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
 
+from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.errors import FetchError
+from smimekit.errors import CmsError, FetchError
 from smimekit.primitives import random_bytes
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.network.fetch import Post
@@ -47,19 +49,32 @@ def ask_about(certificate: Certificate, issuer: Certificate, *, nonce: bool) -> 
     value = random_bytes(_NONCE_BYTES) if nonce else None
     try:
         # SHA-1 only names the issuer here, and is what every responder knows (RFC 5019, 2.1.1).
-        named = ocsp.OCSPRequestBuilder().add_certificate(
-            certificate.x509,
-            issuer.x509,
+        named = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
+            hashlib.sha1(certificate.issuer, usedforsecurity=False).digest(),
+            hashlib.sha1(_key_bits(issuer), usedforsecurity=False).digest(),
+            certificate.serial,
             hashes.SHA1(),  # noqa: S303 - see above
         )
         if value is not None:
             named = named.add_extension(x509.OCSPNonce(value), critical=False)
         body = named.build().public_bytes(Encoding.DER)
+    except CmsError as error:
+        raise _no_request() from error
     except refusals() as error:
-        raise FetchError(
-            "No OCSP request can be made about this certificate.", code="fetch.evidence"
-        ) from error
+        raise _no_request() from error
     return OcspQuestion(certificate, Post(body, "application/ocsp-request"), value)
+
+
+def _no_request() -> FetchError:
+    return FetchError("No OCSP request can be made about this certificate.", code="fetch.evidence")
+
+
+def _key_bits(certificate: Certificate) -> bytes:
+    """The subjectPublicKey, without its tag, length and unused bits (RFC 6960, 4.1.1)."""
+    inside = der.Reader(certificate.spki).enter(der.SEQUENCE)
+    inside.raw(der.SEQUENCE)
+    bits, _ = inside.bits()
+    return bits
 
 
 def _nonce_of(view: Any) -> bytes | None:
