@@ -99,11 +99,17 @@ class Span:
 
     def slice(self, start: int, end: int) -> "Span":
         """A part of this span; `start` and `end` count from its own start."""
-        begin = min(self.start + start, self.end)
-        return Span(self.source, begin, max(begin, min(self.start + end, self.end)))
+        begin, last = self.start + start, self.start + end
+        if not begin <= last <= self.end:
+            begin = min(begin, self.end)
+            last = max(begin, min(last, self.end))
+        return Span(self.source, begin, last)
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, counted from this span's own start."""
+        begin, last = self.start + start, self.start + end
+        if begin <= last <= self.end:
+            return self.source.read(begin, last)
         return self.slice(start, end).bytes()
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:

@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 import smimekit
 from smimekit import Credential, Policy, Protection, Trust
 from smimekit.algorithms import AES256_CBC, AES256_GCM, ContentCipher
-from smimekit.message.layers import protection_of
+from smimekit.message.layers import Layer, Signed, protection_of
 from tests.message.people import (
     ALICE,
     MALLORY,
@@ -122,6 +123,37 @@ def content(layers: str) -> bytes:
 
 def combinations() -> Sequence[Protection]:
     return [a | b | c for a, b, c in itertools.product((NOTHING, V), (NOTHING, C), (NOTHING, I))]
+
+
+def layers_of(letter: str) -> tuple[Layer, ...]:
+    """A layer by itself; N is S, but over what is no message (RFC 8551, 2.4.1)."""
+    with smimekit.open(
+        wrap("S" if letter == "N" else letter), keys=[bob()], trust=trust()
+    ) as found:
+        (layer,) = found.envelope
+    if letter == "N":
+        assert isinstance(layer, Signed)
+        others = tuple(replace(each, of_message=False) for each in layer.signatures)
+        layer = replace(layer, signatures=others)
+    return (layer,)
+
+
+def test_any_layers_add_up_as_they_are_defined_to() -> None:
+    """RFC 9787, 4 and 5, put in words for each fact by itself."""
+    made = {letter: layers_of(letter) for letter in "SMUNGBX"}
+    for length in range(5):
+        for letters in map("".join, itertools.product(made, repeat=length)):
+            envelope = sum((made[letter] for letter in letters), ())
+            inside = letters[max(letters.rfind("G"), letters.rfind("B")) + 1 :]
+            unsure = [at for at, letter in enumerate(letters) if letter == "B"]
+            encrypted = bool(unsure) or "G" in letters
+            if not encrypted:
+                unsure = [-1]
+            wanted = V if "S" in inside else NOTHING
+            wanted |= C if encrypted else NOTHING
+            if all(set(letters[at + 1 :]) & set("SMU") for at in unsure):
+                wanted |= I
+            assert protection_of(envelope) == (NOTHING if "X" in letters else wanted), letters
 
 
 def test_verify_and_decrypt_follow_the_table() -> None:

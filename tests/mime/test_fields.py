@@ -1,5 +1,6 @@
 """RFC 5322, 2.2 and 3.6.8: where fields begin and end, byte for byte."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -186,3 +187,36 @@ def test_words_come_back(text: str) -> None:
 def test_any_bytes_are_some_text(value: bytes) -> None:
     decode_words(value)
     decode_words(b"=?utf-8?q?" + value + b"?= =?utf-7?b?" + value + b"?=")
+
+
+def test_a_field_is_the_same_whoever_asks_for_it() -> None:
+    block = read(b"A: 1\r\nb: 2\r\na: 3\r\n\r\n")
+    first = block.one("B")
+    assert block.fields[1] is first
+    assert block.all("A") == (block.fields[0], block.fields[2])
+    assert block.all("a")[1] is block.fields[2]
+    assert "B" in block
+    assert "b" in block
+    assert "c" not in block
+    assert not block.is_empty
+    assert read(b"no header").is_empty
+
+
+def test_blocks_are_equal_whose_octets_are() -> None:
+    data = b"A: 1\r\nB: 2\r\n\r\n"
+    block = read(data)
+    block.one("A")
+    assert block == read(data + b"body")
+    assert hash(block) == hash(read(data))
+    assert block != read(data.replace(b"2", b"3"))
+    assert block != read(data.replace(b"\r\n\r\n", b"\r\n"))
+    assert block != data
+
+
+@given(st.lists(st.sampled_from([b"a", b":", b" ", b"\t", b"\r", b"\n", b"\r\n"]), max_size=9))
+def test_unfolding_takes_away_each_line_break_before_a_blank(pieces: list[bytes]) -> None:
+    """RFC 5322, 2.2.3; what no header holds stays as it is."""
+    text = b"".join(pieces)
+    expected = text.removesuffix(b"\n").removesuffix(b"\r")
+    expected = re.sub(rb"\r?\n(?=[ \t])", b"", expected).strip(b" \t")
+    assert Field("A", b"A:" + text).value == expected

@@ -14,6 +14,7 @@ from smimekit.mime.transfer import (
     decode,
     decode_base64,
     decode_quoted_printable,
+    decoded,
     encode_base64,
     encode_quoted_printable,
 )
@@ -261,3 +262,16 @@ def test_decode_chooses() -> None:
     with pytest.raises(MimeError) as caught:
         decode([b""], "x-uuencode")
     assert caught.value.code == "mime.transfer-encoding"
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"QUJD", b"QQ==", b"QUI=", b"=", b"=41", b"\r\n", b"\n", b" ", b"-"])
+    ).map(b"".join),
+    st.sampled_from(["base64", "quoted-printable", "7bit", "binary", "x-other"]),
+)
+def test_what_is_at_hand_is_decoded_as_a_stream_is(text: bytes, encoding: str) -> None:
+    def at_hand(chunks: Iterable[bytes]) -> Iterator[bytes]:
+        yield decoded(b"".join(chunks), encoding)
+
+    assert result([text], at_hand) == result([text], lambda chunks: decode(chunks, encoding))

@@ -61,7 +61,7 @@ class Letter:
 
 
 UNREADABLE: Final = Letter(
-    header=HeaderBlock((), b"", 0),
+    header=HeaderBlock([]),
     authors=(),
     shown=frozenset(),
     protected=Protected.NOTHING,

@@ -30,6 +30,8 @@ from smimekit.span import Span
 
 __all__ = ["find_errant"]
 
+_COMPOSITE: Final = frozenset({"multipart", "message"})
+"""The types that hold entities (RFC 2046, 5)."""
 _MESSAGES: Final = frozenset({"message/rfc822", "message/global"})
 _MESSAGE: Final = ContentType("message", "rfc822")
 _BY_CONTENT: Final = {
@@ -50,7 +52,11 @@ def find_errant(payload: Entity, *, limits: Limits) -> tuple[Errant, ...]:
     What is in one of them is its own business: it is found by whoever opens that. Parts that
     nobody can read, those beyond the limits too, have no layers that anybody would show.
     """
-    return tuple(_inside(_Place(payload.span, limits), payload))
+    try:
+        holds = content_type(payload.header).type in _COMPOSITE
+    except InputError:
+        return ()
+    return tuple(_inside(_Place(payload.span, limits), payload)) if holds else ()
 
 
 @final

@@ -37,7 +37,7 @@ from smimekit.span import Span
 
 __all__ = ["HeaderField", "HeaderSet", "header_set"]
 
-_NO_HEADER: Final = HeaderBlock((), b"", 0)
+_NO_HEADER: Final = HeaderBlock([])
 
 
 @final
@@ -275,7 +275,7 @@ def _keys(header: HeaderBlock, limits: Limits) -> set[tuple[str, str] | None]:
 
 
 def _mismatch(found: ProtectedHeader, outer: HeaderBlock | None, limits: Limits) -> bool:
-    inner = HeaderBlock(found.fields, b"", 0)
+    inner = HeaderBlock.of(found.fields)
     if outer is None or claim_of(outer, limits) is None or not inner.all("From"):
         return False  # around an entity, as around bare CMS, stands no header of a mail
     inside = _keys(inner, limits)
@@ -283,7 +283,7 @@ def _mismatch(found: ProtectedHeader, outer: HeaderBlock | None, limits: Limits)
 
 
 def _is_bound(found: ProtectedHeader, envelope: Sequence[Layer], limits: Limits) -> bool:
-    header = HeaderBlock(found.fields, b"", 0)
+    header = HeaderBlock.of(found.fields)
     return any(
         signature.intact
         and signature.of_message

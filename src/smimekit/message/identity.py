@@ -13,7 +13,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.address import address_key, parse_mailboxes
-from smimekit.mime.fields import HeaderBlock
+from smimekit.mime.fields import Field, HeaderBlock
 
 __all__ = ["Claim", "Identity", "claim_of", "identity_of", "sender_of", "signer_addresses"]
 
@@ -65,11 +65,12 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
         return None if about_content else ()
     if len(found) != 1 or _hides_from(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
-    value = found[0].value
-    return _known(value) if len(value) <= _SHORT <= limits.mailboxes else _authors(value, limits)
+    raw = found[0].raw
+    return _known(raw) if len(raw) <= _SHORT <= limits.mailboxes else _authors(raw, limits)
 
 
-def _authors(value: bytes, limits: Limits = _LIMITS) -> tuple[str, ...]:
+def _authors(raw: bytes, limits: Limits = _LIMITS) -> tuple[str, ...]:
+    value = Field("From", raw).value
     try:
         return tuple([mailbox.address for mailbox in parse_mailboxes(value, limits=limits)])
     except MimeError:
@@ -86,6 +87,8 @@ def _hides_from(raw: bytes) -> bool:
 
 def sender_of(header: HeaderBlock, limits: Limits) -> str | None:
     """The one mailbox of the one Sender field (RFC 5322, 3.6.2), where there is such."""
+    if "Sender" not in header:
+        return None
     found = header.all("Sender")
     try:
         mailboxes = parse_mailboxes(found[0].value, limits=limits) if len(found) == 1 else ()

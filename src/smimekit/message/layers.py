@@ -270,32 +270,20 @@ _SUMS: Final = tuple(map(Protection, range(8)))
 """All that can come out, by number: to add flags up takes longer than to find what they are of."""
 
 
-def protection_of(envelope: Iterable[Layer]) -> Protection:
+def protection_of(envelope: Sequence[Layer]) -> Protection:
     """What the layers, outermost first, give the payload."""
-    layers = tuple(envelope)
-    encryptions = [at for at, layer in enumerate(layers) if isinstance(layer, Encrypted)]
-    if any(isinstance(each, Encrypted) and each.failure is not None for each in layers):
-        return Protection.NONE
-    verified = any(map(_verified, innermost_signatures(layers)))
-    intact = all(_covered(layers, at) for at in encryptions or [-1])
-    return _SUMS[verified + 2 * bool(encryptions) + 4 * intact]
-
-
-def _verified(signature: SignatureResult) -> bool:
-    usual = signature.intact and signature.of_message
-    return usual and signature.trusted and signature.by_sender
-
-
-def _covered(layers: tuple[Layer, ...], at: int) -> bool:
-    """Is the encryption at this place authenticated, or a good signature inside it?
-
-    -1 stands for the message as such, which needs the signature.
-    """
-    layer = layers[at] if at >= 0 else None
-    if isinstance(layer, Encrypted) and layer.authenticated:
-        return True
-    for each in layers[at + 1 :]:
-        for one in each.signatures if isinstance(each, Signed) else ():
-            if one.intact and one.of_message:
-                return True
-    return False
+    verified = covered = encrypted = False
+    intact = True
+    for layer in reversed(envelope):
+        if isinstance(layer, Signed):
+            for each in layer.signatures:
+                good = each.intact and each.of_message
+                covered = covered or good
+                verified = verified or (good and not encrypted and each.trusted and each.by_sender)
+        elif isinstance(layer, Encrypted):
+            if layer.failure is not None:
+                return Protection.NONE
+            encrypted = True
+            intact = intact and (layer.authenticated or covered)
+    # Without an encryption, the message as such needs the signature.
+    return _SUMS[verified + 2 * encrypted + 4 * (intact if encrypted else covered)]

@@ -161,11 +161,12 @@ def open_file(
 
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:
     # To ask for a protocol takes longer than most of the rest; it is here to tell one key apart.
-    if keys == ():  # as `verify` gives them
-        return ()
-    if isinstance(keys, list | tuple) or not isinstance(keys, Decryptor):
+    if isinstance(keys, (list, tuple)) or not isinstance(keys, Decryptor):
         found = tuple(keys)
-        if all(isinstance(each, Credential | Decryptor) for each in found):
+        for each in found:
+            if not isinstance(each, (Credential, Decryptor)):
+                break
+        else:
             return found
     raise UsageError("Keys come as a list of credentials: keys=[bob].")
 
@@ -253,7 +254,7 @@ class _Opening:
         limits = self.judge.policy.limits
         entity = read_entity(span, limits=limits)
         self.read = span, entity
-        if not entity.header.fields:
+        if entity.header.is_empty:
             raise MimeError(
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
@@ -269,7 +270,7 @@ class _Opening:
         entity = self.entity(span)
         if entity is None:
             return None
-        if not entity.header.fields:
+        if entity.header.is_empty:
             return recognise_bare(span) if is_bare_cms(span) else None
         if entity.header.envelope_line is not None:
             return None  # only what arrived as a whole may come out of a mailbox file
@@ -287,7 +288,7 @@ class _Opening:
     def _claim_inside(self, payload: Span) -> Claim:
         """An author that the payload names itself (RFC 9788): the signer has to be that one."""
         entity = self.entity(payload)
-        if entity is None or not entity.header.all("From"):
+        if entity is None or "From" not in entity.header:
             return None
         return claim_of(entity.header, self.judge.policy.limits)
 
@@ -336,7 +337,7 @@ class _Opening:
         envelope = EnvelopedReader(reader, content_type, limits=self.judge.policy.limits)
         reading: _Reading | None = (reader, envelope)
         cipher = envelope.cipher
-        failure: SmimeError = _no_key(self.keys)
+        failure: SmimeError | None = None
         opened: Spool | None = None
         certificate: Certificate | None = None
         if cipher is None:  # a fact of the layer, whoever has the key
@@ -376,7 +377,7 @@ class _Opening:
             authenticated=cipher is not None and cipher.authenticated,
             recipients=envelope.recipients,
             opened_with=certificate,
-            failure=failure if opened is None else None,
+            failure=(failure or _no_key(self.keys)) if opened is None else None,
             content=None if opened is None else opened.span(),
         )
 

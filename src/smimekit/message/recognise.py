@@ -25,7 +25,7 @@ from smimekit.mime.content_type import (
 )
 from smimekit.mime.fields import HeaderBlock, read_header
 from smimekit.mime.scanner import Entity, read_entity, signed_parts
-from smimekit.mime.transfer import decode, decode_base64
+from smimekit.mime.transfer import decode, decode_base64, decoded
 from smimekit.mime.words import decode_words
 from smimekit.span import CHUNK, Span
 
@@ -97,7 +97,7 @@ class ClearSigned:
         if len(body) > most:
             return None
         try:
-            octets = b"".join(decode((body.bytes(),), _encoding(self.signature)))
+            octets = decoded(body.bytes(), _encoding(self.signature))
         except InputError:
             return None
         return None if _PEM_BEGIN.match(octets) else octets
@@ -115,6 +115,10 @@ class Opaque:
 
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
+        if len(self.body) <= CHUNK:
+            octets = decoded(self.body.bytes(), self.encoding)
+            if not _PEM_BEGIN.match(octets):
+                return iter((octets,))
         return _unarmoured(decode(self.body.chunks(), self.encoding))
 
 
@@ -149,8 +153,9 @@ def recognise(
     Where it is to be `verified`, its content is digested while it is read for its end.
     """
     content = content_type(entity.header)
-    if content.media == "multipart/signed":
-        return _clear_signed(entity, content, limits, verified=verified)
+    if content.type == "multipart":
+        is_signed = content.subtype == "signed"
+        return _clear_signed(entity, content, limits, verified=verified) if is_signed else None
     return recognise_opaque(entity, content, limits=limits)
 
 
@@ -161,6 +166,8 @@ def recognise_opaque(entity: Entity, content: ContentType, *, limits: Limits) ->
     is, too, and CMS in it. A detached signature is no layer there: a document that was signed
     elsewhere has such a file beside it, and a mail is no document.
     """
+    if content.type != "application":  # as all of these are
+        return None
     if content.media in PKCS7_MIME:
         return Opaque(entity.body, _encoding(entity))
     if content.media not in _VAGUE or not _has_cms_name(entity, content):
@@ -192,8 +199,8 @@ def peek(found: Opaque, *, limits: Limits) -> Peek | None:
 def _clear_signed(
     entity: Entity, content: ContentType, limits: Limits, *, verified: bool
 ) -> ClearSigned | None:
-    protocol = content.get("protocol")
-    if protocol and not says_signed(content):
+    labelled = says_signed(content)
+    if not labelled and content.get("protocol"):
         _check_foreign(entity, limits)
         return None
     micalg = content.get("micalg")
@@ -203,15 +210,14 @@ def _clear_signed(
     def again() -> Iterator[bytes]:
         return signed.chunks()
 
-    digests = Digests(announced, again)
-    take = digests.update if announced else None
-    signed, signature = signed_parts(entity, limits=limits, take=take)
+    digests = Digests(announced, again) if announced else None
+    signed, signature = signed_parts(entity, limits=limits, take=digests and digests.update)
     second = _second(signature, limits)
     label = content_type(second.header)
     found = ClearSigned(signed, second, micalg, digests)
     if label.media in _PKCS7_SIGNATURE:
         return found
-    if not protocol:
+    if not labelled:
         return None
     if label.media in _VAGUE or _is_mislabelled(second, label):
         return found
@@ -233,7 +239,7 @@ def _second(part: Span, limits: Limits) -> Entity:
     if size < 4 or min(limits.header_bytes, limits.header_fields) < _SHORT:
         return read_entity(part, limits=limits, mbox=False)
     header = _label(head[:size])
-    return Entity(header, part.slice(header.length, len(part)), part)
+    return Entity(header, Span(part.source, part.start + header.length, part.end), part)
 
 
 @lru_cache(maxsize=64)

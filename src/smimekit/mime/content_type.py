@@ -43,10 +43,10 @@ _WHOLE = -1
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 # What nearly every field is: no comment, no quoted-pair, no section, nothing but ASCII. There is
 # one way to read it, which a grammar takes twenty times as long for.
-_WORD = rb"[!#$&+\-.0-9A-Z^_`a-z{|}~]+"
-_USUAL_PARAMETER = rb"[ \t]*;[ \t]*(%b)=(?:(%b)|\"([\t !#-\[\]-~]*)\")" % (_WORD, _WORD)
-_USUAL_TEXT = rb"(?:[ \t]*;[ \t]*%b=(?:%b|\"[\t !#-\[\]-~]*\"))*" % (_WORD, _WORD)
-_USUAL = re.compile(rb"(%b)/(%b)(%b)" % (_WORD, _WORD, _USUAL_TEXT))
+_WORD = r"[!#$&+\-.0-9A-Z^_`a-z{|}~]+"
+_USUAL_PARAMETER = rf'[ \t]*;[ \t]*({_WORD})=(?:({_WORD})|"([\t !#-\[\]-~]*)")'
+_USUAL_TEXT = rf'(?:[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|"[\t !#-\[\]-~]*"))*'
+_USUAL = re.compile(rf"({_WORD})/({_WORD})({_USUAL_TEXT})")
 _USUAL_PARAMETERS = re.compile(_USUAL_PARAMETER)
 
 
@@ -99,11 +99,12 @@ def parse_content_type(value: bytes) -> ContentType:
 
 
 def _parse(value: bytes) -> ContentType:
-    usual = _USUAL.fullmatch(value)
+    text = decode_header(value)
+    usual = _USUAL.fullmatch(text)
     parameters = None if usual is None else _usual_parameters(usual[3])
     if usual is not None and parameters is not None:
-        return ContentType(usual[1].decode().lower(), usual[2].decode().lower(), parameters)
-    cursor = Cursor(decode_header(value), "Content-Type")
+        return ContentType(usual[1].lower(), usual[2].lower(), parameters)
+    cursor = Cursor(text, "Content-Type")
     main = _token(cursor)
     if not cursor.accept("/"):
         raise cursor.error("is no type/subtype", "mime.content-type")
@@ -148,23 +149,29 @@ def transfer_encoding(block: HeaderBlock) -> str:
 
     Raises `MimeError` for an unknown one (`mime.transfer-encoding`) and for two fields.
     """
+    known = block.memo.get("transfer-encoding")
+    if isinstance(known, str):
+        return known
     found = block.one("Content-Transfer-Encoding")
-    if not found:
+    if found is None:
         return "7bit"
-    usual = _USUAL_ENCODINGS.get(found.value.lower())
-    if usual is not None:
-        return usual
-    cursor = Cursor(found.text, "Content-Transfer-Encoding")
+    encoding = _USUAL_ENCODINGS.get(found.value.lower()) or _encoding(found.text)
+    block.memo["transfer-encoding"] = encoding
+    return encoding
+
+
+def _encoding(text: str) -> str:
+    cursor = Cursor(text, "Content-Transfer-Encoding")
     encoding = _token(cursor)
     if encoding not in _ENCODINGS or not cursor.done:
         raise cursor.error("names an unknown encoding", "mime.transfer-encoding")
     return encoding
 
 
-def _usual_parameters(text: bytes) -> Mapping[str, str] | None:
+def _usual_parameters(text: str) -> Mapping[str, str] | None:
     """The parameters of a usual value; None where one stands twice, which is no usual thing."""
     pairs = _USUAL_PARAMETERS.findall(text)
-    found = {name.decode().lower(): (word or quoted).decode() for name, word, quoted in pairs}
+    found = {name.lower(): word or quoted for name, word, quoted in pairs}
     return MappingProxyType(found) if len(found) == len(pairs) else None
 
 

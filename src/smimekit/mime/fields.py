@@ -7,6 +7,7 @@ came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final, final
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
@@ -22,7 +23,8 @@ _NAME = re.compile(rb"([!-9;-~]{1,997})[ \t]*:")
 _FIELD_START = re.compile(rb"(?<=\n)(?![ \t])")
 # A field with its name: where these follow each other without a gap, they are the header.
 _FIELDS = re.compile(rb"^(([!-9;-~]{1,997})[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z))", re.MULTILINE)
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+# Written so that the search for it can skip what begins with neither.
+_FOLD = re.compile(rb"(?:\r\n|\n)(?=[ \t])")
 _FIRST_READ = 1 << 12
 _LINE_BREAKS = frozenset({b"", b"\n", b"\r\n"})
 
@@ -56,7 +58,11 @@ class Field:
         return self.name.lower() == name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+_Line = tuple[bytes, bytes]
+"""A field as it stands, and its name."""
+
+
+@final
 class HeaderBlock:
     """The fields of an entity in their order.
 
@@ -64,25 +70,65 @@ class HeaderBlock:
     fields (`envelope_line`), and with the empty line that ends the block, where there is one.
     """
 
-    fields: tuple[Field, ...]
-    raw: bytes = field(repr=False)
-    length: int
-    envelope_line: bytes | None = field(default=None, repr=False)
-    index: dict[str, list[Field]] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
-    """The fields by their lower-case names, once somebody has asked for one."""
-    memo: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What others read out of the fields, kept for whoever asks again: a few entries."""
+    __slots__ = ("_fields", "_index", "_lines", "envelope_line", "length", "memo", "raw")
+
+    def __init__(
+        self, lines: list[_Line], raw: bytes = b"", envelope_line: bytes | None = None
+    ) -> None:
+        self.raw: Final = raw
+        self.length: Final = len(raw)
+        self.envelope_line: Final = envelope_line
+        self.memo: Final[dict[str, object]] = {}
+        """What others read out of the fields, kept for whoever asks again: a few entries."""
+        self._lines: Final = lines
+        self._fields: Final[dict[int, Field]] = {}
+        self._index: Final[dict[bytes, list[int]]] = {}
+        for at, (_, name) in enumerate(lines):
+            self._index.setdefault(name.lower(), []).append(at)
 
     @classmethod
     def of(cls, fields: Iterable[Field]) -> "HeaderBlock":
         """A header to be written, which has no bytes of its own yet."""
-        return cls(tuple(fields), b"", 0)
+        given = tuple(fields)
+        made = cls([(field.raw, field.name.encode()) for field in given])
+        made._fields.update(enumerate(given))
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HeaderBlock):
+            return NotImplemented
+        return self._lines == other._lines and self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._lines), self.raw))
+
+    def __repr__(self) -> str:
+        return f"<HeaderBlock of {len(self._lines)} fields>"
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower().encode() in self._index
+
+    @property
+    def is_empty(self) -> bool:
+        """Is there no field at all?"""
+        return not self._lines
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All of them."""
+        return tuple(map(self._field, range(len(self._lines))))
+
+    def _field(self, at: int) -> Field:
+        """The field in this place, made for whoever is the first to ask."""
+        made = self._fields.get(at)
+        if made is None:
+            raw, name = self._lines[at]
+            made = self._fields[at] = Field(name.decode(), raw)
+        return made
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
-        return tuple((self.index or self._by_name()).get(name.lower(), ()))
+        return tuple(map(self._field, self._index.get(name.lower().encode(), ())))
 
     def one(self, name: str) -> Field | None:
         """The only field `name`, or None.
@@ -90,7 +136,7 @@ class HeaderBlock:
         Raises `MimeError` (`mime.duplicate-field`) where there are several: two programs
         would each take another one.
         """
-        found = (self.index or self._by_name()).get(name.lower())
+        found = self._index.get(name.lower().encode())
         if found is None:
             return None
         if len(found) > 1:
@@ -99,24 +145,17 @@ class HeaderBlock:
                 "one counts. Have the message sent again without the duplicate.",
                 code="mime.duplicate-field",
             )
-        return found[0]
+        return self._field(found[0])
 
     @property
     def repeats(self) -> bool:
         """Is there any name that more than one field has?"""
-        return len(self.index or self._by_name()) != len(self.fields)
-
-    def _by_name(self) -> dict[str, list[Field]]:
-        index: dict[str, list[Field]] = {}
-        for each in self.fields:
-            index.setdefault(each.name.lower(), []).append(each)
-        object.__setattr__(self, "index", index)  # whole, for whoever else is reading it
-        return index
+        return len(self._index) != len(self._lines)
 
     @property
     def empty_line(self) -> bytes:
         """The line break that ends the block: CRLF, LF, or nothing where no body follows."""
-        size = len(self.envelope_line or b"") + sum(len(field.raw) for field in self.fields)
+        size = len(self.envelope_line or b"") + sum(len(line) for line, _ in self._lines)
         return self.raw[size:]
 
 
@@ -131,16 +170,13 @@ def read_header(span: Span, *, limits: Limits, mbox: bool = True) -> HeaderBlock
     and `LimitExceeded` for a block over `limits.header_bytes` or `limits.header_fields`.
     """
     head = span.source.read(span.start, min(span.start + _FIRST_READ, span.end))
-    skip = _envelope_length(head, mbox=mbox)
-    if skip is None:
-        return HeaderBlock((), b"", 0)
-    if not skip:
-        empty = _line_break(head)
-        if empty:
-            return HeaderBlock((), empty, len(empty))
+    skip = 0
+    if not _NAME.match(head):
+        skip = _envelope_length(head) if mbox else 0
+        if not skip:
+            return HeaderBlock([], _line_break(head))
     raw = _read_block(span, head, limits)
-    fields = _fields(raw, skip, limits)
-    return HeaderBlock(fields, raw, len(raw), raw[:skip] or None)
+    return HeaderBlock(_lines_of(raw, skip, limits), raw, raw[:skip] or None)
 
 
 def _line_break(data: bytes) -> bytes:
@@ -150,15 +186,10 @@ def _line_break(data: bytes) -> bytes:
     return b""
 
 
-def _envelope_length(head: bytes, *, mbox: bool) -> int | None:
-    """Bytes of the mbox line before the first field: mostly 0; None without any field."""
-    if _NAME.match(head) or _line_break(head):
-        return 0
-    if mbox and head.startswith((b"From ", b">From ")):
-        end = head.find(b"\n") + 1
-        if end and _NAME.match(head, end):
-            return end
-    return None
+def _envelope_length(head: bytes) -> int:
+    """Bytes of the mbox line before the first field; 0 without either."""
+    end = head.find(b"\n") + 1 if head.startswith((b"From ", b">From ")) else 0
+    return end if end and _NAME.match(head, end) else 0
 
 
 def _read_block(span: Span, head: bytes, limits: Limits) -> bytes:
@@ -189,11 +220,11 @@ def _block_end(head: bytes, searched: int) -> int:
     return crlf + 3 if crlf >= 0 else 0
 
 
-def _fields(raw: bytes, skip: int, limits: Limits) -> tuple[Field, ...]:
+def _lines_of(raw: bytes, skip: int, limits: Limits) -> list[_Line]:
     text = raw[skip:] if skip else raw
     if text.count(b"\n") >= limits.header_fields:
         _check_number(text, limits)
-    found: list[tuple[bytes, bytes]] = _FIELDS.findall(text)
+    found: list[_Line] = _FIELDS.findall(text)
     read = b"".join([line for line, _ in found])
     # What the fields leave is the empty line, if the header has one; and nothing between them.
     if text.removeprefix(read) not in _LINE_BREAKS:
@@ -202,7 +233,7 @@ def _fields(raw: bytes, skip: int, limits: Limits) -> tuple[Field, ...]:
             "would disagree on where the body begins. Have the message sent again.",
             code="mime.header-line",
         )
-    return tuple([Field(name.decode("ascii"), line) for line, name in found])
+    return found
 
 
 def _check_number(text: bytes, limits: Limits) -> None:

@@ -62,7 +62,7 @@ def display(
     for what is no text, which is not to be changed (RFC 9788, 5.2.4, 5.2.5). Raises MimeError
     for a text that cannot be decoded.
     """
-    header = HeaderBlock(fields, b"", 0)
+    header = HeaderBlock.of(fields)
     content = content_type(header)
     disposed = disposition(header)
     charset = _charset(content, shown)

@@ -10,9 +10,8 @@ nothing else. RFC 2046 lets a reader take any line that merely begins so; then t
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
@@ -44,8 +43,7 @@ _LONGEST: Final = 2_000
 """Octets that are more than a delimiter has: line breaks, hyphens, boundary and padding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiter:
+class Delimiter(NamedTuple):
     """One delimiter line. It starts with the line break before it, which belongs to it."""
 
     start: int
@@ -53,18 +51,29 @@ class Delimiter:
     closing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Multipart:
+class Multipart(NamedTuple):
     """The parts of a multipart body; `closed` says whether the closing delimiter is there."""
 
-    preamble: Span
+    body: Span
+    start: int
+    """Where its first delimiter begins."""
     parts: tuple[Span, ...]
-    epilogue: Span
+    end: int
+    """Where its closing delimiter ends."""
     closed: bool
 
+    @property
+    def preamble(self) -> Span:
+        """What stands before the first delimiter."""
+        return self.body.slice(0, self.start)
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+    @property
+    def epilogue(self) -> Span:
+        """What stands after the closing delimiter."""
+        return self.body.slice(self.end, len(self.body))
+
+
+class Entity(NamedTuple):
     """A MIME entity: its header, the span of its body, and the span of both."""
 
     header: HeaderBlock
@@ -107,7 +116,9 @@ def _scan(buffer: bytes, needle: bytes, *, last: bool) -> tuple[list[tuple[int, 
     seen = max(0, len(buffer) - len(needle))
     at = buffer.find(needle)
     while at >= 0 and (rest := _LINE_REST.match(buffer, at + len(needle))):
-        if len(rest[2]) > _MAX_PADDING:
+        closing, padding, line_break = rest.groups()
+        end = rest.end()
+        if len(padding) > _MAX_PADDING:
             raise MimeError(
                 "A boundary line is padded with more blanks than a line may hold; the sender "
                 "has to repair the message.",
@@ -115,28 +126,28 @@ def _scan(buffer: bytes, needle: bytes, *, last: bool) -> tuple[list[tuple[int, 
             )
         if not last and _MAYBE_MORE.match(buffer, rest.end(2)):
             return found, max(0, at - 1)
-        if rest[3] is None:
+        if line_break is None:
             # Other look-alikes may follow by the thousand: leave them to one search.
-            likely = re.compile(re.escape(needle) + _NO_LOOK_ALIKE).search(buffer, rest.end())
+            likely = re.compile(re.escape(needle) + _NO_LOOK_ALIKE).search(buffer, end)
             at = likely.start() if likely else -1
             continue
         start = at - 1 if buffer[at - 1 : at] == b"\r" else at
-        found.append((start, rest.end(), bool(rest[1])))
-        if rest[1]:
+        found.append((start, end, closing is not None))
+        if closing:
             break
-        seen = max(seen, rest.end() - 1)
-        at = buffer.find(needle, rest.end() - 1)
+        seen = max(seen, end - 1)
+        at = buffer.find(needle, end - 1)
     return found, seen
 
 
-def _at_once(body: Span, boundary: bytes) -> list[Delimiter]:
+def _at_once(body: Span, boundary: bytes) -> list[tuple[int, int, bool]]:
     """What `delimiters` finds in a body that is one chunk."""
     found, _ = _scan(b"\n" + body.bytes(), b"\n--" + boundary, last=True)
-    delimiters, floor = list[Delimiter](), 0
-    for start, end, closing in found:
-        delimiters.append(Delimiter(max(start - 1, floor), end - 1, closing))
+    floor = 0
+    for at, (start, end, closing) in enumerate(found):
+        found[at] = max(start - 1, floor), end - 1, closing
         floor = end - 1
-    return delimiters
+    return found
 
 
 @final
@@ -186,31 +197,29 @@ def split(
     of the first part. Raises `LimitExceeded` over `limits.mime_parts`.
     """
     parts: list[Span] = []
-    before: Delimiter | None = None
-    preamble = body
-    if first is None and len(body) <= CHUNK:
-        found: Iterable[Delimiter] = _at_once(body, boundary)
+    size = len(body)
+    start, before, closed = size, -1, False
+    if first is None and size <= CHUNK:
+        found: Iterable[tuple[int, int, bool]] = _at_once(body, boundary)
     else:
         found = delimiters(first.chunks(body) if first else body.chunks(), boundary)
-    for delimiter in found:
+    for begin, end, closing in found:
         if first:
-            first.begin(delimiter.end)
-        if before:
-            parts.append(body.slice(before.end, delimiter.start))
+            first.begin(end)
+        if before < 0:
+            start = begin
         else:
-            preamble = body.slice(0, delimiter.start)
+            parts.append(body.slice(before, begin))
         if len(parts) > limits.mime_parts:
             raise LimitExceeded(
                 f"The message has more than {limits.mime_parts} parts in one multipart; raise "
                 "Limits.mime_parts if such mail is expected.",
                 code="limit.mime-parts",
             )
-        before = delimiter
-    if before and not before.closing:
-        parts.append(body.slice(before.end, len(body)))
-    closed = before is not None and before.closing
-    end = before.end if before and closed else len(body)
-    return Multipart(preamble, tuple(parts), body.slice(end, len(body)), closed)
+        before, closed = end, closing
+    if before >= 0 and not closed:
+        parts.append(body.slice(before, size))
+    return Multipart(body, start, tuple(parts), before if closed else size, closed)
 
 
 def boundary_of(content: ContentType) -> bytes:
@@ -227,7 +236,7 @@ def boundary_of(content: ContentType) -> bytes:
 def read_entity(span: Span, *, limits: Limits, mbox: bool = True) -> Entity:
     """An entity: header and body. `mbox` as in `read_header`, which says what is raised."""
     header = read_header(span, limits=limits, mbox=mbox)
-    return Entity(header, span.slice(header.length, len(span)), span)
+    return Entity(header, Span(span.source, span.start + header.length, span.end), span)
 
 
 def signed_parts(
@@ -256,7 +265,7 @@ def signed_parts(
         raise _not_two_parts("is cut off: its closing boundary is missing")
     if len(found.parts) != 2:
         raise _not_two_parts("does not have exactly two parts")
-    if len(found.epilogue) and any(True for _ in delimiters(found.epilogue.chunks(), boundary)):
+    if len(found.epilogue) and any(delimiters(found.epilogue.chunks(), boundary)):
         raise _not_two_parts("goes on after its closing boundary")
     if first:
         first.end(found.parts[0])

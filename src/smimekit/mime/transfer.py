@@ -20,6 +20,7 @@ __all__ = [
     "decode",
     "decode_base64",
     "decode_quoted_printable",
+    "decoded",
     "encode_base64",
     "encode_quoted_printable",
 ]
@@ -77,16 +78,29 @@ def decode_base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
     held, padded = b"", False
     for chunk in chunks:
-        try:
-            decoded, rest, ended = _decode_groups(_without_equal_breaks(held, chunk), padded)
-        except MimeError:  # which may be for other blanks
-            text = held + chunk.translate(None, _BLANKS)
-            decoded, rest, ended = _decode_groups(text, padded)
-        held, padded = rest, ended
-        if decoded:
-            yield decoded
+        octets, held, padded = _decode_chunk(held, chunk, padded)
+        if octets:
+            yield octets
     if held:
         raise _bad_base64()
+
+
+def decoded(data: bytes, encoding: str) -> bytes:
+    """What `decode` makes of data that are at hand."""
+    if encoding != "base64":
+        return b"".join(decode((data,), encoding))
+    octets, held, _ = _decode_chunk(b"", data, padded=False)
+    if held:
+        raise _bad_base64()
+    return octets
+
+
+def _decode_chunk(held: bytes, chunk: bytes, padded: bool) -> tuple[bytes, bytes, bool]:
+    """What was `held`, and the chunk, decoded: as `_decode_groups` says."""
+    try:
+        return _decode_groups(_without_equal_breaks(held, chunk), padded)
+    except MimeError:  # which may be for other blanks
+        return _decode_groups(held + chunk.translate(None, _BLANKS), padded)
 
 
 def _without_equal_breaks(held: bytes, chunk: bytes) -> bytes | bytearray:
@@ -119,13 +133,13 @@ def _decode_groups(data: bytes | bytearray, padded: bool) -> tuple[bytes, bytes,
     rest = bytes(data[whole:])
     # binascii takes a group of padding alone.
     endless = (padded and data) or data.endswith(b"===", 0, whole)
-    if endless or rest.translate(None, _BLANKS) != rest:
+    if endless or (rest and rest.translate(None, _BLANKS) != rest):
         raise _bad_base64()
     try:
-        decoded = binascii.a2b_base64(memoryview(data)[:whole], strict_mode=True)
+        octets = binascii.a2b_base64(memoryview(data)[:whole], strict_mode=True)
     except binascii.Error:
         raise _bad_base64() from None
-    return decoded, rest, padded or data.endswith(b"=", 0, whole)
+    return octets, rest, padded or data.endswith(b"=", 0, whole)
 
 
 def _bad_base64() -> MimeError:
