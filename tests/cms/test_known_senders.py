@@ -195,6 +195,20 @@ def test_the_rules_are_those_of_each_signature() -> None:
         assert other.integrity is Integrity.MALFORMED
 
 
+def test_what_one_signature_has_met_no_other_has() -> None:
+    """Of the same signer: one that breaks a rule, between those that break none."""
+    known, who = KnownSenders(SIZE), person("rsa-2048")
+    counter = attrs.attribute(attrs.COUNTERSIGNATURE, der.sequence())
+    infos = Forgery(extra=[time("260301120000Z"), counter], who=who).signer_info()
+    broken = signed_data(None, [], [who.certificate.der], [infos])
+    for octets, good in ((rsa(), True), (broken, False)) * 3:
+        found = same(known, octets)
+        assert found is not None
+        digests = Digests((), lambda: [b"content"])
+        check = check_signer(found.signers[0], who.certificate, found.content_type, digests)
+        assert check.integrity is (Integrity.GOOD if good else Integrity.MALFORMED)
+
+
 def test_no_more_is_kept_than_there_is_room_for() -> None:
     known = KnownSenders(60_000)
     people = [person("rsa-2048", f"{number}@example.org") for number in range(8)]

@@ -7,9 +7,21 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from smimekit import der
-from smimekit.algorithms import RSA_ENCRYPTION, SHA256, AlgorithmIdentifier, RsaPadding, rsa_padding
+from smimekit.algorithms import (
+    KEMS,
+    RSA_ENCRYPTION,
+    SHA256,
+    AlgorithmIdentifier,
+    RsaPadding,
+    rsa_padding,
+)
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber, SubjectKeyIdentifier
-from smimekit.cms.recipient_set import Transported, read_recipient_set
+from smimekit.cms.recipient_set import (
+    _PIECE,
+    Transported,
+    _names_a_kem,
+    read_recipient_set,
+)
 from smimekit.cms.recipients import (
     ContentKey,
     KeyTransRecipient,
@@ -112,15 +124,28 @@ def test_one_that_is_malformed_is_nobodys() -> None:
     assert isinstance(read_recipient_set(raw, limits=Limits())[4], UnknownRecipient)
 
 
-def test_a_bare_kem_recipient_is_refused_whoever_it_is_for() -> None:
+@pytest.mark.parametrize("oid", KEMS)
+@pytest.mark.parametrize("form", [b"\x06", b"\x06\x81", b"\x06\x84\0\0\0"])
+def test_a_bare_kem_recipient_is_refused_whoever_it_is_for(oid: str, form: bytes) -> None:
     """RFC 9629, 3: it stands in an OtherRecipientInfo; late reading must not miss it."""
-    kem = AlgorithmIdentifier("2.16.840.1.101.3.4.4.2")
-    inside = (der.integer(0), IssuerAndSerialNumber(ISSUER, 7).encode(), kem.encode())
+    kem = der.sequence(form + der.oid(oid)[1:])
+    inside = (der.integer(0), IssuerAndSerialNumber(ISSUER, 7).encode(), kem)
     bare = der.sequence(*inside, der.octet_string(b"c"), der.integer(32))
     raw = encoded(*(stranger(n).encode() for n in range(1, 20)), bare)
     with pytest.raises(CmsError) as caught:
         read_recipient_set(raw, limits=Limits())
     assert caught.value.code == "cms.bare-kem-recipient"
+
+
+def test_a_kem_is_found_wherever_it_is_named() -> None:
+    """Most of all where the pieces meet in which it is sought."""
+    named = der.oid("2.16.840.1.101.3.4.4.2")
+    for edge in (0, _PIECE, 2 * _PIECE):
+        for before in range(max(0, edge - 12), edge + 2):
+            assert _names_a_kem(bytes(before) + named + bytes(70_000 - before))
+    assert _names_a_kem(bytes(70_000) + named)
+    assert not _names_a_kem(bytes(70_000))
+    assert not _names_a_kem(b"")
 
 
 def test_other_forms_are_read_at_once() -> None:

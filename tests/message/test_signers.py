@@ -107,6 +107,17 @@ def test_several_signers_each_with_its_own_result(opaque: bool) -> None:
     assert smimekit.verify(mail, trust()).bytes() == signed_entity()
 
 
+@pytest.mark.parametrize("times", [[], [b"no time"], [der.time(NOW)] * 2])
+def test_a_signer_who_says_no_single_time(times: list[bytes]) -> None:
+    """RFC 5652, 11.3. Whoever asks when it was gets no answer, and no error either."""
+    extra = [attribute(attrs.SIGNING_TIME, each) for each in times]
+    info = signer_info(entity(), alice(), extra=extra)
+    cms = bare_signed(entity(), alice(), detached=True, infos=[info])
+    (found,) = signatures(clear_signed(entity(), cms))
+    assert found.signing_time is None
+    assert found.integrity is (Integrity.MALFORMED if times else Integrity.GOOD)
+
+
 def test_micalg_lists_each_digest_once() -> None:
     """RFC 8551, 3.5.3.2."""
     signers = [

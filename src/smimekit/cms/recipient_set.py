@@ -19,8 +19,12 @@ from smimekit.limits import Limits
 
 __all__ = ["Transported", "read_recipient_set"]
 
-_KEM_MARKS: Final = frozenset(der.encode_oid(oid)[:-1] for oid in KEMS)
-"""One of them stands wherever a KEM is named. Each costs a search, so relatives share theirs."""
+_KEM_MARKS: Final = frozenset(der.oid(oid)[1:-1] for oid in KEMS)
+"""One of them stands wherever a KEM is named, in whatever form of BER: the last octet of a length
+is there in each. Each costs a search, so relatives share theirs."""
+_PIECE: Final = 28_000
+_OVERLAP: Final = 16
+"""Octets, more than a mark has."""
 _LONG: Final = Struct(">HH").unpack_from
 """The identifier octet and the length, where that takes three octets, and what it says."""
 _LONG_SEQUENCE: Final = der.SEQUENCE << 8 | 0x82
@@ -105,9 +109,18 @@ def read_recipient_set(raw: bytes, *, limits: Limits) -> Sequence[RecipientInfo]
     inside = der.Reader(raw).read(der.SET)
     places = _places(inside, limits.recipients)
     # A KEMRecipientInfo that stands where key transport does has to be found, whoever it is for.
-    if places[-1] < len(inside) or any(map(inside.__contains__, _KEM_MARKS)):
+    if places[-1] < len(inside) or _names_a_kem(inside):
         return read_recipients(der.Reader(inside), limits=limits)
     return Transported(inside, places, limits)
+
+
+def _names_a_kem(octets: bytes) -> bool:
+    """Perhaps, that is: what no mark stands in names none."""
+    for at in range(0, len(octets), _PIECE):  # in 30 000 and more Python searches half as fast
+        for mark in _KEM_MARKS:
+            if octets.find(mark, at, at + _PIECE + _OVERLAP) >= 0:
+                return True
+    return False
 
 
 def _places(raw: bytes, most: int) -> list[int]:
