@@ -5,7 +5,7 @@ should be done at all was decided before.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import (
 )
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.ciphers import CipherContext
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from smimekit import der
@@ -40,11 +41,13 @@ from smimekit.algorithms import (
 )
 from smimekit.errors import DecryptionError, UsageError
 from smimekit.pss_shake import verify_pss_shake
+from smimekit.span import CHUNK, regrouped
 
 __all__ = [
     "PublicKey",
     "digest",
     "digester",
+    "encrypted",
     "hash_algorithm",
     "key_name",
     "key_size",
@@ -85,6 +88,8 @@ _PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
 _PKCS1_V15: Final = padding.PKCS1v15()
 _ECDSA: Final = {name: ec.ECDSA(row) for name, row in _HASHES.items()}
 
+_BLOCK: Final = 16
+"""Octets of a cipher's longest block: so much more room than it needs a cipher asks for."""
 _ALSO_RSA: Final = frozenset({RSAES_OAEP, RSA_KEM_SPKI, RSASSA_PSS})
 """Restrict an RSA key to one use (RFC 4055, 1.2; RFC 9690, 2.3); the key is an RSA key all
 the same, which the primitives library does not know, or for a few parameters only. What it
@@ -116,6 +121,21 @@ def digester(digest: Digest) -> hashes.Hash:
 def digest(row: Digest, data: bytes) -> bytes:
     """The digest of data that are at hand."""
     return hashes.Hash.hash(_HASHES[row.name], data)
+
+
+def encrypted(cipher: CipherContext, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What a cipher makes of the chunks, in chunks of one size but the last."""
+    out: memoryview | None = None
+    for pieces in regrouped(chunks, CHUNK):
+        if sum(map(len, pieces)) < CHUNK:
+            yield b"".join(map(cipher.update, pieces))
+            continue
+        if out is None:  # one that is new each time would be cleared each time
+            out = memoryview(bytearray(CHUNK + _BLOCK))
+        end = 0
+        for piece in pieces:
+            end += cipher.update_into(piece, out[end:])
+        yield bytes(out[:end])
 
 
 _LATTICE: Final[dict[type[object], str]] = {

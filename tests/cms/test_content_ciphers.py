@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from asn1crypto import cms as asn1
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +33,7 @@ from smimekit.algorithms import (
 )
 from smimekit.cms import aead
 from smimekit.cms.aead import CcmDecryption, ChaChaDecryption, ChaChaEncryption
+from smimekit.cms.cbc import cbc_encrypt
 from smimekit.cms.cipher import ContentAlgorithm, decryption
 from smimekit.cms.content import AUTH_ENVELOPED_DATA, DATA, ENVELOPED_DATA, content_info
 from smimekit.cms.derivation import derive_content_key
@@ -37,6 +42,7 @@ from smimekit.cms.recipients import ContentKey, encode_recipients
 from smimekit.errors import CmsError, DecryptionError, LimitExceeded, UsageError
 from smimekit.keys import SharedKeyRecipient
 from smimekit.message.layers import Encrypted
+from smimekit.span import CHUNK
 from tests.cms.forge import Sink, cut, person
 
 KEY = bytes(range(32))
@@ -122,6 +128,24 @@ def test_gcm_ends_before_its_counter_does(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(LimitExceeded) as caught:
         list(aead.GcmEncryption(KEY, bytes(12)).encrypt([bytes(64), b"x"]))
     assert caught.value.code == "limit.cipher"
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 16, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+@pytest.mark.parametrize("step", [5_000, CHUNK, CHUNK + 7, 4 * CHUNK])
+def test_long_content_is_encrypted_as_a_whole(size: int, step: int) -> None:
+    """However it is cut; the ciphertext comes in chunks of one size but the last."""
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    pieces, iv = list(cut(content, step)), bytes(16)
+    running = aead.GcmEncryption(KEY, bytes(12))
+    found = list(running.encrypt(pieces))
+    theirs = AESGCM(KEY).encrypt(bytes(12), content, None)
+    assert b"".join(found) + running.tag() == theirs
+    blocks = list(cbc_encrypt(AES256_CBC, KEY, iv, pieces))
+    padded = PKCS7(128).padder()
+    context = Cipher(AES(KEY), CBC(iv)).encryptor()
+    assert b"".join(blocks) == context.update(padded.update(content) + padded.finalize())
+    for chunks in (found, blocks):
+        assert {len(chunk) for chunk in chunks[:-1]} <= {CHUNK}
 
 
 @pytest.mark.parametrize("stream", [False, True])

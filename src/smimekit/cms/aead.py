@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from smimekit.cms.content import Sink
 from smimekit.errors import DecryptionError, LimitExceeded
+from smimekit.primitives import encrypted
 
 __all__ = [
     "AeadEncryption",
@@ -57,21 +58,25 @@ class GcmEncryption:
             self._context.authenticate_additional_data(aad)
 
     def encrypt(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The ciphertext of all chunks."""
-        size = 0
-        for chunk in chunks:
-            size += len(chunk)
-            if size > _GCM_MOST:
-                raise LimitExceeded(
-                    "There is more content than one key of AES-GCM can protect: 64 GiB.",
-                    code="limit.cipher",
-                )
-            yield self._context.update(chunk)
+        """The ciphertext of all chunks, in chunks of one size but the last."""
+        return encrypted(self._context, _under_one_nonce(chunks))
 
     def tag(self) -> bytes:
         """The tag, when all chunks have passed."""
         self._context.finalize()
         return self._context.tag
+
+
+def _under_one_nonce(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > _GCM_MOST:
+            raise LimitExceeded(
+                "There is more content than one key of AES-GCM can protect: 64 GiB.",
+                code="limit.cipher",
+            )
+        yield chunk
 
 
 @final

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from smimekit.algorithms import ContentCipher
 from smimekit.cms.content import Sink
 from smimekit.errors import DecryptionError
+from smimekit.primitives import encrypted
 from smimekit.rc2 import rc2_cbc_decrypt
-from smimekit.span import CHUNK, regrouped
 
 __all__ = ["CbcDecryption", "Rc2", "cbc_encrypt", "cbc_encrypted"]
 
@@ -24,14 +24,7 @@ def cbc_encrypt(
     cipher: ContentCipher, key: bytes, iv: bytes, chunks: Iterable[bytes]
 ) -> Iterator[bytes]:
     """AES-CBC with the padding of RFC 5652, 6.3, in chunks of one size but the last."""
-    context = Cipher(AES(key), CBC(iv)).encryptor()
-    # Into one buffer: one that is new each time would be cleared first.
-    out = memoryview(bytearray(CHUNK + cipher.block))
-    for pieces in regrouped(_padded(cipher, chunks), CHUNK):
-        end = 0
-        for piece in pieces:
-            end += context.update_into(piece, out[end:])
-        yield bytes(out[:end])
+    return encrypted(Cipher(AES(key), CBC(iv)).encryptor(), _padded(cipher, chunks))
 
 
 def _padded(cipher: ContentCipher, chunks: Iterable[bytes]) -> Iterator[bytes]:
