@@ -115,6 +115,8 @@ MAILS: tuple[Row, ...] = (
     *_STRICT,
     Stricter("bouncycastle", "not-signed", "who calls it says that it is signed, whatever the label",
              "RFC 8551, 3.10", another_label),
+    Stricter("bouncycastle", "not-signed", "it does not ask what the label says that the parts are",
+             "RFC 1847, 2.1", wrong_protocol),
     *(
         Stricter(peer, "content-changed.content", "it takes several CR before a LF for one",
                  "RFC 8551, 3.1.1; RFC 5322, 2.3", several_cr)

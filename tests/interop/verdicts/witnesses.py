@@ -137,12 +137,13 @@ def _signer(info: Tree) -> Signer | None:
     parts = info[1]
     if info[0] != 0x30 or not isinstance(parts, list) or len(parts) < 2:
         return None
-    signed = next((value for tag, value in parts if tag == 0xA0), ())
+    signed = next((each for each in parts if each[0] == 0xA0), None)
     signature = next((each for each in parts if each[0] == 4), None)
-    others = [each for each in (parts[0], *parts[2:]) if each[0] not in {0xA0, 4}]
-    return signature and Signer(
-        parts[1], tuple(sorted(map(repr, signed))), signature, (0x30, others)
-    )
+    if signature is None:
+        return None
+    others = [each for each in parts if each is not signed and each is not signature]
+    attributes = tuple(sorted(map(repr, signed[1]))) if signed else ()
+    return Signer(parts[1], attributes, signature, (0x30, others))
 
 
 def signers(cms: bytes) -> list[Signer]:
