@@ -20,7 +20,18 @@ from smimekit import SmimeError
 from tests.interop.peers import Refused
 from tests.interop.verdicts.witnesses import Unreadable
 
-__all__ = ["Case", "Other", "Report", "Stricter", "Taken", "Verdict", "compare", "rounds", "steady"]
+__all__ = [
+    "Case",
+    "Other",
+    "Report",
+    "Stricter",
+    "Taken",
+    "Verdict",
+    "compare",
+    "holds",
+    "rounds",
+    "steady",
+]
 
 ROUNDS = os.environ.get("SMIMEKIT_VERDICTS")
 SEED = os.environ.get("SMIMEKIT_VERDICTS_SEED", "1")
@@ -70,7 +81,10 @@ class Taken:
 
 @dataclass(frozen=True)
 class Stricter:
-    """Why we refuse what a peer takes; "*" is any peer, and `when` says which messages."""
+    """Why we refuse what a peer takes; "*" is any peer, and `when` says which messages.
+
+    A code that ends with a dot is that of all below it.
+    """
 
     peer: str
     code: str
@@ -146,6 +160,7 @@ def steady(verdict: Verdict, again: Callable[[], Verdict]) -> Verdict:
 
 
 def holds(witness: Witness, case: Case) -> bool:
+    """Whether a witness says so, of what it can read."""
     try:
         return witness(case)
     except (Unreadable, IndexError, ValueError, TypeError):
@@ -173,7 +188,8 @@ def explain(
 def _is_stricter(row: Row, peer: str, code: str, case: Case) -> bool:
     if not isinstance(row, Stricter) or row.peer not in {peer, "*"}:
         return False
-    return row.code == code and holds(row.when, case)
+    named = code.startswith(row.code) if row.code.endswith(".") else row.code == code
+    return named and holds(row.when, case)
 
 
 def _is_taken(row: Row, peer: str, says: str, case: Case) -> bool:

@@ -14,7 +14,7 @@ from email.policy import compat32
 from tests.interop.verdicts.mail import canonical
 from tests.interop.verdicts.witnesses import Unreadable, envelope, signed_data
 
-__all__ = ["by_hand", "opened_by_hand"]
+__all__ = ["by_hand", "objects", "opened_by_hand"]
 
 
 def by_hand(octets: bytes, *, depth: int = 0) -> list[bytes]:
@@ -36,6 +36,12 @@ def opened_by_hand(octets: bytes, key: bytes) -> list[bytes]:
         return found
 
     return [canonical(each) for _, each in _layers(octets, either)]
+
+
+def objects(octets: bytes) -> Iterator[bytes]:
+    """What may be CMS in it, wherever it stands."""
+    for part in BytesParser(policy=compat32).parsebytes(octets).walk():
+        yield from (each for each in _decoded(part) if each.startswith(b"\x30"))
 
 
 def _layers(octets: bytes, inside: Callable[[bytes], bytes]) -> Iterator[tuple[int, bytes]]:

@@ -4,8 +4,19 @@ A row that nobody needs any more is no harm: programs get better. Knows what pro
 witnesses say which messages a row is about.
 """
 
+from collections.abc import Iterator
+
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken
-from tests.interop.verdicts.witnesses import read, signed_data, signers
+from tests.interop.verdicts.sealing import SIGNED as SIGNED_DATA
+from tests.interop.verdicts.witnesses import (
+    Tree,
+    certificates,
+    encoded,
+    length,
+    read,
+    signed_data,
+    signers,
+)
 
 __all__ = ["SIGNED"]
 
@@ -53,6 +64,72 @@ def only_the_list_of_digests_differs(case: Case) -> bool:
     return differs and attributes_say_the_same(case)
 
 
+def goes_on(case: Case) -> bool:
+    """RFC 5652, 3: a ContentInfo is a type and a content, and nothing is behind either."""
+    parts = read(case.message)[1]
+    return length(case.message) < len(case.message) or len(parts) > 2 or len(parts[1][1]) > 1
+
+
+def nobody_signs(case: Case) -> bool:
+    return signed_data(case.message)[-1] == (0x31, [])
+
+
+def empty_version(case: Case) -> bool:
+    """X.690, 8.3.1: an INTEGER has octets."""
+    return signed_data(case.message)[0] == (2, b"")
+
+
+def another_list_of_digests(case: Case) -> bool:
+    return signed_data(case.seed)[1] != signed_data(case.message)[1]
+
+
+def another_outline(case: Case) -> bool:
+    """Of what SignedData consists (RFC 5652, 5.1), and its content (5.2)."""
+    seed, found = signed_data(case.seed), signed_data(case.message)
+    return [each[0] for each in seed] != [each[0] for each in found] or seed[2] != found[2]
+
+
+def other_attributes(case: Case) -> bool:
+    good = signers(case.seed)[0].attributes
+    return all(each.attributes != good for each in signers(case.message))
+
+
+def other_algorithms(case: Case) -> bool:
+    """Those of the SignerInfo, or its version."""
+    good = signers(case.seed)[0].algorithms
+    return all(each.algorithms != good for each in signers(case.message))
+
+
+def long_name(case: Case) -> bool:
+    """An OBJECT IDENTIFIER of more octets than any has that means something."""
+
+    def sizes(value: Tree) -> Iterator[int]:
+        if isinstance(value[1], bytes):
+            yield len(value[1]) if value[0] == 6 else 0
+        else:
+            for each in value[1]:
+                yield from sizes(each)
+
+    return max(sizes(read(case.message))) > 64
+
+
+def certificate_is_lost(case: Case) -> bool:
+    """It is another one, or the same in BER, where a certificate is DER (RFC 5280, 4.1)."""
+    [good] = certificates(case.seed)
+    return encoded(good) not in case.message or good not in certificates(case.message)
+
+
+def another_name(case: Case) -> bool:
+    """Of who signed."""
+    good = signers(case.seed)[0].sid
+    return all(each.sid != good for each in signers(case.message))
+
+
+def not_plainly_signed_data(case: Case) -> bool:
+    """The type of the message is not where it always is, as it always is written."""
+    return SIGNED_DATA not in case.message[: 4 + len(SIGNED_DATA) + 2]
+
+
 _BER_ATTRIBUTES = "attributes in BER: it hashes them as they came, where their DER was signed"
 _UNANNOUNCED = "it has no digest where digestAlgorithms does not announce it, which it need not"
 
@@ -67,6 +144,8 @@ SIGNED: tuple[Row, ...] = (
     Taken("nss", "BadSignature", _BER_ATTRIBUTES, "RFC 5652, 5.4", attributes_say_the_same),
     Taken("nss", "BAD_SIGNATURE", _BER_ATTRIBUTES, "RFC 5652, 5.4", attributes_say_the_same),
     Taken("gpgsm", "Bad signature", _BER_ATTRIBUTES, "RFC 5652, 5.4", attributes_say_the_same),
+    Taken("openssl", "uint32_c2i:too large", "a version decides nothing where the syntax is known",
+          "RFC 5652, 1.3", attributes_say_the_same),
     Taken("openssl", "unknown digest algorithm",
           "it computes whatever is in digestAlgorithms, and stops where it cannot",
           "RFC 5652, 5.1", only_the_list_of_digests_differs),
@@ -91,6 +170,8 @@ SIGNED: tuple[Row, ...] = (
     Taken("gpgsm", "no signature value available",
           "it wants a signature algorithm that it knows by the key, and reads no other form of it",
           "RFC 5652, 5.3", attributes_say_the_same),
+    Taken("gpgsm", "Unsupported encoding", "it reads no list of digests of indefinite length",
+          "X.690, 8.1.3.6", attributes_say_the_same),
     Taken("gpgsm", "Not DER encoded", "it reads DER only where BER is allowed",
           "RFC 5652, 10.1 and 5.3", attributes_say_the_same),
     *(
@@ -103,44 +184,72 @@ SIGNED: tuple[Row, ...] = (
              "it reads one ECDSA-Sig-Value, and not what follows it", "RFC 5754, 3.3; X.690, 8",
              signature_goes_on),
     Stricter("bouncycastle", "cms.not-detached", "it does not look at the type of the ContentInfo",
-             "RFC 5652, 3"),
+             "RFC 5652, 3", not_plainly_signed_data),
     Stricter("*", "mime.no-header",
              "a bare message is told by its first octets, and nobody writes the OID's length long",
-             "X.690, 8.1.3.5"),
+             "X.690, 8.1.3.5", not_plainly_signed_data),
     Taken("gpgsm", "Unsupported CMS version", "a version decides nothing where the syntax is known",
           "RFC 5652, 1.3", attributes_say_the_same),
     Taken("gpgsm", "Invalid CMS object", "it reads no message with a certificate that it cannot read",
           "RFC 5652, 5.1: the set may hold more than is needed", attributes_say_the_same),
     *(
         Stricter("*", code, "it does not look at digestAlgorithms, or does not mind what they are",
-                 "RFC 5652, 5.1 and 10.1.1")
+                 "RFC 5652, 5.1 and 10.1.1", another_list_of_digests)
         for code in ("asn1.unexpected", "asn1.truncated", "asn1.malformed")
     ),
+    Stricter("*", "asn1.malformed", "it reads a version without octets as a number",
+             "X.690, 8.3.1", empty_version),
+    Stricter("*", "asn1.malformed", "it does not mind arcs that no encoding has", "X.690, 8.19.2",
+             another_outline),
+    Stricter("*", "limit.oid-bytes", "it has no bound on the length of an OBJECT IDENTIFIER",
+             "X.690, 8.19: any number of arcs; to read them may take time with the square",
+             long_name),
+    Stricter("*", "limit.digest-algorithms", "it has no bound on what digestAlgorithms announces",
+             "RFC 5652, 5.1: any number; who hashes for each of them can be kept busy",
+             another_list_of_digests),
     Stricter("*", "cms.unexpected",
              "it passes over what does not belong there, and takes data that is no OCTET STRING",
-             "RFC 5652, 4 and 5.1"),
-    Stricter("openssl", "untrusted-signer.no-certificate",
+             "RFC 5652, 4 and 5.1", another_outline),
+    Stricter("*", "untrusted-signer.no-certificate",
              "it compares names without case; whoever writes a SignerInfo copies the name",
-             "RFC 5652, 10.2.4"),
-    Stricter("bouncycastle", "asn1.unexpected",
-             "it unwraps digestAlgorithms until it finds an OID, or does not look at them",
-             "RFC 5652, 10.1.1"),
+             "RFC 5652, 10.2.4", another_name),
     Stricter("*", "not-signed", "zero signers are a good signature to it; they are none",
-             "RFC 5652, 5.1"),
+             "RFC 5652, 5.1", nobody_signs),
     Stricter("*", "verification.unsupported",
              "it goes by the key, and ignores which signature algorithm is named",
-             "RFC 5652, 5.3"),
+             "RFC 5652, 5.3", other_algorithms),
     Stricter("*", "verification.malformed",
              "it does not check the attributes that bind type, certificate and algorithms, nor how "
-             "often they are there, nor whether a SignerInfo says two things",
-             "RFC 5652, 5.3 and 11.1; RFC 5035, 3; RFC 6211, 2"),
+             "often they are there", "RFC 5652, 11.1; RFC 5035, 3; RFC 6211, 2", other_attributes),
+    Stricter("*", "verification.malformed",
+             "it does not hold the algorithms against the attribute that protects them",
+             "RFC 6211, 2; RFC 5652, 5.3", other_algorithms),
+    Stricter("*", "verification.malformed",
+             "it does not hold the certificate against the attribute that names it",
+             "RFC 5035, 3", certificate_is_lost),
+    Stricter("*", "verification.malformed",
+             "it does not hold the type of the content against the attribute that names it",
+             "RFC 5652, 11.1", another_outline),
+    Stricter("*", "verification.malformed",
+             "it passes over what stands behind the name and the number of who signed",
+             "RFC 5652, 10.2.4", another_name),
+    Stricter("bouncycastle", "verification.unsupported",
+             "it takes the key out of a certificate that nobody looked at: who calls it does",
+             "RFC 5280, 4.1 and 6.1", certificate_is_lost),
+    Stricter("gpgsm", "untrusted-signer.no-certificate",
+             "it finds the certificate by its number, where the name is another",
+             "RFC 5652, 10.2.4", another_name),
     Stricter("nss", "untrusted-signer.no-certificate",
              "it has the signer's certificate in its database; the message lost its own",
-             "RFC 5652, 5.1"),
+             "RFC 5652, 5.1", certificate_is_lost),
     Stricter("gpgsm", "untrusted-signer.no-certificate",
-             "it keeps what it has seen; the message lost its own", "RFC 5652, 5.1"),
+             "it keeps what it has seen; the message lost its own", "RFC 5652, 5.1",
+             certificate_is_lost),
     Stricter("bouncycastle", "untrusted-signer.no-certificate",
-             "as a library it asks for no trust: who calls it does", "RFC 5280, 6.1"),
+             "as a library it asks for no trust: who calls it does", "RFC 5280, 6.1",
+             certificate_is_lost),
     Stricter("*", "cms.malformed", "it does not look at what follows behind the message",
-             "RFC 5652, 3"),
+             "RFC 5652, 3", goes_on),
+    Stricter("*", "cms.malformed", "it goes by a length that reaches out of what holds the value",
+             "X.690, 8.1.3", another_outline),
 )  # fmt: skip

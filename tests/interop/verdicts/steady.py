@@ -23,7 +23,7 @@ from smimekit.algorithms import RsaPadding, SignatureScheme
 from smimekit.keys.software import SoftwareKey
 from smimekit.primitives import PublicKey, hash_algorithm
 
-__all__ = ["ALICE", "BOB", "NOW", "SteadyKey", "authority", "octets", "person", "trust"]
+__all__ = ["ALICE", "BOB", "NOW", "SteadyKey", "authority", "octets", "person", "rsa_key", "trust"]
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -52,7 +52,8 @@ def _prime(label: str, bits: int) -> int:
     raise AssertionError
 
 
-def _rsa_key(label: str) -> rsa.RSAPrivateKey:
+@cache
+def rsa_key(label: str) -> rsa.RSAPrivateKey:
     """Its primes are checked again when it is loaded."""
     p, q = (_prime(f"{label} {which}", 1024) for which in "pq")
     d = pow(65537, -1, (p - 1) * (q - 1))
@@ -152,7 +153,7 @@ def trust() -> Trust:
 def person(description: str) -> Credential:
     """`person("alice rsa")`, `person("bob p256")`: the key as the peers can have it."""
     name, _, kind = description.partition(" ")
-    key: Key = _rsa_key(description) if kind == "rsa" else ec_key(description)
+    key: Key = rsa_key(description) if kind == "rsa" else ec_key(description)
     usages = ("digital_signature", "key_encipherment" if kind == "rsa" else "key_agreement")
     certificate = _certificate(description, key, usages, f"{name}@example.org")
     return Credential(SoftwareKey(key), certificate, (authority(),))

@@ -15,7 +15,13 @@ from smimekit import ContentChanged
 from tests.conftest import ROOT
 from tests.interop.peers import Refused
 from tests.interop.verdicts import test_envelopes, test_mails, test_signatures
-from tests.interop.verdicts.changes import CONTENT, OF_RECIPIENTS, OF_TAGS, letter
+from tests.interop.verdicts.changes import (
+    CONTENT,
+    OF_RECIPIENTS,
+    OF_TAGS,
+    key_for,
+    letter,
+)
 from tests.interop.verdicts.comparing import (
     Case,
     Other,
@@ -24,6 +30,7 @@ from tests.interop.verdicts.comparing import (
     Taken,
     compare,
     explain,
+    holds,
     steady,
 )
 from tests.interop.verdicts.encrypted_table import ENCRYPTED, TAGGED
@@ -40,6 +47,14 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "mails": MAILS,
     "secret mails": SECRET_MAILS,
 }
+
+
+FOR_ANY = {
+    ("bouncycastle", "no-matching-key"),
+    ("gpgsm", "cms.truncated"),
+    ("*", "asn1.malformed"),
+}
+"""Rows about many faults, for which there is no witness."""
 
 
 def everything() -> Iterator[Case]:
@@ -88,11 +103,40 @@ def test_the_judge() -> None:
     assert explain(CASE, "nss", refused, taken, (row,)) is row
     assert isinstance(explain(CASE, "openssl", refused, taken, (row,)), str)
     assert isinstance(explain(CASE, "nss", (None, "other"), taken, (row,)), str)
+    below = replace(row, code="mime.")
+    assert explain(CASE, "nss", (None, "mime.base64"), taken, (below,)) is below
+    assert isinstance(explain(CASE, "nss", (None, "mimes"), taken, (below,)), str)
     never = replace(row, when=lambda _case: False)
     assert isinstance(explain(CASE, "nss", refused, taken, (never,)), str)
     other = Other("nss", "why", "RFC 5652", lambda _case, _ours, theirs: theirs == b"another")
     assert explain(CASE, "nss", taken, (b"another", ""), (other,)) is other
     assert isinstance(explain(CASE, "nss", taken, (b"a third", ""), (other,)), str)
+
+
+def unchanged() -> Iterator[tuple[str, Case]]:
+    """What everybody takes, by the table that is about its changes."""
+    for key in ("p256", "rsa"):
+        for detached in (False, True):
+            [case] = islice(test_signatures.cases(key, detached=detached), 1)
+            yield "signed", replace(case, message=case.seed)
+    for cipher, who in (("aes-128-cbc", "bob rsa"), ("aes-256-cbc", "bob rsa")):
+        whole = letter(cipher, who).encode()
+        yield "encrypted", Case("unchanged", whole, CONTENT, key=key_for(cipher))
+    for cipher in ("aes-128-gcm", "chacha20-poly1305"):
+        for who in ("bob rsa", "bob p256"):
+            whole = letter(cipher, who).encode()
+            yield "tagged", Case("unchanged", whole, CONTENT, key=key_for(cipher))
+    for table, mail in (("mails", clear()), ("mails", opaque()), ("secret mails", secret())):
+        [case] = islice(test_mails.cases("unchanged", mail, 1), 1)
+        yield table, replace(case, message=case.seed)
+
+
+def test_no_fault_is_found_where_nothing_was_changed() -> None:
+    """A row in which we are stricter is about a fault: its witness finds none where there is none."""
+    for table, case in unchanged():
+        for row in TABLES[table]:
+            if isinstance(row, Stricter) and (row.peer, row.code) not in FOR_ANY:
+                assert not holds(row.when, case), (table, row)
 
 
 def test_words_alone_explain_nothing_that_we_take() -> None:

@@ -5,7 +5,7 @@ holds for the messages that it is about, and for no others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -21,8 +21,10 @@ __all__ = [
     "Signer",
     "Tree",
     "Unreadable",
+    "certificates",
     "encoded",
     "envelope",
+    "length",
     "read",
     "signed_data",
     "signers",
@@ -93,6 +95,11 @@ def read(data: bytes) -> Tree:
     return _value(data, 0, 0)[0]
 
 
+def length(data: bytes) -> int:
+    """How many octets the first value has."""
+    return _value(data, 0, 0)[1]
+
+
 def _children(value: Tree, *tags: int) -> list[Tree]:
     if value[0] not in tags or not isinstance(value[1], list):
         raise Unreadable
@@ -122,21 +129,32 @@ class Signer:
     attributes: tuple[str, ...]
     """Those that are signed, in one order."""
     signature: Tree
+    algorithms: Tree = field(compare=False)
+    """All that it says besides: its version and algorithms, and what nobody signed."""
 
 
 def _signer(info: Tree) -> Signer | None:
     parts = info[1]
     if info[0] != 0x30 or not isinstance(parts, list) or len(parts) < 2:
         return None
-    signed = next((value for tag, value in parts if tag == 0xA0), ())
+    signed = next((each for each in parts if each[0] == 0xA0), None)
     signature = next((each for each in parts if each[0] == 4), None)
-    return signature and Signer(parts[1], tuple(sorted(map(repr, signed))), signature)
+    if signature is None:
+        return None
+    others = [each for each in parts if each is not signed and each is not signature]
+    attributes = tuple(sorted(map(repr, signed[1]))) if signed else ()
+    return Signer(parts[1], attributes, signature, (0x30, others))
 
 
 def signers(cms: bytes) -> list[Signer]:
     """All that say something: each signs by itself (RFC 5652, 5.1)."""
     found = map(_signer, _children(signed_data(cms)[-1], 0x31))
     return [each for each in found if each]
+
+
+def certificates(cms: bytes) -> list[Tree]:
+    """Those beside the signers."""
+    return next((value for tag, value in signed_data(cms) if tag == 0xA0), [])
 
 
 # --- encrypted -----------------------------------------------------------------------------
