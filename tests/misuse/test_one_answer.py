@@ -149,9 +149,12 @@ def answer(read: Callable[[], bytes]) -> tuple[object, ...] | None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_answer(kind: str, cipher: ContentCipher, stream: bool, reader: str) -> None:
     to, who = way_of(kind)
-    good, *bad = spoilt(to, cipher, stream=stream)
-    assert READERS[reader](good, who) == draft()
-    answers = {answer(lambda: READERS[reader](cms, who)) for cms in bad}  # noqa: B023 - at once
+    for _ in range(4):  # the wrong key of one message may fit each time: once in 256 with CBC
+        good, *bad = spoilt(to, cipher, stream=stream)
+        assert READERS[reader](good, who) == draft()
+        answers = {answer(lambda: READERS[reader](cms, who)) for cms in bad}  # noqa: B023 - at once
+        if None not in answers:
+            break
     [found] = answers
     sentence = "The message could not be decrypted."
     assert found

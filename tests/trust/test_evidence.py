@@ -45,6 +45,7 @@ def respond(
     responder: Made | None = None,
     sign_with: Any = None,
     include: list[x509.Certificate] | None = None,
+    more: tuple[x509.ExtensionType, bool] | None = None,
 ) -> bytes:
     signer = responder or issuer
     revoked = status is ocsp.OCSPCertStatus.REVOKED
@@ -64,6 +65,8 @@ def respond(
     )
     if include:
         builder = builder.certificates(include)
+    if more:
+        builder = builder.add_extension(*more)
     return builder.sign(sign_with or signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -91,6 +94,22 @@ def test_ocsp_by_the_issuer_counts() -> None:
 
 def test_ocsp_revoked_beats_a_crl_that_says_good() -> None:
     found = ask(respond(LEAF, SUB, ocsp.OCSPCertStatus.REVOKED), crls=(crl(SUB),))
+    assert found.status is Status.REJECTED
+
+
+ODD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), der.NULL_VALUE)
+
+
+@pytest.mark.parametrize(
+    ("more", "good"), [((ODD, True), False), ((ODD, False), True), ((x509.OCSPNonce(b"x"), True), True)]
+)  # fmt: skip
+def test_a_response_with_a_critical_extension_that_nobody_knows(
+    more: tuple[x509.ExtensionType, bool], good: bool
+) -> None:
+    """RFC 6960, 4.4: it is not to be ignored; a bad word is believed all the same."""
+    found = ask(respond(LEAF, SUB, more=more))
+    assert found.revocation is (Revocation.GOOD if good else Revocation.UNKNOWN)
+    found = ask(respond(LEAF, SUB, ocsp.OCSPCertStatus.REVOKED, more=more))
     assert found.status is Status.REJECTED
 
 

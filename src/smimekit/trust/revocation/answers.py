@@ -18,7 +18,12 @@ from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.paths import Path
-from smimekit.trust.revocation.evidence import Evidence, evidence_for, may_say_good
+from smimekit.trust.revocation.evidence import (
+    Evidence,
+    evidence_for,
+    may_response_say_good,
+    may_say_good,
+)
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["Known", "path_revocation"]
@@ -167,6 +172,13 @@ def _round(path: Path, request: Request, *, strict: bool) -> Known:
     return Known(worst, oldest if worst is Revocation.GOOD else None)
 
 
+def _good_words(request: Request) -> Request:
+    """The request with that evidence alone which may say that somebody is not revoked."""
+    crls = tuple(one for one in request.crls if may_say_good(one.crl_data.dump()))
+    ocsps = tuple(one for one in request.ocsps if may_response_say_good(one))
+    return replace(request, crls=crls, ocsps=ocsps)
+
+
 def path_revocation(
     path: Path,
     request: Request,
@@ -191,8 +203,7 @@ def path_revocation(
             request, crls=verified.crls, ocsps=verified.ocsps, helpers=verified.signers
         )
         if anchored:
-            good = tuple(one for one in asking.crls if may_say_good(one.crl_data.dump()))
-            found = _round(path, replace(asking, crls=good), strict=True)
+            found = _round(path, _good_words(asking), strict=True)
             if found.revocation is not Revocation.UNKNOWN:
                 return found
         weaker = _round(path, asking, strict=False)

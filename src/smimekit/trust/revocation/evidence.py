@@ -24,7 +24,14 @@ from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
 from smimekit.trust.usage import structure_reason
 
-__all__ = ["Evidence", "evidence_for", "evidence_moments", "load_evidence", "may_say_good"]
+__all__ = [
+    "Evidence",
+    "evidence_for",
+    "evidence_moments",
+    "load_evidence",
+    "may_response_say_good",
+    "may_say_good",
+]
 
 _MAX_SIGNERS: Final = 8
 _MAX_RESPONSE_BYTES: Final = 256 << 10
@@ -34,6 +41,15 @@ _WITHOUT_NEXT_UPDATE: Final = timedelta(minutes=30)
 _CRITICAL: Final = b"\x01\x01\xff"
 _ENTRY_EXTENSIONS: Final = frozenset({"2.5.29.21", "2.5.29.23", "2.5.29.24", "2.5.29.29"})
 """reasonCode, holdInstructionCode, invalidityDate and certificateIssuer (RFC 5280, 5.3)."""
+_RESPONSE_EXTENSIONS: Final = frozenset(
+    {
+        "1.3.6.1.5.5.7.48.1.2",  # nonce
+        "1.3.6.1.5.5.7.48.1.6",  # archive cutoff
+        "1.3.6.1.5.5.7.48.1.9",  # extended revoked definition
+        *_ENTRY_EXTENSIONS,
+    }
+)
+"""RFC 6960, 4.4."""
 _Loaded: TypeAlias = tuple[Any, Any]
 """cryptography's view and certvalidator's container of one piece of evidence."""
 
@@ -206,6 +222,18 @@ def may_say_good(crl: bytes) -> bool:
         return all(oid in _ENTRY_EXTENSIONS for oid in _critical_in_entries(revoked))
     except (CmsError, LimitExceeded):
         return False
+
+
+def may_response_say_good(container: Any) -> bool:
+    """The same of an OCSP response, as certvalidator holds it (RFC 6960, 4.4)."""
+    basic = container.extract_basic_ocsp_response()["tbs_response_data"]
+    single = container.extract_single_response()
+    return not any(
+        one["critical"].native and one["extn_id"].dotted not in _RESPONSE_EXTENSIONS
+        for extensions in (basic["response_extensions"], single["single_extensions"])
+        if extensions.native is not None
+        for one in extensions
+    )
 
 
 def _revoked_certificates(crl: bytes) -> bytes:
