@@ -154,6 +154,7 @@ ENCRYPTED: tuple[Row, ...] = (
           _EACH_ITS_OWN, reads_by_hand),
     Taken("bouncycastle", "unable to decrypt block", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
     Taken("nss", "SEC_ERROR_INVALID_KEY", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
+    Taken("nss", "SEC_ERROR_INVALID_ARGS", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
     Taken("openssl", "bad decrypt", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
     Taken("nss", "SEC_ERROR_BAD_DER",
           "it reads DER only, and no EC key, password, shared key or other kind beside bob's",
