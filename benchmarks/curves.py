@@ -21,7 +21,8 @@ from benchmarks.operations import Sizes
 from benchmarks.store import NOW, SOURCE, Template, batches
 from smimekit import Certificate, Credential, Trust
 from smimekit.testing import FakeCA
-from smimekit.trust import ByAddress, Sighting, TrustStore, open_store
+from smimekit.trust import ByAddress, Sighting, TrustStore
+from smimekit.trust.stores.sql import SqlTrustStore
 
 __all__ = ["Points", "Reach", "messages", "recipients", "signers", "stores", "workers"]
 
@@ -144,15 +145,15 @@ def signers(reach: Reach) -> Points:
 def stores(folder: Path, reach: Reach) -> Points:
     """What one lookup, one page and one sighting take, the fuller the store is."""
     template = Template()
-    store = open_store(f"sqlite:///{folder}/trust.db")
     points: Points = {"look up an address": [], "see one again": [], "a page of 50": []}
     full = 0
-    for part in _growing(template, reach.stored):
-        store.put_all(part, at=NOW)
-        full += len(part)
-        if full in reach.stored:
-            for name, seconds in _asked(store, template, full).items():
-                points[name].append((full, seconds))
+    with SqlTrustStore(f"sqlite:///{folder}/trust.db") as store:
+        for part in _growing(template, reach.stored):
+            store.put_all(part, at=NOW)
+            full += len(part)
+            if full in reach.stored:
+                for name, seconds in _asked(store, template, full).items():
+                    points[name].append((full, seconds))
     return points
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,15 +65,17 @@ def test_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["\udcff", "a\0b", "\xff" * 100])
 def test_names_that_are_no_fingerprints_are_unknown(tmp_path: Path, url: str, name: str) -> None:
     """And not the sign of a broken database: people mistype them."""
-    store = open_store(url.format(tmp_path))
-    store.put(certs.make("Alice").certificate, HERE, at=NOW)
-    assert not store.records(ByFingerprint(name))
-    assert not store.audit(name)
-    assert len(store.page(after=name)) <= 1
-    assert not store.page(query=ByFingerprint(name))
-    with pytest.raises(StoreError) as caught:
-        store.decide(name, decision(Verdict.TRUST), expected=0)
-    assert caught.value.code == "store.unknown"
+    with ExitStack() as stack:
+        store = open_store(url.format(tmp_path))
+        stack.callback(getattr(store, "close", lambda: None))
+        store.put(certs.make("Alice").certificate, HERE, at=NOW)
+        assert not store.records(ByFingerprint(name))
+        assert not store.audit(name)
+        assert len(store.page(after=name)) <= 1
+        assert not store.page(query=ByFingerprint(name))
+        with pytest.raises(StoreError) as caught:
+            store.decide(name, decision(Verdict.TRUST), expected=0)
+        assert caught.value.code == "store.unknown"
 
 
 class Forgetful(MemoryTrustStore):
