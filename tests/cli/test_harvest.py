@@ -64,6 +64,10 @@ def words(store: str, *more: str) -> list[str]:
 
 
 def started(*arguments: str, **pipes: Any) -> "subprocess.Popen[bytes]":
+    """A command that heeds interrupts, also where whoever runs the tests ignores them: what has a
+    handler here is back to its default there.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-m", "smimekit", *arguments],
         env=os.environ | {"PYTHONPATH": str(SOURCE)},

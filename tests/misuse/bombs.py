@@ -177,7 +177,11 @@ def spend(source: bytes) -> tuple[str, float, int | None]:
     def act() -> None:
         nonlocal found
         try:
-            smimekit.open(source, trust=Trust()).close()
+            with smimekit.open(source, trust=Trust()) as opened:
+                for layer in opened.envelope:
+                    tuple(
+                        getattr(layer, "recipients", ())
+                    )  # which are read when they are asked for
         except smimekit.SmimeError as error:
             found = error.code
 

@@ -25,7 +25,7 @@ class Judge:
     at: datetime | None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.trust, Trust):
+        if not hasattr(self.trust, "judge"):  # who wraps a Trust, to count or to log, may
             raise UsageError(
                 "Say whom to trust by a Trust: Trust(anchors=load_certificates(...)), or "
                 "Trust(store).",
