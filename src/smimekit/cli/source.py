@@ -6,6 +6,7 @@ Knows which verb of the library opens which. May not know what is required of it
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -63,27 +64,16 @@ class SourceOptions:
             if self.content is not None:
                 content = closing.enter_context(reading(self.content))
             at = None if trusting is None else trusting.at
-            if self.bare:
-                opened = open_file(
-                    source,
-                    through=through,
-                    keys=credentials,
-                    trust=trust,
-                    expect=self.expect,
-                    at=at,
-                    content=content,
-                    policy=self.policy,
-                )
-            else:
-                opened = smimekit.open(
-                    source,
-                    keys=credentials,
-                    trust=trust,
-                    expect=self.expect,
-                    at=at,
-                    content=content,
-                    policy=self.policy,
-                )
+            opening = partial(open_file, through=through) if self.bare else smimekit.open
+            opened = opening(
+                source,
+                keys=credentials,
+                trust=trust,
+                expect=self.expect,
+                at=at,
+                content=content,
+                policy=self.policy,
+            )
             yield closing.enter_context(opened)
 
 
