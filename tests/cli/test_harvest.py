@@ -291,6 +291,20 @@ def test_where_the_password_comes_from(here: Path, run: Run, spawn: Run, server:
     assert (done.status, done.code) == (2, "fetch.imap-login")
 
 
+def test_an_access_token_comes_from_a_file(here: Path, run: Run, server: Script) -> None:
+    server.capabilities = "IMAP4rev1 AUTH=XOAUTH2"
+    url = f"imap://alice@127.0.0.1:{server.port}"
+    account = ("harvest", *STORE, url, "--imap-tls", "none", "--imap-token-file", "token", "--json")
+    (here / "token").write_text(f"{server.token}\n")
+    assert len(run(*account).lines) == 4
+    done = run(*account, "--imap-password-file", "token")
+    assert (done.status, done.code) == (2, "usage.imap-password")
+    (here / "token").write_text("ya29.old\n")
+    done = run(*account)
+    assert (done.status, done.code) == (2, "fetch.imap-login")
+    assert "ya29" not in done.out.decode() + done.err
+
+
 @pytest.mark.parametrize(
     "url", ["imap://alice:secret@host", "imaps://host", "imaps://", "imaps://alice@", "imaps://a@host:port", "imaps://a@[x"]
 )  # fmt: skip

@@ -6,6 +6,8 @@ any test wants. It runs as whoever runs the tests; root has to name the package'
 
 import base64
 import grp
+import hmac
+import json
 import os
 import pwd
 import shutil
@@ -45,10 +47,15 @@ ssl = yes
 ssl_cert = <{home}/server.pem
 ssl_key = <{home}/server.key
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login oauthbearer xoauth2
 mail_location = maildir:{home}/Maildir
 first_valid_uid = 0
 mail_max_userip_connections = 100
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {home}/oauth2.conf
+}}
 passdb {{
   driver = static
   args = password={{PLAIN.b64}}{password}
@@ -75,6 +82,14 @@ service stats {{
 """
 
 
+OAUTH2 = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={home}/keys/
+"""
+_HEADER = {"alg": "HS256", "typ": "JWT"}
+_KEY = b"a key that tokens are made with, and nothing else"
+
+
 @dataclass(frozen=True)
 class Dovecot:
     """The server, and the folder of its one account's mail."""
@@ -95,6 +110,18 @@ class Dovecot:
             security=security,
             context=self.context,
         )
+
+    def token(self, age: timedelta = timedelta()) -> str:
+        """An access token of the account, as JWT (RFC 7519) that lasts an hour."""
+        begun = datetime.now(UTC) - age - timedelta(minutes=1)
+        claims = {
+            "sub": "alice",
+            "email": USER,
+            "iat": int(begun.timestamp()),
+            "exp": int((begun + timedelta(hours=1)).timestamp()),
+        }
+        signed = ".".join(_for_url(json.dumps(each).encode()) for each in (_HEADER, claims))
+        return f"{signed}.{_for_url(hmac.digest(_KEY, signed.encode(), 'sha256'))}"
 
     def ask(self, *words: str, data: bytes = b"") -> bytes:
         """What Dovecot's own program says."""
@@ -121,6 +148,7 @@ def dovecot(server: str, program: str) -> Iterator[Dovecot]:
             (home / "Maildir" / name).mkdir(parents=True)
         for name in ("run", "home"):
             (home / name).mkdir()
+        _write_oauth2(home)
         uid, gid = _owner(home)
         config = home / "dovecot.conf"
         config.write_text(
@@ -139,6 +167,17 @@ def dovecot(server: str, program: str) -> Iterator[Dovecot]:
             [server, "-F", "-c", str(config)], lambda: takes_connections(port), home / "out"
         ):
             yield peer
+
+
+def _write_oauth2(home: Path) -> None:
+    (home / "oauth2.conf").write_text(OAUTH2.format(home=home))
+    path = home / "keys" / "default" / "HS256" / "default"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(base64.b64encode(_KEY))
+
+
+def _for_url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
 def _base64(text: str) -> str:

@@ -1,6 +1,10 @@
 """Dovecot: what lies in its Maildir, and what it serves by IMAP, teaches the same."""
 
+import imaplib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +12,8 @@ import pytest
 import smimekit
 from smimekit import FetchError, MemoryTrustStore
 from smimekit.harvesting import Journal, harvest_mailbox
-from smimekit.mailboxes import Mailbox, Maildir
-from smimekit.mailboxes.imap import Imap, ImapAccount, Security
+from smimekit.mailboxes import Mailbox, Maildir, imap_connection
+from smimekit.mailboxes.imap import Imap, ImapAccount, Login, Security
 from tests.harvesting.support import everything, kinds, making
 from tests.interop.dovecot import PASSWORD, USER, Dovecot, dovecot
 from tests.message.people import NOW, draft, person
@@ -151,6 +155,27 @@ def test_a_long_message_is_not_fetched(server: Dovecot) -> None:
 def test_who_is_not_let_in_is_told_so(server: Dovecot) -> None:
     assert code(server.account(password="wrong")) == "fetch.imap-login"  # noqa: S106 - the point
     assert PASSWORD not in str(server.account())
+
+
+@pytest.mark.parametrize("capability", ["AUTH=OAUTHBEARER", "AUTH=XOAUTH2"])
+def test_a_token_lets_in_for_as_long_as_it_lasts(
+    server: Dovecot, capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By either mechanism, whichever the server announces."""
+    lying = contents(Imap(server.account()))
+    log_in = imap_connection._log_in
+
+    def limited(client: imaplib.IMAP4, account: ImapAccount) -> None:
+        assert capability in client.capabilities
+        client.capabilities = (capability,)
+        log_in(client, account)
+
+    monkeypatch.setattr(imap_connection, "_log_in", limited)
+    account = replace(server.account(Security.TLS), login=Login.TOKEN)
+    by_token = replace(account, password=server.token)
+    assert contents(Imap(by_token)) == lying
+    for token in (server.token(timedelta(hours=2)), server.token() + "x", PASSWORD):
+        assert code(replace(account, password=partial(str, token))) == "fetch.imap-login"
 
 
 def test_a_folder_that_is_not_there_is_told(server: Dovecot) -> None:

@@ -3,6 +3,7 @@
 Knows the commands that a reader needs. Every connection is served by a thread, which ends with it.
 """
 
+import base64
 import re
 import socketserver
 import threading
@@ -36,7 +37,10 @@ class Script:
     instead: dict[str, bytes] = field(default_factory=dict)
     """By verb: what is said before the line that ends an answer, in place of all else."""
     password: str = "secret"  # noqa: S105 - for a test
+    token: str = "ya29.secret"  # noqa: S105 - see above
     said: list[str] = field(default_factory=list)
+    proofs: list[bytes] = field(default_factory=list)
+    """What was said behind AUTHENTICATE, without its base64."""
     port: int = 0
 
 
@@ -85,12 +89,22 @@ class _Connection(socketserver.StreamRequestHandler):
     def do_login(self, command: str) -> str:
         return "OK done" if f'"{self.script.password}"' in command else "NO wrong"
 
-    def do_authenticate(self, _: str) -> str:
+    def do_authenticate(self, command: str) -> str:
         self.say("+ ")
-        import base64  # noqa: PLC0415 - for this line
+        proof = self.proof()
+        if command.upper() == "AUTHENTICATE PLAIN":
+            return "OK done" if proof.split(b"\0")[2].decode() == self.script.password else "NO no"
+        if f"auth=Bearer {self.script.token}\1\1".encode() in proof:
+            return "OK done"
+        # RFC 7628, 3.2.2: a reason, which the client has to answer.
+        self.say("+ " + base64.b64encode(b'{"status":"invalid_token"}').decode())
+        self.proof()
+        return "NO no"
 
-        words = base64.b64decode(self.rfile.readline()).decode().split("\0")
-        return "OK done" if words[2] == self.script.password else "NO wrong"
+    def proof(self) -> bytes:
+        found = base64.b64decode(self.rfile.readline())
+        self.script.proofs.append(found)
+        return found
 
     def do_list(self, _: str) -> str:
         self.say('* LIST (\\Noselect) "/" "no mail"')

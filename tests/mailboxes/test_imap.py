@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smimekit import FetchError, LimitExceeded, UsageError
-from smimekit.mailboxes.imap import Imap, ImapAccount, Security
+from smimekit.mailboxes.imap import Imap, ImapAccount, Login, Security
 from tests.mailboxes.imap_server import Script, serving
 
 MAILS = {uid: b"Subject: %d\r\n\r\ntext\r\n" % uid for uid in (3, 4, 9, 70_000, 4_000_000)}
@@ -123,6 +123,87 @@ def test_login_where_there_is_no_sasl(script: Script) -> None:
     script.capabilities = "IMAP4rev1"
     assert len(contents(imap(script))) == 5
     assert any(line.startswith("LOGIN") for line in script.said)
+
+
+def bearer(script: Script, token: str, user: str = "alice@example.org") -> Imap:
+    made = ImapAccount(
+        host="127.0.0.1",
+        port=script.port,
+        user=user,
+        password=lambda: token,
+        login=Login.TOKEN,
+        security=Security.NONE,
+    )
+    return Imap(made, wait=lambda _: None)
+
+
+def test_a_token_is_said_by_oauthbearer(script: Script) -> None:
+    """RFC 7628, 3.1; of the name, RFC 5801, 4: a comma is =2C, and an equals sign =3D."""
+    script.capabilities = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER"
+    assert len(contents(bearer(script, script.token, user="a=b,c@example.org"))) == 5
+    assert script.proofs == [
+        b"n,a=a=3Db=2Cc@example.org,\1host=127.0.0.1\1port=%d\1auth=Bearer ya29.secret\1\1"
+        % script.port
+    ]
+
+
+def test_a_token_is_said_by_xoauth2_where_there_is_nothing_else(script: Script) -> None:
+    script.capabilities = "IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2"
+    assert len(contents(bearer(script, script.token))) == 5
+    assert script.proofs == [b"user=alice@example.org\1auth=Bearer ya29.secret\1\1"]
+
+
+@pytest.mark.parametrize(("name", "answer"), [("OAUTHBEARER", b"\1"), ("XOAUTH2", b"")])
+def test_why_a_token_is_refused_is_answered(script: Script, name: str, answer: bytes) -> None:
+    """RFC 7628, 3.2.3: the server waits for it before it says NO."""
+    script.capabilities = f"IMAP4rev1 AUTH={name}"
+    with pytest.raises(FetchError) as caught:
+        contents(bearer(script, "ya29.old"))
+    assert caught.value.code == "fetch.imap-login"
+    assert script.proofs[1:] == [answer]
+    assert "ya29.old" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_token_is_not_said_as_a_password(script: Script) -> None:
+    script.password = script.token
+    for script.capabilities in ("IMAP4rev1", "IMAP4rev1 AUTH=PLAIN"):
+        assert code(bearer(script, script.token)) == "fetch.imap-login"
+    assert script.proofs == []
+    assert not any(line.startswith(("LOGIN", "AUTHENTICATE")) for line in script.said)
+
+
+@pytest.mark.parametrize(
+    ("token", "user"),
+    [
+        ("ya29.secret\1\1auth=Bearer other", "alice"),
+        ("ya29.secret\r\n", "alice"),
+        ("", "alice"),
+        ("ya29.secret", "alice\1auth=Bearer other\1"),
+    ],
+)
+def test_what_would_say_more_than_a_token_is_not_said(
+    script: Script, token: str, user: str
+) -> None:
+    script.capabilities = "IMAP4rev1 AUTH=XOAUTH2"
+    assert code(bearer(script, token, user)) == "fetch.imap-login"
+    assert script.proofs == []
+
+
+def test_each_connection_asks_for_the_token_of_now(script: Script) -> None:
+    """One lasts an hour, and a large mailbox takes longer."""
+    script.capabilities = "IMAP4rev1 AUTH=XOAUTH2"
+    script.breaks_after = [2]
+    tokens = iter((script.token, "ya29.old"))
+    made = ImapAccount(
+        host="127.0.0.1",
+        port=script.port,
+        user="alice",
+        password=lambda: next(tokens),
+        login=Login.TOKEN,
+        security=Security.NONE,
+    )
+    assert code(Imap(made, wait=lambda _: None)) == "fetch.imap-login"
+    assert b"ya29.old" in script.proofs[1]
 
 
 @pytest.mark.parametrize("password", ["wrong", "secret\r\nA1 NOOP", "s\u00e4cret"])

@@ -1,14 +1,14 @@
 """Where `harvest` reads mail from: what its words and options name.
 
-Knows how places are written on a command line, and where the password of an account comes
-from. May not know what is done with the mail.
+Knows how places are written on a command line, and where the password or the token of an
+account comes from. May not know what is done with the mail.
 """
 
 import os
 import shutil
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +42,7 @@ class PlaceOptions:
     folder: tuple[str, ...]
     all_folders: bool
     imap_password_file: str | None
+    imap_token_file: str | None
     imap_tls: str | None
     imap_ca: str | None
     largest: int
@@ -75,6 +76,7 @@ class PlaceOptions:
         from smimekit.mailboxes.imap import (  # noqa: PLC0415 - imaplib is for who needs it
             Imap,
             ImapAccount,
+            Login,
             Security,
         )
 
@@ -104,13 +106,27 @@ class PlaceOptions:
                 host=parts.hostname,
                 port=port,
                 user=user,
-                password=cache(lambda: self._password(user)),
+                password=self._secret(user),
+                login=Login.PASSWORD if self.imap_token_file is None else Login.TOKEN,
                 security=Security(self.imap_tls or _SCHEMES[parts.scheme.lower()]),
                 context=ssl.create_default_context(cafile=self.imap_ca),
             ),
             () if self.all_folders else (*named, *self.folder) or ("INBOX",),
             most=self.largest * _MEBIBYTE,
         )
+
+    def _secret(self, user: str) -> Callable[[], str]:
+        """The password, asked for once; or the token, which somebody may renew meanwhile."""
+        token = self.imap_token_file
+        if token is None:
+            return cache(lambda: self._password(user))
+        if self.imap_password_file is not None:
+            raise UsageError(
+                "An account has a password or a token: give --imap-password-file or "
+                "--imap-token-file.",
+                code="usage.imap-password",
+            )
+        return lambda: Passwords((token,)).given[0]
 
     def _password(self, user: str) -> str:
         """From the file, else the environment, else whoever sits at the terminal."""
@@ -156,6 +172,11 @@ def place_options(command: _Command) -> _Command:
             "--imap-password-file",
             metavar="FILE",
             help=f"The password is its first line. Else {_VARIABLE}, else you are asked.",
+        ),
+        click.option(
+            "--imap-token-file",
+            metavar="FILE",
+            help="An access token (OAuth 2.0) is its first line; read anew for each connection.",
         ),
         click.option(
             "--imap-tls",

@@ -19,6 +19,7 @@ from smimekit.errors import LimitExceeded, UsageError
 from smimekit.mailboxes.imap_connection import (
     SLACK,
     ImapAccount,
+    Login,
     Security,
     checked,
     connected,
@@ -29,7 +30,7 @@ from smimekit.mailboxes.imap_connection import (
 from smimekit.mailboxes.mailbox import Mark, Message
 from smimekit.span import Span
 
-__all__ = ["Imap", "ImapAccount", "Security"]
+__all__ = ["Imap", "ImapAccount", "Login", "Security"]
 
 _ATTEMPTS: Final = 4
 """Connections that may break, one after the other, without a message in between."""

@@ -5,6 +5,7 @@ open when a connection breaks. May not know what is asked for.
 """
 
 import imaplib
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from smimekit.errors import FetchError, SmimeError
 __all__ = [
     "SLACK",
     "ImapAccount",
+    "Login",
     "Security",
     "checked",
     "connected",
@@ -33,6 +35,8 @@ _LINES: Final = 16 << 20
 by which the literals of one answer may be longer than the longest message."""
 
 
+_TOKEN: Final = re.compile("[A-Za-z0-9._~+/-]+=*")
+"""An access token (RFC 6750, 2.1)."""
 _NOT_UNDERSTOOD: Final = (imaplib.IMAP4.error, IndexError, ValueError)
 """What becomes of an answer that is none: of numbers, names and base64 that are none either."""
 
@@ -48,14 +52,27 @@ class Security(StrEnum):
     """Not at all: for a server on the same machine."""
 
 
+class Login(StrEnum):
+    """What a user is known by."""
+
+    PASSWORD = "password"  # noqa: S105 - the kind of one
+    TOKEN = "token"  # noqa: S105 - see above
+    """An access token (OAuth 2.0), said by OAUTHBEARER (RFC 7628) or, of servers that have only
+    that, by XOAUTH2."""
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapAccount:
-    """Whom to ask, and as whom. `password` is called once for each connection."""
+    """Whom to ask, and as whom. `password`, which may give a token, is called once for each
+    connection: one that lasts an hour can be renewed.
+    """
 
     host: str
     user: str
     password: Callable[[], str] = field(repr=False)
+    login: Login = Login.PASSWORD
+    """What `password` gives."""
     port: int | None = None
     """143, or 993 for TLS, where none is given."""
     security: Security = Security.TLS
@@ -190,26 +207,60 @@ def refused() -> FetchError:
 
 
 def _log_in(client: imaplib.IMAP4, account: ImapAccount) -> None:
-    """By SASL PLAIN (RFC 4616) where the server has it, which knows all characters."""
-    password = account.password()
+    secret = account.password()
     try:
-        if "AUTH=PLAIN" in client.capabilities:
-            words = f"\0{account.user}\0{password}".encode()
-            client.authenticate("PLAIN", lambda _: words)
-        elif _is_plain(account.user) and _is_plain(password):
-            client.login(quoted(account.user), password)
+        if account.login is Login.TOKEN:
+            _bear(client, account, secret)
         else:
-            _not_let_in()
+            _say_password(client, account, secret)
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error:
         _not_let_in()
 
 
+def _say_password(client: imaplib.IMAP4, account: ImapAccount, password: str) -> None:
+    """By SASL PLAIN (RFC 4616) where the server has it, which knows all characters."""
+    if "AUTH=PLAIN" in client.capabilities:
+        words = f"\0{account.user}\0{password}".encode()
+        client.authenticate("PLAIN", lambda _: words)
+    elif _is_plain(account.user) and _is_plain(password):
+        client.login(quoted(account.user), password)
+    else:
+        _not_let_in()
+
+
+def _bear(client: imaplib.IMAP4, account: ImapAccount, token: str) -> None:
+    if not _TOKEN.fullmatch(token) or "\1" in account.user:
+        _not_let_in()
+    # RFC 5801, 4: these two mean something where the name of the user stands.
+    user = account.user.replace("=", "=3D").replace(",", "=2C")
+    place = f"host={account.host}\1port={client.port}"
+    for name, words, refused in (
+        ("OAUTHBEARER", f"n,a={user},\1{place}\1auth=Bearer {token}\1\1", b"\1"),
+        ("XOAUTH2", f"user={account.user}\1auth=Bearer {token}\1\1", b""),
+    ):
+        if f"AUTH={name}" in client.capabilities:
+            # Why it refuses, it says in a challenge, and wants an answer (RFC 7628, 3.2.3).
+            _answer(client, name, iter((words.encode(), refused)))
+            return
+    raise FetchError(
+        "The IMAP server takes no access tokens (neither OAUTHBEARER nor XOAUTH2); log in with a "
+        "password.",
+        code="fetch.imap-login",
+    )
+
+
+def _answer(client: imaplib.IMAP4, mechanism: str, answers: Iterator[bytes]) -> None:
+    """What the server asks, one after the other; whatever else it asks ends it."""
+    client.authenticate(mechanism, lambda _: next(answers, None))
+
+
 def _not_let_in() -> NoReturn:
     # Without a cause: it would hold what was sent.
     raise FetchError(
-        "The IMAP server does not let us in; check the user and the password.",
+        "The IMAP server does not let us in; check the user, and the password or the token, "
+        "which may be too old.",
         code="fetch.imap-login",
     ) from None
 
