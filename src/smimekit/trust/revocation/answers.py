@@ -18,6 +18,7 @@ from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.paths import Path
+from smimekit.trust.revocation.contradictions import deltas_that_revoke_first, words_that_count
 from smimekit.trust.revocation.evidence import (
     Evidence,
     evidence_for,
@@ -200,7 +201,10 @@ def path_revocation(
     try:
         verified = evidence_for(path, evidence, extra, limits=limits)
         asking = replace(
-            request, crls=verified.crls, ocsps=verified.ocsps, helpers=verified.signers
+            request,
+            crls=deltas_that_revoke_first(verified.crls, path),
+            ocsps=words_that_count(verified.ocsps),
+            helpers=verified.signers,
         )
         if anchored:
             found = _round(path, _good_words(asking), strict=True)
