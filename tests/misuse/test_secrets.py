@@ -169,9 +169,9 @@ _PUBLIC = {
     "algorithms", "cms.agreement", "cms.attributes", "cms.identifiers", "cms.recipients",
     "cms.signed", "cms.signer", "cms.signing", "cms.timestamp", "cms.transport", "trust",
     "keys.pkcs12.CertificateBag", "keys.pkcs12.KeyBag", "keys.passwords.Pbkdf2",
-    "keys.passwords.Pkcs12Kdf", "keys.master.Wrapped", "keys.pkcs11_uri.Pkcs11Uri",
-    "keys.shared.SharedKeyRecipient", "message.layers.Signed", "message.signing",
-    "mime.prepare.Prepared", "testing.profiles.Profile",
+    "keys.passwords.Pkcs12Kdf", "keys.passwords.Scrypt", "keys.master.Wrapped",
+    "keys.pkcs11_uri.Pkcs11Uri", "keys.shared.SharedKeyRecipient", "message.layers.Signed",
+    "message.signing", "mime.prepare.Prepared", "testing.profiles.Profile",
 }  # fmt: skip
 
 
