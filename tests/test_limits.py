@@ -26,8 +26,8 @@ from smimekit.algorithms import AES256_CBC, ED25519, PBES2, SCRYPT, AlgorithmIde
 from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import add_unsigned
-from smimekit.cms.signer import sign_bare
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer_writing import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.keys import SoftwareKey, load_private_key
 from smimekit.limits import Limits

@@ -26,8 +26,8 @@ from smimekit.cms.content import DATA, ENCRYPTED_DATA, content_info, enter_conte
 from smimekit.cms.encrypted import read_encrypted_data
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import add_unsigned
-from smimekit.cms.signer import sign_bare
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer_writing import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.cms.wrapping import wrap_for
 from smimekit.gateway import Deliver
