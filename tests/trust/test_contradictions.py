@@ -168,12 +168,13 @@ def numbered(
     reason: x509.ReasonFlags | None = None,
     revoked: tuple[Made, ...] = (),
     this: datetime = NOW - DAY,
+    issuer: Made = ROOT,
 ) -> bytes:
     """A CRL that has a delta; with `base`, that delta (RFC 5280, 5.2.4)."""
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ROOT.key.public_key())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(ROOT.name)
+        .issuer_name(issuer.name)
         .last_update(this)
         .next_update(NOW + DAY)
         .add_extension(x509.CRLNumber(number), critical=False)
@@ -191,7 +192,7 @@ def numbered(
         if reason is not None:
             entry = entry.add_extension(x509.CRLReason(reason), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 @pytest.mark.parametrize("at", [NOW, NOW + 30 * DAY], ids=["fresh", "stale"])
@@ -220,6 +221,67 @@ def test_a_newer_delta_crl_ends_a_hold() -> None:
     ended = numbered(7, base=5, revoked=(ALICE,), reason=ENDED, this=NOW - DAY + MINUTE)
     for order in permutations((lists, ended, numbered(6, base=5))):
         assert judged(crls=(numbered(5), *order)) is GOOD
+
+
+@pytest.mark.parametrize("number", [8, 10], ids=["older", "of the same time"])
+def test_a_delta_crl_takes_nothing_back_that_a_newer_crl_says(number: int) -> None:
+    """RFC 5280, 5.2.4 (c): whoever was on hold once could show the end of that hold for ever."""
+    this = NOW - DAY / 2
+    lists = numbered(10, revoked=(ALICE,), this=this)
+    ended = numbered(
+        number, base=5, revoked=(ALICE,), reason=ENDED, this=this if number == 10 else NOW - DAY
+    )
+    without = numbered(10, this=this)
+    for order in permutations((lists, ended)):
+        assert judged(crls=order) is REVOKED
+    for order in permutations((without, ended)):
+        assert judged(crls=order) is GOOD
+
+
+def test_a_delta_crl_of_another_authority_makes_no_crl_older() -> None:
+    sub = ca("Contradicting Sub", ROOT)
+    who = person("alice@example.com", sub)
+    ended = numbered(8, base=5, revoked=(sub,), reason=ENDED, this=NOW - 2 * DAY)
+    of_sub = [numbered(5, issuer=sub), numbered(6, base=5, this=NOW - MINUTE, issuer=sub)]
+    trust = Trust(anchors=[ROOT.certificate], revocation=RevocationPolicy.HARD)
+    for listed, known in (((sub,), REVOKED), ((), GOOD)):
+        crls = [numbered(10, revoked=listed), ended, *of_sub]
+        extra = [sub.certificate]
+        found = trust.judge(
+            who.certificate, Purpose.VERIFY, at=NOW, extra_certificates=extra, crls=crls
+        )
+        assert found.revocation is known
+
+
+def test_the_newest_delta_crl_ends_a_hold_that_an_older_crl_lists() -> None:
+    hold = x509.ReasonFlags.certificate_hold
+    base = numbered(5, revoked=(ALICE,), reason=hold)
+    older = numbered(4, base=3, this=NOW - 2 * DAY)
+    ended = numbered(7, base=5, revoked=(ALICE,), reason=ENDED, this=NOW - DAY + MINUTE)
+    for order in permutations((base, older, ended)):
+        assert judged(crls=order) is GOOD
+
+
+def test_an_older_delta_crl_takes_nothing_back_further_down_either() -> None:
+    """Also where the CRLs of the CA above have delta CRLs of their own."""
+    sub = ca("Contradicting Sub", ROOT)
+    who = person("alice@example.com", sub)
+    ended = numbered(4, base=3, revoked=(who,), reason=ENDED, this=NOW - 2 * DAY, issuer=sub)
+    above = [numbered(10), numbered(11, base=10, this=NOW - DAY + MINUTE)]
+    trust = Trust(anchors=[ROOT.certificate], revocation=RevocationPolicy.HARD)
+    for listed, known in (((who,), REVOKED), ((), GOOD)):
+        crls = [*above, ended, numbered(5, revoked=listed, issuer=sub)]
+        extra = [sub.certificate]
+        found = trust.judge(
+            who.certificate, Purpose.VERIFY, at=NOW, extra_certificates=extra, crls=crls
+        )
+        assert found.revocation is known
+
+
+def test_who_is_listed_is_revoked_also_where_the_delta_crl_is_missing() -> None:
+    """The CRL says that there may be more, which could be the end of a hold; nobody says so."""
+    assert judged(crls=(numbered(10, revoked=(ALICE,)),)) is REVOKED
+    assert judged(crls=(numbered(10),)) is UNKNOWN
 
 
 # --- what is kept --------------------------------------------------------------------------

@@ -15,14 +15,18 @@ Only where one and the same response says both is neither believed.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from smimekit.certificate import Certificate
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.paths import Path
 from smimekit.trust.revocation.evidence import Evidence
 
-__all__ = ["deltas_that_revoke_first", "takes_back", "words_that_count"]
+__all__ = ["deltas_that_revoke_first", "not_outdated", "takes_back", "words_that_count"]
+
+_DAWN: Final = datetime.min.replace(tzinfo=UTC)
+
 
 # --- OCSP ----------------------------------------------------------------------------------
 
@@ -92,6 +96,27 @@ def deltas_that_revoke_first(crls: Iterable[Any], path: Path) -> tuple[Any, ...]
     dates = Counter(one.issuance_date for one in deltas)
     rivals = {id(one) for one in deltas if dates[one.issuance_date] > 1}
     return tuple(sorted(crls, key=lambda one: id(one) in rivals and not _revokes(one, path)))
+
+
+def not_outdated(crls: Iterable[Any]) -> tuple[Any, ...]:
+    """The complete CRLs that no delta CRL of their issuer is newer than; none without deltas.
+
+    A delta CRL may end a hold that an older complete CRL lists, and not what a newer one says
+    (RFC 5280, 5.2.4 (c)); certvalidator compares neither numbers nor dates.
+    """
+    newest: dict[Any, Any] = {}
+    complete = []
+    for one in crls:
+        if one.crl_data.delta_crl_indicator_value is None:
+            complete.append(one)
+        else:
+            issuer, date = one.crl_data.issuer.hashable, one.issuance_date
+            newest[issuer] = max(newest.get(issuer, date), date)
+    return tuple(
+        one
+        for one in complete
+        if newest and one.issuance_date >= newest.get(one.crl_data.issuer.hashable, _DAWN)
+    )
 
 
 def _revokes(crl: Any, path: Iterable[Certificate]) -> bool:
