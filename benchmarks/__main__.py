@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", action="store_true", help="only the page, from the figures")
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], default=None)
     options = parser.parse_args(arguments)
+    # Before minutes are spent on measuring what could not be written then.
+    options.out.mkdir(parents=True, exist_ok=True)
     if options.scale:
         reach = Reach.tiny() if options.tiny else Reach(huge=options.huge)
         kept = tuple(size for size in reach.stored if size <= options.stored)

@@ -34,6 +34,7 @@ SECTIONS: Sequence[tuple[str, Sequence[tuple[str, Sequence[str]]]]] = (
         ),
     ),
     ("Files: `smimekit.files`", (("files.py", ("sign", "encrypt", "verify", "decrypt")),)),
+    ("Awaited: `smimekit.aio`", (("aio.py", ("Verbs",)),)),
     (
         "What a message says",
         (
@@ -90,7 +91,7 @@ SECTIONS: Sequence[tuple[str, Sequence[tuple[str, Sequence[str]]]]] = (
     ),
 )
 SHOWN_AS = {"open_message": "open"}
-CALLED = {"Certificate", "HandedEvidence", "KeyRing", "Trust"}
+CALLED = {"Certificate", "HandedEvidence", "KeyRing", "Trust", "Verbs"}
 """Classes that a caller makes, and that are no records of their fields."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import smimekit
-from smimekit import Credential, Protection, UsageError, aio, stream
+from smimekit import Credential, Protection, UsageError, aio, files, stream
 from smimekit.aio import Verbs
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.message import receive
@@ -23,6 +23,7 @@ from tests.message.people import ALICE, NOW, alice, bob, draft, trust
 
 LONG = draft(text="A line, and others like it.\r\n" * 60_000)
 BODY = b"The plan is on.\r\n"
+BINARY = bytes(range(256)) * 3000 + b"\r\n\n\r"
 
 
 def body(payload: Payload) -> bytes:
@@ -65,6 +66,10 @@ def test_the_verbs() -> None:
         lambda verbs: verbs.open(b"", trust=trust()),
         lambda verbs: anext(verbs.sign_stream("text", alice())),
         lambda verbs: anext(verbs.encrypt_stream(draft(), [])),
+        lambda verbs: anext(verbs.sign_file("text", alice())),
+        lambda verbs: anext(verbs.encrypt_file(b"file", [])),
+        lambda verbs: verbs.verify_file(draft(), trust(), expect=None),
+        lambda verbs: verbs.decrypt_file(draft(), [bob()]),
     ],
 )
 def test_the_errors(call: Callable[[Verbs], Any], pool: ThreadPoolExecutor) -> None:
@@ -85,10 +90,11 @@ async def whole(chunks: AsyncGenerator[bytes, None]) -> bytes:
     return b"".join([chunk async for chunk in chunks])
 
 
-@pytest.mark.parametrize(
-    "source", [bytes, io.BytesIO, pieces, lambda data: iter([data])],
-    ids=["bytes", "file", "asynchronous", "chunks"],
-)  # fmt: skip
+SOURCES: list[Callable[[bytes], Any]] = [bytes, io.BytesIO, pieces, lambda data: iter([data])]
+KINDS = ["bytes", "file", "asynchronous", "chunks"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=KINDS)
 def test_streams(source: Callable[[bytes], Any]) -> None:
     async def both() -> tuple[bytes, bytes]:
         signed = aio.sign_stream(source(LONG), alice(), opaque=True)
@@ -101,6 +107,54 @@ def test_streams(source: Callable[[bytes], Any]) -> None:
     assert body(smimekit.verify(sealed, trust(), keys=[bob()])) == wanted
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=KINDS)
+def test_files(source: Callable[[bytes], Any]) -> None:
+    """Octet for octet, from whatever they are read, and as the verbs that nobody awaits have it."""
+
+    async def both() -> tuple[bytes, bytes, bytes]:
+        signed = aio.sign_file(source(BINARY), alice(), at=NOW)
+        beside = aio.sign_file(source(BINARY), alice(), detached=True, at=NOW)
+        sealed = aio.encrypt_file(source(BINARY), [bob()], signer=alice())
+        return await whole(signed), await whole(beside), await whole(sealed)
+
+    signed, beside, sealed = asyncio.run(both())
+    assert files.verify(signed, trust(), expect=ALICE).bytes() == BINARY
+    assert files.verify(beside, trust(), expect=ALICE, content=BINARY).bytes() == BINARY
+    assert len(beside) < 5000
+    payload = files.verify(sealed, trust(), expect=ALICE, keys=[bob()])
+    assert payload.bytes() == BINARY
+    assert payload.protection == Protection.VERIFIED | Protection.CONFIDENTIAL | Protection.INTACT
+
+
+@pytest.mark.parametrize("source", [bytes, io.BytesIO, pieces], ids=["bytes", "file", "chunks"])
+def test_files_are_read(source: Callable[[bytes], Any], spools: list[Spool]) -> None:
+    sealed = b"".join(files.encrypt(BINARY, [bob()], signer=alice()))
+    beside = b"".join(files.sign(BINARY, alice(), detached=True))
+
+    async def read() -> None:
+        verifying = aio.verify_file(source(sealed), trust(), expect=ALICE, keys=[bob()])
+        with await verifying as payload:
+            assert payload.bytes() == BINARY
+        verifying = aio.verify_file(source(beside), trust(), expect=ALICE, content=source(BINARY))
+        with await verifying as payload:
+            assert payload.bytes() == BINARY
+        with await aio.decrypt_file(source(sealed), [bob()]) as payload:
+            inside = payload.bytes()
+        with files.verify(inside, trust(), expect=ALICE) as payload:
+            assert payload.bytes() == BINARY
+
+    asyncio.run(read())
+    assert all(map(is_closed, spools))
+
+
+def test_who_should_have_signed_a_file_is_said() -> None:
+    signed = b"".join(files.sign(BINARY, alice()))
+    with pytest.raises(smimekit.VerificationError):
+        asyncio.run(aio.verify_file(signed, trust(), expect="mallory@example.com"))
+    with pytest.raises(TypeError):
+        asyncio.run(aio.verify_file(signed, trust()))  # type: ignore[call-arg]  # as one may write
+
+
 def test_chunks_of_something_else() -> None:
     async def text() -> AsyncIterator[Any]:
         yield "text"
@@ -108,6 +162,8 @@ def test_chunks_of_something_else() -> None:
     async def signing() -> None:
         with pytest.raises(UsageError):
             await whole(aio.sign_stream(text(), alice()))
+        with pytest.raises(UsageError):
+            await whole(aio.sign_file(text(), alice()))
 
     asyncio.run(signing())
 
@@ -330,10 +386,15 @@ def test_what_was_cancelled_before_it_began_never_begins() -> None:
     asyncio.run(opening())
 
 
-@pytest.mark.parametrize("verb", ["sign", "encrypt", "open", "verify", "decrypt"])
+WRITING = {"sign", "encrypt", "sign_file"}
+READING = {"open", "verify", "decrypt", "verify_file", "decrypt_file"}
+
+
+@pytest.mark.parametrize("verb", sorted(WRITING | READING))
 def test_a_file_is_not_read_to_its_end_for_nobody(verb: str) -> None:
-    mail = smimekit.encrypt(LONG, [bob()])
-    gate = Gate(LONG if verb in {"sign", "encrypt"} else mail)
+    kept = b"".join(files.encrypt(LONG, [bob()]))
+    mail = kept if verb.endswith("_file") else smimekit.encrypt(LONG, [bob()])
+    gate = Gate(LONG if verb in WRITING else mail)
 
     async def begin(pool: Executor) -> None:
         verbs = Verbs(pool)
@@ -343,6 +404,9 @@ def test_a_file_is_not_read_to_its_end_for_nobody(verb: str) -> None:
             "open": lambda: verbs.open(gate, keys=[bob()], trust=trust()),
             "verify": lambda: verbs.verify(gate, trust(), keys=[bob()]),
             "decrypt": lambda: verbs.decrypt(gate, [bob()]),
+            "sign_file": lambda: anext(verbs.sign_file(gate, alice(), detached=True)),
+            "verify_file": lambda: verbs.verify_file(gate, trust(), expect=None, keys=[bob()]),
+            "decrypt_file": lambda: verbs.decrypt_file(gate, [bob()]),
         }
         task = asyncio.create_task(calls[verb]())
         await until(gate.reached)
@@ -354,9 +418,12 @@ def test_a_file_is_not_read_to_its_end_for_nobody(verb: str) -> None:
     assert gate.reads == 1
 
 
-def test_a_stream_that_is_left_closes_its_spool(spools: list[Spool]) -> None:
+@pytest.mark.parametrize("verb", [aio.sign_stream, aio.sign_file])
+def test_a_stream_that_is_left_closes_its_spool(
+    verb: Callable[..., AsyncGenerator[bytes, None]], spools: list[Spool]
+) -> None:
     async def leave() -> None:
-        chunks = aio.sign_stream(iter([LONG]), alice())
+        chunks = verb(iter([LONG]), alice())
         await anext(chunks)
         assert not is_closed(spools[0])
         await chunks.aclose()
@@ -547,6 +614,8 @@ def test_they_are_the_verbs_of_the_house() -> None:
     assert aio.sign.__doc__ == smimekit.sign.__doc__
     assert aio.open.__doc__ == smimekit.open.__doc__
     assert aio.encrypt_stream.__doc__ == stream.encrypt.__doc__
+    assert aio.sign_file.__doc__ == files.sign.__doc__
+    assert aio.verify_file.__doc__ == files.verify.__doc__
 
 
 def test_a_span_can_be_awaited() -> None:

@@ -1,5 +1,6 @@
 """The benchmarks at the smallest size: that they run, and that what they say is what they measured."""
 
+import argparse
 import json
 import math
 import xml.etree.ElementTree as ET
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks import curves, material, measure, one, report, scale, special
 from benchmarks.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.measure import Figure, Measured
@@ -183,3 +185,36 @@ def test_some_curves_are_measured_anew(tmp_path: Path) -> None:
         "scaling-signers.svg",
         "scaling-stores.svg",
     }
+
+
+def test_the_folder_for_the_pages_is_made_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "not" / "there"
+
+    def measuring(options: argparse.Namespace) -> str:
+        assert options.out == out
+        assert out.is_dir()
+        return report.as_json([measured(0.6, 2.0, 1)], {"a": "b"})
+
+    monkeypatch.setattr(program, "_measured", measuring)
+    for _ in range(2):  # and once more where it is there
+        assert program.main(["--tiny", "--out", str(out)]) == 0
+    assert {path.name for path in out.iterdir()} == {"performance.json", "performance.md"}
+
+
+def test_the_folder_for_the_plots_is_made_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "not" / "there"
+    signers = curves.signers
+
+    def measuring(reach: curves.Reach) -> curves.Points:
+        assert out.is_dir()
+        return signers(reach)
+
+    monkeypatch.setattr(curves, "signers", measuring)
+    arguments = ["--tiny", "--scale", "--curves", "signers", "--out", str(out)]
+    assert program.main(arguments) == 0
+    names = {"scaling.json", "scaling.md", "scaling-signers.svg"}
+    assert {path.name for path in out.iterdir()} == names

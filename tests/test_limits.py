@@ -16,16 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 import smimekit
 from smimekit import LimitExceeded, PasswordRecipient, Policy, Trust, der
-from smimekit.algorithms import AES256_CBC, ED25519
+from smimekit.algorithms import AES256_CBC, ED25519, PBES2, SCRYPT, AlgorithmIdentifier
 from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import add_unsigned
-from smimekit.cms.signer import sign_bare
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer_writing import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
+from smimekit.keys import SoftwareKey, load_private_key
 from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.message.layers import Encrypted
@@ -221,6 +225,27 @@ def test_limit_pbkdf2_iterations() -> None:
     info = bob.wrap(ContentKey(bytes(AES256_CBC.key_size)))
     reader = PasswordRecipient("a long password", 1, Limits(pbkdf2_iterations=1_999))
     assert reader.unwrap([info], size=32, attempts=9).octets == bytes(32)
+
+
+def test_limit_scrypt_bytes() -> None:
+    """128 * r * (N + p) octets, for each key: here r = 1, N = 16 and p = 4."""
+    numbers = map(der.integer, (16, 1, 4))
+    hashing = der.sequence(der.octet_string(b"salt"), *numbers)
+    cipher = AES256_CBC.identifier(bytes(16)).encode()
+    way = der.sequence(AlgorithmIdentifier(SCRYPT, hashing).encode(), cipher)
+    how = AlgorithmIdentifier(PBES2, way).encode()
+    key = hashlib.scrypt(b"x", salt=b"salt", n=16, r=1, p=4, dklen=32)
+    who = alice().key
+    assert isinstance(who, SoftwareKey)
+    plain = who.pkcs8()
+    padding = 16 - len(plain) % 16
+    running = Cipher(AES(key), CBC(bytes(16))).encryptor()
+    sealed = running.update(plain + bytes([padding]) * padding) + running.finalize()
+    data = der.sequence(how, der.octet_string(sealed))
+    assert load_private_key(data, "x", limits=Limits(scrypt_bytes=128 * 20)).pkcs8() == plain
+    with pytest.raises(LimitExceeded) as error:
+        load_private_key(data, "x", limits=Limits(scrypt_bytes=128 * 20 - 1))
+    assert error.value.code == "limit.scrypt-bytes"
 
 
 def test_limit_eddsa_bytes() -> None:

@@ -35,6 +35,7 @@ from typing import (
     final,
 )
 
+from smimekit import files
 from smimekit.errors import UsageError
 from smimekit.keys import Decryptor
 from smimekit.message import receive, send, verbs
@@ -49,12 +50,16 @@ from smimekit.trust import Trust
 __all__ = [
     "Verbs",
     "decrypt",
+    "decrypt_file",
     "encrypt",
+    "encrypt_file",
     "encrypt_stream",
     "open",
     "sign",
+    "sign_file",
     "sign_stream",
     "verify",
+    "verify_file",
 ]
 
 _P = ParamSpec("_P")
@@ -71,7 +76,9 @@ class Verbs:
     Each has the parameters and raises the errors of the verb that it is named for.
     `open`, `verify` and `decrypt` take source and `content` as `AsyncIterable[bytes]`, too.
     `sign_stream` and `encrypt_stream` are those of `smimekit.stream`: they take a draft as
-    `AsyncIterable[bytes]`, too, and give an async generator.
+    `AsyncIterable[bytes]`, too, and give an async generator. `sign_file`, `encrypt_file`,
+    `verify_file` and `decrypt_file` are those of `smimekit.files`: the first two are streams,
+    the others take what `verify` and `decrypt` take.
 
     Cancelling is safe: nobody gets half a result; an `Opened` that nobody waits for any more
     is closed; and a verb that reads a file stops at its next read. Until then the file is in
@@ -86,6 +93,10 @@ class Verbs:
         self.decrypt: Final[_Decrypt] = _reading(verbs.decrypt, executor)
         self.sign_stream: Final = _streamed(send.sign_stream, executor)
         self.encrypt_stream: Final = _streamed(send.encrypt_stream, executor)
+        self.sign_file: Final = _streamed(files.sign, executor)
+        self.encrypt_file: Final = _streamed(files.encrypt, executor)
+        self.verify_file: Final[_VerifyFile] = _reading(files.verify, executor)
+        self.decrypt_file: Final[_Decrypt] = _reading(files.decrypt, executor)
 
 
 # --- one verb ------------------------------------------------------------------------------
@@ -225,6 +236,20 @@ class _Verify(Protocol):
     ) -> Coroutine[Any, Any, Payload]: ...
 
 
+class _VerifyFile(Protocol):
+    def __call__(
+        self,
+        source: _Readable,
+        trust: Trust,
+        *,
+        expect: str | None,
+        keys: Iterable[Decryptor] = (),
+        content: _Readable | None = None,
+        at: datetime | None = None,
+        policy: Policy = Policy.INTEROP,
+    ) -> Coroutine[Any, Any, Payload]: ...
+
+
 class _Decrypt(Protocol):
     def __call__(
         self,
@@ -336,3 +361,7 @@ verify = _VERBS.verify
 decrypt = _VERBS.decrypt
 sign_stream = _VERBS.sign_stream
 encrypt_stream = _VERBS.encrypt_stream
+sign_file = _VERBS.sign_file
+encrypt_file = _VERBS.encrypt_file
+verify_file = _VERBS.verify_file
+decrypt_file = _VERBS.decrypt_file

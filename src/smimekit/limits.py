@@ -60,7 +60,11 @@ class Limits:
     string_segments: int = 64 << 20
     """Segments of one constructed string: bounds the work for empty ones."""
     pbkdf2_iterations: int = 2_000_000
-    """Password hashing, for each block of key: a second or so; we write 600 000."""
+    """Password hashing, for each block of key: a second or so; we write 600 000. Of scrypt the
+    product N * r * p, of which each costs as much as three iterations or so."""
+    scrypt_bytes: int = 160 << 20
+    """Memory for one password hash by scrypt, 128 * r * (N + p): OpenSSL writes files that need
+    16 MiB, and who wants more takes 128."""
     unwrap_attempts: int = 64
     """Private-key operations spent on one encrypted layer."""
     openings: int = 20

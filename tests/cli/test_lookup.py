@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from tests.cli.support import Run
 from tests.trust.certs import DAY, Made, ca, crl, person
 from tests.trust.http_server import Server, answer, serving

@@ -40,15 +40,8 @@ from smimekit.cms.enveloped import (
 )
 from smimekit.cms.identifiers import SubjectKeyIdentifier
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import (
-    Digests,
-    add_unsigned,
-    certs_only,
-    read_signed_data,
-    read_signer_info,
-    signed_data,
-    signed_data_stream,
-)
+from smimekit.cms.signed import Digests, read_signed_data, read_signer_info
+from smimekit.cms.signed_writing import add_unsigned, certs_only, signed_data, signed_data_stream
 from smimekit.cms.signer import Integrity, check_signer, find_certificate
 from smimekit.keys import (
     CertificateRecipient,

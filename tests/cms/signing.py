@@ -7,15 +7,10 @@ from smimekit import Credential, primitives
 from smimekit.algorithms import SignatureScheme
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import DATA, enter_content
-from smimekit.cms.signed import (
-    Digests,
-    SignedData,
-    SignerInfo,
-    read_signed_data,
-    read_signer_info,
-    signed_data,
-)
-from smimekit.cms.signer import Check, check_signer, sign_bare, sign_content
+from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signed_data, read_signer_info
+from smimekit.cms.signed_writing import signed_data
+from smimekit.cms.signer import Check, check_signer
+from smimekit.cms.signer_writing import sign_bare, sign_content
 from smimekit.limits import Limits
 from smimekit.policy import Policy
 from smimekit.testing import FakeCA

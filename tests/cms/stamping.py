@@ -17,8 +17,8 @@ from smimekit.algorithms import ECDSA_SHA256, SHA256
 from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, attribute
 from smimekit.cms.content import TST_INFO
 from smimekit.cms.identifiers import IssuerAndSerialNumber
-from smimekit.cms.signed import signed_data, signer_info
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import signed_data, signer_info
+from smimekit.cms.signer_writing import sign_content
 from smimekit.keys.software import SoftwareKey
 
 TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)

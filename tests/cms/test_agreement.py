@@ -37,6 +37,7 @@ from smimekit.cms.identifiers import (
     IssuerAndSerialNumber,
     SubjectKeyIdentifier,
 )
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipients import (
     ContentKey,
     KeyAgreeRecipient,
@@ -44,7 +45,6 @@ from smimekit.cms.recipients import (
     RecipientEncryptedKey,
     UnknownRecipient,
     encode_recipients,
-    read_recipients,
 )
 from smimekit.cms.wrapping import unwrap, wrap_for
 from smimekit.errors import DecryptionError, NoMatchingKey, UsageError

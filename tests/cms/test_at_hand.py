@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from smimekit import der
 from smimekit.cms.at_hand import MOST, read_at_hand
 from smimekit.cms.content import DATA, TST_INFO, content_info
-from smimekit.cms.signed import SignedData, certs_only, signed_data
+from smimekit.cms.signed import SignedData
+from smimekit.cms.signed_writing import certs_only, signed_data
 from smimekit.errors import InputError
 from smimekit.limits import Limits
 from tests.cms.forge import LIMITS, Forgery, ca, person, read_signed

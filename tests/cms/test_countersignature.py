@@ -11,7 +11,7 @@ from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.content import DATA
 from smimekit.cms.countersignature import check_countersignature, countersign, countersignatures
-from smimekit.cms.signed import add_unsigned
+from smimekit.cms.signed_writing import add_unsigned
 from smimekit.cms.signer import Integrity
 from smimekit.errors import CmsError
 from tests.cms.signing import CONTENT, LIMITS, bare, check, info, message, person, read, scheme_of

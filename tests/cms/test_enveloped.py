@@ -64,6 +64,7 @@ from smimekit.cms.enveloped import (
     new_content_key,
 )
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipients import (
     ContentKey,
     KeyAgreeRecipient,
@@ -74,7 +75,6 @@ from smimekit.cms.recipients import (
     UnknownRecipient,
     algorithm_name,
     encode_recipients,
-    read_recipients,
 )
 from smimekit.cms.transport import open_transport
 from smimekit.cms.wrapping import can_encrypt_to, unwrap, wrap_for

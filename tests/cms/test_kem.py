@@ -45,13 +45,13 @@ from smimekit.cms.content import enter_content
 from smimekit.cms.derivation import derive, unwrap_key
 from smimekit.cms.enveloped import EnvelopedReader, enveloped_data
 from smimekit.cms.kem import open_kem
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipients import (
     ContentKey,
     KemRecipient,
     KeyTransRecipient,
     UnknownRecipient,
     algorithm_name,
-    read_recipients,
 )
 from smimekit.cms.wrapping import can_encrypt_to, unwrap, wrap_for
 from smimekit.errors import DecryptionError, UsageError

@@ -16,7 +16,8 @@ from smimekit.cms import attributes as attrs
 from smimekit.cms import known_senders
 from smimekit.cms.at_hand import read_at_hand, read_parts_at_hand
 from smimekit.cms.known_senders import KnownSenders
-from smimekit.cms.signed import Digests, SignedData, signed_data
+from smimekit.cms.signed import Digests, SignedData
+from smimekit.cms.signed_writing import signed_data
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.limits import Limits
 from tests.cms.forge import LIMITS, Forgery, ca, person

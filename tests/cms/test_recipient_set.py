@@ -16,18 +16,14 @@ from smimekit.algorithms import (
     rsa_padding,
 )
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber, SubjectKeyIdentifier
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipient_set import (
     _PIECE,
     Transported,
     _names_a_kem,
     read_recipient_set,
 )
-from smimekit.cms.recipients import (
-    ContentKey,
-    KeyTransRecipient,
-    UnknownRecipient,
-    read_recipients,
-)
+from smimekit.cms.recipients import ContentKey, KeyTransRecipient, UnknownRecipient
 from smimekit.cms.transport import Transport, open_transport
 from smimekit.cms.wrapping import transport_to, unwrap
 from smimekit.errors import CmsError, LimitExceeded, NoMatchingKey

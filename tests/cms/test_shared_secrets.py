@@ -28,6 +28,7 @@ from smimekit.algorithms import (
     AlgorithmIdentifier,
 )
 from smimekit.cms.enveloped import enveloped_data
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipients import (
     ContentKey,
     KekRecipient,
@@ -35,7 +36,6 @@ from smimekit.cms.recipients import (
     RecipientInfo,
     algorithm_name,
     encode_recipients,
-    read_recipients,
 )
 from smimekit.cms.shared import double_decrypt, double_encrypt, open_password, open_shared
 from smimekit.keys import Decryptor, PasswordRecipient, Recipient, SharedKeyRecipient

@@ -15,15 +15,10 @@ from smimekit.algorithms import SHA1, SHA256, SHA512, SIGNATURE_SCHEMES, Algorit
 from smimekit.cms import attributes as attrs
 from smimekit.cms.content import DATA, TST_INFO, content_type_name, enter_content
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
-from smimekit.cms.signed import (
-    Digests,
-    certs_only,
-    reject_detached_content,
-    signed_data,
-    signed_data_stream,
-    signer_info,
-)
-from smimekit.cms.signer import Integrity, check_signer, sign_content
+from smimekit.cms.signed import Digests, reject_detached_content
+from smimekit.cms.signed_writing import certs_only, signed_data, signed_data_stream, signer_info
+from smimekit.cms.signer import Integrity, check_signer
+from smimekit.cms.signer_writing import sign_content
 from smimekit.errors import CmsError, LimitExceeded
 from tests.cms import forge
 from tests.cms.forge import LIMITS, Forgery, indefinite, join, loosen, read_signed

@@ -10,7 +10,7 @@ from smimekit import der
 from smimekit.algorithms import SHA256, ecdsa
 from smimekit.cms import attributes as attrs
 from smimekit.cms.content import DATA
-from smimekit.cms.signed import signed_data
+from smimekit.cms.signed_writing import signed_data
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.cms.signing import (
     ContentSigner,

@@ -10,7 +10,7 @@ from smimekit import der, primitives
 from smimekit.algorithms import SHA256, SHA512
 from smimekit.cms import attributes as attrs
 from smimekit.cms.content import DATA, SIGNED_DATA, TST_INFO, content_info, encapsulated
-from smimekit.cms.signed import add_unsigned, signed_data
+from smimekit.cms.signed_writing import add_unsigned, signed_data
 from smimekit.cms.signer import Integrity, check_signer
 from smimekit.cms.timestamp import (
     imprint_matches,

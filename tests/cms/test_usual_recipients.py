@@ -32,8 +32,9 @@ from smimekit.certificate import Certificate
 from smimekit.cms import wrapping
 from smimekit.cms.cbc import CbcDecryption, cbc_encrypt, cbc_encrypted
 from smimekit.cms.identifiers import CertificateId, IssuerAndSerialNumber, SubjectKeyIdentifier
+from smimekit.cms.recipient_reading import read_recipients
 from smimekit.cms.recipient_set import Transported, read_recipient_set
-from smimekit.cms.recipients import KeyTransRecipient, RecipientInfo, read_recipients
+from smimekit.cms.recipients import KeyTransRecipient, RecipientInfo
 from smimekit.cms.transport import Transport, usual_transport
 from smimekit.cms.wrapping import unwrap
 from smimekit.errors import LimitExceeded, NoMatchingKey, SmimeError

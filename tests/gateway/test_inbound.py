@@ -212,7 +212,7 @@ def test_signatures_are_stripped_after_they_were_checked(opaque: bool) -> None:
 
 def test_certificates_only_are_not_stripped() -> None:
     """There is nothing else in it."""
-    from smimekit.cms.signed import certs_only  # noqa: PLC0415 - only here
+    from smimekit.cms.signed_writing import certs_only  # noqa: PLC0415 - only here
 
     mail = mime(certs_only((alice().certificate.der,)), "certs-only")
     assert original(delivered(core(strip_signatures=True), mail)) == mail

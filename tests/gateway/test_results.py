@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import smimekit
 from smimekit import Certificate, Credential, MemoryTrustStore, Trust, der
 from smimekit.cms.content import TST_INFO
-from smimekit.cms.signed import signed_data
+from smimekit.cms.signed_writing import signed_data
 from smimekit.errors import DecryptionError
 from smimekit.gateway.inbound.results import (
     Result,

@@ -12,8 +12,8 @@ import smimekit
 from smimekit import Credential, Trust
 from smimekit import algorithms as rows
 from smimekit.cms.enveloped import enveloped_data_stream, new_content_key
-from smimekit.cms.signed import signed_data_stream
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import signed_data_stream
+from smimekit.cms.signer_writing import sign_content
 from smimekit.cms.wrapping import wrap_for
 from smimekit.testing import FakeCA
 from tests.interop.peers import Gpgsm, Nss, OpenSsl, People

@@ -19,8 +19,9 @@ from smimekit import Credential, Policy, Protection, Trust
 from smimekit import algorithms as rows
 from smimekit.algorithms import SignatureKind, SignatureScheme
 from smimekit.cms.content import DATA
-from smimekit.cms.signed import read_signer_info, signed_data, signed_data_stream
-from smimekit.cms.signer import sign_bare, sign_content
+from smimekit.cms.signed import read_signer_info
+from smimekit.cms.signed_writing import signed_data, signed_data_stream
+from smimekit.cms.signer_writing import sign_bare, sign_content
 from smimekit.keys.software import SoftwareKey
 from smimekit.limits import Limits
 from smimekit.message.layers import Integrity, SignatureResult

@@ -10,8 +10,8 @@ from smimekit import Trust
 from smimekit import algorithms as rows
 from smimekit.cms.content import DATA
 from smimekit.cms.countersignature import countersign
-from smimekit.cms.signed import signed_data
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import signed_data
+from smimekit.cms.signer_writing import sign_content
 from smimekit.message.layers import Integrity
 from smimekit.message.signing import Signer
 from smimekit.primitives import digest

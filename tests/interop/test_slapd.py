@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.errors import FetchError
 from smimekit.message.bundle import read_bundle
 from smimekit.trust import ByAddress, OnlineEvidence, Purpose, Revocation, RevocationPolicy, Trust

@@ -96,7 +96,7 @@ def test_what_decrypts_to_something_else_is_a_wrong_password() -> None:
     "identifier, code",
     [
         (AlgorithmIdentifier("1.2.840.113549.1.12.1.1", der.sequence(SALT, der.integer(1))), "key.unsupported"),
-        (pbes2(der.sequence(SALT, der.integer(1)), kdf="1.3.6.1.4.1.11591.4.11"), "key.unsupported"),
+        (pbes2(der.sequence(SALT, der.integer(1)), kdf="1.2.840.113549.1.5.15"), "key.unsupported"),
         (pbes2(der.sequence(SALT, der.integer(1), AlgorithmIdentifier("1.2.3").encode())), "key.unsupported"),
         (pbes2(der.sequence(SALT, der.integer(1)), AlgorithmIdentifier("1.2.3")), "key.unsupported"),
         (pbes2(der.sequence(SALT, der.integer(1)), AlgorithmIdentifier("2.16.840.1.101.3.4.1.46")), "key.unsupported"),

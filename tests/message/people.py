@@ -10,8 +10,8 @@ from smimekit import Certificate, Credential, Trust
 from smimekit.algorithms import AES256_CBC, ContentCipher, SignatureScheme
 from smimekit.cms.content import DATA
 from smimekit.cms.enveloped import enveloped_data, new_content_key
-from smimekit.cms.signed import signed_data
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import signed_data
+from smimekit.cms.signer_writing import sign_content
 from smimekit.cms.wrapping import wrap_for
 from smimekit.policy import Policy
 from smimekit.testing import FakeCA

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import smimekit
 from smimekit import Limits, NotSigned, Policy, Protection, UsageError, WrongSender
 from smimekit.cms.compressed import compressed_data
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.message.errant import find_errant
 from smimekit.message.identity import Identity
 from smimekit.message.layers import Encrypted, Signed

@@ -9,8 +9,8 @@ import smimekit
 from smimekit import LimitExceeded, Limits, Policy, Trust, der
 from smimekit.algorithms import SHA256, ecdsa
 from smimekit.cms.compressed import compressed_data
-from smimekit.cms.signed import signed_data
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import signed_data
+from smimekit.cms.signer_writing import sign_content
 from smimekit.primitives import digester
 from smimekit.testing import FakeCA
 from smimekit.trust import Revocation, Status

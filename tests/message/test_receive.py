@@ -41,7 +41,7 @@ from smimekit.cms.content import COMPRESSED_DATA, DATA, SIGNED_DATA, content_inf
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
-from smimekit.cms.signed import certs_only, signed_data
+from smimekit.cms.signed_writing import certs_only, signed_data
 from smimekit.cms.wrapping import wrap_for
 from smimekit.message.layers import (
     Compressed,

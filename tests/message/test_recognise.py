@@ -7,7 +7,7 @@ import pytest
 import smimekit
 from smimekit import InputError, MimeError, Protection, der
 from smimekit.cms.content import DATA, ENCRYPTED_DATA, content_info
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.message.layers import Encrypted, SignatureForm, Signed
 from tests.message.people import (
     ALICE,

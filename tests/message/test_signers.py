@@ -27,8 +27,8 @@ from smimekit.algorithms import (
 from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.countersignature import countersign, countersignatures
-from smimekit.cms.signed import add_unsigned
-from smimekit.cms.signer import sign_content
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer_writing import sign_content
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import LimitExceeded
 from smimekit.limits import Limits

@@ -6,7 +6,7 @@ import smimekit
 from smimekit import ContentChanged, Credential, Protection, VerificationError, der
 from smimekit.algorithms import SHA256
 from smimekit.cms.content import DATA, SIGNED_DATA, TST_INFO, content_info, encapsulated
-from smimekit.cms.signed import certs_only, signed_data
+from smimekit.cms.signed_writing import certs_only, signed_data
 from smimekit.message import recognise
 from smimekit.message.layers import Integrity, Signed
 from smimekit.policy import Grade, Policy

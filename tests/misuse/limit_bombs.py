@@ -18,7 +18,7 @@ from cryptography.x509 import SubjectKeyIdentifier
 
 import smimekit
 from smimekit import PasswordRecipient, Policy, Protection, SmimeError, Trust, der
-from smimekit.algorithms import AES256_CBC, ED25519, RC2_CBC
+from smimekit.algorithms import AES256_CBC, ED25519, PBES2, RC2_CBC, SCRYPT, AlgorithmIdentifier
 from smimekit.cms import attributes as attrs
 from smimekit.cms.attributes import attribute
 from smimekit.cms.ber import BerReader
@@ -26,11 +26,12 @@ from smimekit.cms.content import DATA, ENCRYPTED_DATA, content_info, enter_conte
 from smimekit.cms.encrypted import read_encrypted_data
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import ContentKey
-from smimekit.cms.signed import add_unsigned
-from smimekit.cms.signer import sign_bare
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer_writing import sign_bare
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.cms.wrapping import wrap_for
 from smimekit.gateway import Deliver
+from smimekit.keys import load_private_key
 from smimekit.limits import Limits
 from smimekit.message.capabilities import read_capabilities
 from smimekit.mime.prepare import prepare
@@ -245,6 +246,18 @@ def pbkdf2_iterations() -> Case:
     return called(raised, "limit.pbkdf2-iterations", call, seconds=0.5)
 
 
+def scrypt_bytes() -> Case:
+    """A gigabyte for one key, as in the example of RFC 7914, 13."""
+    numbers = map(der.integer, (1 << 20, 8, 1))
+    hashing = der.sequence(der.octet_string(b"salt"), *numbers)
+    cipher = AES256_CBC.identifier(bytes(16)).encode()
+    way = der.sequence(AlgorithmIdentifier(SCRYPT, hashing).encode(), cipher)
+    how = AlgorithmIdentifier(PBES2, way).encode()
+    data = der.sequence(how, der.octet_string(bytes(160)))
+    call = partial(load_private_key, data, "password")
+    return called(data, "limit.scrypt-bytes", call, seconds=0.5)
+
+
 def unwrap_attempts() -> Case:
     """Each is for our key, and does not open; so many would take seconds."""
     key = new_content_key(AES256_CBC)
@@ -409,7 +422,7 @@ CASES: Final[dict[str, Callable[[], Case]]] = {
         *(header_bytes, header_fields, mailboxes, mime_parts, mime_depth, layers),
         *(cms_depth, value_bytes, metadata_bytes, string_segments, oid_bytes),
         *(countersignatures, timestamps, evidence_bytes, eddsa_bytes, capabilities),
-        *(pbkdf2_iterations, unwrap_attempts, openings, rc2_bytes),
+        *(pbkdf2_iterations, scrypt_bytes, unwrap_attempts, openings, rc2_bytes),
         *(inflated_bytes, inflate_ratio, inflate_free),
         *(path_certificates, path_signatures, valid_paths, judgement_bytes),
     )

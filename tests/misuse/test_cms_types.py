@@ -21,7 +21,7 @@ from smimekit.cms.content import (
 from smimekit.cms.digested import digested_data
 from smimekit.cms.encrypted import encrypted_data
 from smimekit.cms.enveloped import new_content_key
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.message.layers import Compressed, Encrypted, Integrity, SignatureForm, Signed
 from tests.message.people import (
     ALICE,

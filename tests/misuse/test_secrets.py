@@ -167,11 +167,11 @@ def test_no_secret_record_shows_itself(made: object) -> None:
 _PUBLIC = {
     # What is on the wire, where everybody can read it; or a name of something.
     "algorithms", "cms.agreement", "cms.attributes", "cms.identifiers", "cms.recipients",
-    "cms.signed", "cms.signer", "cms.signing", "cms.timestamp", "cms.transport", "trust",
+    "cms.signed", "cms.signer_writing", "cms.signing", "cms.timestamp", "cms.transport", "trust",
     "keys.pkcs12.CertificateBag", "keys.pkcs12.KeyBag", "keys.passwords.Pbkdf2",
-    "keys.passwords.Pkcs12Kdf", "keys.master.Wrapped", "keys.pkcs11_uri.Pkcs11Uri",
-    "keys.shared.SharedKeyRecipient", "message.layers.Signed", "message.signing",
-    "mime.prepare.Prepared", "testing.profiles.Profile",
+    "keys.passwords.Pkcs12Kdf", "keys.passwords.Scrypt", "keys.master.Wrapped",
+    "keys.pkcs11_uri.Pkcs11Uri", "keys.shared.SharedKeyRecipient", "message.layers.Signed",
+    "message.signing", "mime.prepare.Prepared", "testing.profiles.Profile",
 }  # fmt: skip
 
 

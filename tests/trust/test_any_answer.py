@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.errors import FetchError, InputError, SmimeError, UsageError
 from smimekit.message.bundle import read_bundle
 from smimekit.trust import ByAddress, OnlineEvidence, Purpose, Revocation, RevocationPolicy, Trust

@@ -14,7 +14,7 @@ import pytest
 
 from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.errors import FetchError, UsageError
 from smimekit.message.bundle import read_bundle
 from smimekit.trust import ByAddress, BySubject, Post

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smimekit.certificate import Certificate
-from smimekit.cms.signed import certs_only
+from smimekit.cms.signed_writing import certs_only
 from smimekit.errors import CertificateError, CmsError, FetchError, InputError, LimitExceeded
 from smimekit.limits import Limits
 from smimekit.message.bundle import read_bundle

@@ -167,6 +167,7 @@ __all__ = [
     "RSA_PSS_SHA256",
     "RSA_PSS_SHA384",
     "RSA_PSS_SHA512",
+    "SCRYPT",
     "SHA1",
     "SHA3_224",
     "SHA3_256",
@@ -313,6 +314,8 @@ CEK_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.31"
 PBES2: Final = "1.2.840.113549.1.5.13"
 PBKDF2: Final = "1.2.840.113549.1.5.12"
 PBMAC1: Final = "1.2.840.113549.1.5.14"
+SCRYPT: Final = "1.3.6.1.4.1.11591.4.11"
+"""In place of PBKDF2 (RFC 7914, 7)."""
 PWRI_KEK: Final = "1.2.840.113549.1.9.16.3.9"
 """Key wrap under a password (RFC 3211, 2.2); its parameters name a cipher in CBC mode."""
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from smimekit.algorithms import SignatureScheme
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
-from smimekit.cms.signed import Digests, SignerInfo, add_unsigned, read_signer_info
-from smimekit.cms.signer import Check, check_signer, sign_content
+from smimekit.cms.signed import Digests, SignerInfo, read_signer_info
+from smimekit.cms.signed_writing import add_unsigned
+from smimekit.cms.signer import Check, check_signer
+from smimekit.cms.signer_writing import sign_content
 from smimekit.limits import Limits
 from smimekit.primitives import digest
 from smimekit.private_key import PrivateKey

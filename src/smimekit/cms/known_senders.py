@@ -16,7 +16,8 @@ from typing import Final, Self, TypeAlias, final
 from smimekit import der
 from smimekit.cms.at_hand import read_parts_at_hand
 from smimekit.cms.attributes import MESSAGE_DIGEST, SIGNING_TIME, Attributes
-from smimekit.cms.signed import SignedData, SignerInfo, signer_info
+from smimekit.cms.signed import SignedData, SignerInfo
+from smimekit.cms.signed_writing import signer_info
 from smimekit.limits import Limits
 
 __all__ = ["KnownSenders"]

@@ -12,7 +12,8 @@ from typing import Final, final, overload
 from smimekit import der
 from smimekit.algorithms import KEMS
 from smimekit.certificate import Certificate
-from smimekit.cms.recipients import RecipientInfo, read_recipients
+from smimekit.cms.recipient_reading import read_recipients
+from smimekit.cms.recipients import RecipientInfo
 from smimekit.cms.transport import usual_transport
 from smimekit.errors import LimitExceeded
 from smimekit.limits import Limits

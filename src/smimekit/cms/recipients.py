@@ -1,13 +1,12 @@
 """RecipientInfos (RFC 5652, 6.2; RFC 9629): dumb records, as they stand in a message.
 
-Knows how a content-encryption key travels to one recipient. May not know which keys are at
-hand (`keys` does), how a key is wrapped (`wrapping` does), nor whether an algorithm is
-allowed (`policy`).
+Knows how a content-encryption key travels to one recipient, and how that is written. May not
+know how it is read (`recipient_reading` does), which keys are at hand (`keys`), how a key is
+wrapped (`wrapping`), nor whether an algorithm is allowed (`policy`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Final, final
 
 from smimekit import der
@@ -22,14 +21,11 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms.identifiers import (
     CertificateId,
-    IssuerAndSerialNumber,
     SubjectKeyIdentifier,
-    read_certificate_id,
 )
-from smimekit.errors import CmsError, LimitExceeded
-from smimekit.limits import Limits
 
 __all__ = [
+    "ORI_KEM",
     "ContentKey",
     "KekRecipient",
     "KemRecipient",
@@ -42,10 +38,10 @@ __all__ = [
     "UnknownRecipient",
     "algorithm_name",
     "encode_recipients",
-    "read_recipients",
 ]
 
-_ORI_KEM: Final = "1.2.840.113549.1.9.16.13.3"
+ORI_KEM: Final = "1.2.840.113549.1.9.16.13.3"
+"""The OtherRecipientInfo that is a KEMRecipientInfo (RFC 9629, 3)."""
 
 
 @final
@@ -213,7 +209,7 @@ class KemRecipient:
             self.wrap.encode(),
             der.octet_string(self.encrypted_key),
         )
-        return der.constructed(4, der.oid(_ORI_KEM), inside)
+        return der.constructed(4, der.oid(ORI_KEM), inside)
 
 
 @final
@@ -232,160 +228,6 @@ RecipientInfo = (
     | KemRecipient
     | UnknownRecipient
 )
-
-
-# --- reading -------------------------------------------------------------------------------
-
-
-def read_recipients(reader: der.Reader, *, limits: Limits) -> tuple[RecipientInfo, ...]:
-    """The members of a SET OF RecipientInfo; CmsError or LimitExceeded.
-
-    One that is malformed is nobody's: it does not keep the message from the others.
-    """
-    found: list[RecipientInfo] = []
-    places = _places(limits.recipients)
-    while reader.more:
-        next(places)
-        found.append(_read_recipient(reader, places))
-    return tuple(found)
-
-
-def _places(most: int) -> Iterator[None]:
-    """One for each recipient that a message may have, in all of its RecipientInfos."""
-    yield from repeat(None, most)
-    raise LimitExceeded("A message has too many recipients.", code="limit.recipients")
-
-
-def _read_recipient(reader: der.Reader, places: Iterator[None]) -> RecipientInfo:
-    tag = reader.peek
-    if tag != der.SEQUENCE and not 0x80 <= tag < 0xC0:
-        raise CmsError("A recipient of the message is of no known form.", code="cms.recipient")
-    inside = reader.enter(tag)
-    try:
-        return _read_known(tag, inside, places)
-    except CmsError as error:
-        if error.code == "cms.bare-kem-recipient":  # its sender must be told (RFC 9629, 3)
-            raise
-        return UnknownRecipient(f"malformed: {error}")
-
-
-def _read_known(tag: int, inside: der.Reader, places: Iterator[None]) -> RecipientInfo:
-    match tag:
-        case der.SEQUENCE:
-            return _read_key_transport(inside)
-        case 0xA1:
-            return _read_key_agreement(inside, places)
-        case 0xA2:
-            return _read_kek(inside)
-        case 0xA3:
-            return _read_password(inside)
-        case 0xA4:
-            return _read_other(inside)
-    return UnknownRecipient(f"[{tag & 0x1F}]")  # a later standard may add to the CHOICE
-
-
-def _read_key_transport(inside: der.Reader) -> KeyTransRecipient:
-    inside.integer()
-    rid = read_certificate_id(inside)
-    algorithm = AlgorithmIdentifier.read(inside)
-    encrypted_key = inside.octets()
-    if inside.more and algorithm.oid in KEMS:
-        raise CmsError(
-            "A KEMRecipientInfo stands outside of an OtherRecipientInfo (RFC 9629, 3).",
-            code="cms.bare-kem-recipient",
-        )
-    inside.finish()
-    return KeyTransRecipient(rid, algorithm, encrypted_key)
-
-
-def _read_key_agreement(inside: der.Reader, places: Iterator[None]) -> KeyAgreeRecipient:
-    inside.integer()
-    holder = inside.enter(0xA0)
-    originator = _read_originator(holder)
-    holder.finish()
-    ukm = _read_ukm(inside, 0xA1)
-    algorithm = AlgorithmIdentifier.read(inside)
-    members = inside.enter(der.SEQUENCE)
-    inside.finish()
-    keys: list[RecipientEncryptedKey] = []
-    while members.more:
-        if keys:  # the first is counted already
-            next(places)
-        keys.append(_read_encrypted_key(members.enter(der.SEQUENCE)))
-    return KeyAgreeRecipient(originator, ukm, algorithm, tuple(keys))
-
-
-def _read_originator(inside: der.Reader) -> OriginatorKey | CertificateId:
-    if inside.peek != 0xA1:
-        return read_certificate_id(inside)
-    key = inside.enter(0xA1)
-    found = OriginatorKey(AlgorithmIdentifier.read(key), key.bits()[0])
-    key.finish()
-    return found
-
-
-def _read_ukm(inside: der.Reader, tag: int) -> bytes | None:
-    """The user keying material in its explicit tag, which holds one value (X.690, 8.14)."""
-    if inside.peek != tag:
-        return None
-    holder = inside.enter(tag)
-    found = holder.octets()
-    holder.finish()
-    return found
-
-
-def _read_encrypted_key(inside: der.Reader) -> RecipientEncryptedKey:
-    rid: CertificateId
-    if inside.peek == 0xA0:
-        # RecipientKeyIdentifier: the identifier, then perhaps a date and other things.
-        rid = SubjectKeyIdentifier(inside.enter(0xA0).octets())
-    else:
-        rid = IssuerAndSerialNumber.read(inside)
-    encrypted_key = inside.octets()
-    inside.finish()
-    return RecipientEncryptedKey(rid, encrypted_key)
-
-
-def _read_kek(inside: der.Reader) -> KekRecipient:
-    inside.integer()
-    identifier = inside.enter(der.SEQUENCE)
-    key_id, more = identifier.octets(), identifier.rest()
-    algorithm = AlgorithmIdentifier.read(inside)
-    encrypted_key = inside.octets()
-    inside.finish()
-    return KekRecipient(key_id, algorithm, encrypted_key, more)
-
-
-def _read_password(inside: der.Reader) -> PasswordRecipientInfo:
-    inside.integer()
-    derivation = AlgorithmIdentifier.read(inside, 0xA0) if inside.peek == 0xA0 else None
-    algorithm = AlgorithmIdentifier.read(inside)
-    encrypted_key = inside.octets()
-    inside.finish()
-    return PasswordRecipientInfo(derivation, algorithm, encrypted_key)
-
-
-def _read_other(inside: der.Reader) -> KemRecipient | UnknownRecipient:
-    oid = inside.oid()
-    if oid != _ORI_KEM:
-        return UnknownRecipient(f"other {oid}")
-    kem = inside.enter(der.SEQUENCE)
-    inside.finish()
-    version = kem.integer()
-    if version != 0:  # RFC 9629, 3: MUST be 0, and another one has other fields
-        return UnknownRecipient(f"KEMRecipientInfo of version {version}")
-    found = KemRecipient(
-        rid=read_certificate_id(kem),
-        kem=AlgorithmIdentifier.read(kem),
-        ciphertext=kem.octets(),
-        derivation=AlgorithmIdentifier.read(kem),
-        kek_size=kem.integer(),
-        ukm=_read_ukm(kem, 0xA0),
-        wrap=AlgorithmIdentifier.read(kem),
-        encrypted_key=kem.octets(),
-    )
-    kem.finish()
-    return found
 
 
 # --- for people, and written ---------------------------------------------------------------

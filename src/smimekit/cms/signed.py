@@ -1,10 +1,11 @@
-"""SignedData (RFC 5652, 5): read in one pass, written as DER or, in streams, as BER.
+"""SignedData (RFC 5652, 5), read in one pass.
 
-Knows the structure and the digests of the content. May not know whether a signature is
-good (`cms.signer` does) nor whether a signer is trusted.
+Knows the structure and the digests of the content. May not know how it is written
+(`cms.signed_writing` does), whether a signature is good (`cms.signer`), nor whether a signer is
+trusted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -13,18 +14,13 @@ from cryptography.hazmat.primitives import hashes
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.attributes import Attributes
-from smimekit.cms.ber import END_OF_CONTENTS, BerReader, indefinite
+from smimekit.cms.ber import BerReader
 from smimekit.cms.content import (
-    DATA,
-    SIGNED_DATA,
     Sink,
-    content_info,
-    encapsulated,
-    encapsulated_stream,
     read_encapsulated,
     read_version,
 )
-from smimekit.cms.identifiers import CertificateId, SubjectKeyIdentifier, read_certificate_id
+from smimekit.cms.identifiers import CertificateId, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
 from smimekit.primitives import digest, digester
@@ -33,19 +29,13 @@ __all__ = [
     "Digests",
     "SignedData",
     "SignerInfo",
-    "add_unsigned",
-    "certs_only",
-    "certs_only_stream",
     "read_algorithms",
     "read_members",
     "read_signed_data",
     "read_signer_info",
     "read_signers",
     "reject_detached_content",
-    "signed_data",
     "signed_data_of",
-    "signed_data_stream",
-    "signer_info",
 ]
 
 
@@ -290,115 +280,6 @@ def read_signer_info(raw: bytes, *, limits: Limits) -> SignerInfo:
 
 def _optional_attributes(reader: der.Reader, tag: int, limits: Limits) -> Attributes | None:
     return Attributes.read(reader.raw(tag), limits=limits) if reader.peek == tag else None
-
-
-# --- writing -------------------------------------------------------------------------------
-
-
-def signer_info(
-    sid: CertificateId,
-    digest: AlgorithmIdentifier,
-    signed_attributes: bytes | None,
-    signature_algorithm: AlgorithmIdentifier,
-    signature: bytes,
-) -> bytes:
-    """A SignerInfo; `signed_attributes` is the DER of the SET OF Attribute that was signed."""
-    version = 3 if isinstance(sid, SubjectKeyIdentifier) else 1
-    return der.sequence(
-        der.integer(version),
-        sid.encode(),
-        digest.encode(),
-        b"" if signed_attributes is None else b"\xa0" + signed_attributes[1:],
-        signature_algorithm.encode(),
-        der.octet_string(signature),
-    )
-
-
-def add_unsigned(info: bytes, *attributes: bytes) -> bytes:
-    """The SignerInfo with more unsigned attributes: nobody vouches for them, or themselves.
-
-    What is signed stays as it is, to the octet. CmsError where `info` is no SignerInfo.
-    """
-    if not attributes:
-        return info
-    inside = der.Reader(info).enter(der.SEQUENCE)
-    values: list[bytes] = []
-    while inside.more and inside.peek != 0xA1:
-        values.append(inside.raw())
-    found = list(attributes)
-    if inside.more:
-        before = inside.enter(0xA1)
-        while before.more:
-            found.append(before.raw())
-    inside.finish()
-    return der.sequence(*values, der.set_of(found, 0xA1))
-
-
-def _version(content_type: str, signer_infos: Iterable[bytes]) -> bytes:
-    # RFC 5652, 5.1: 3 where the content is not id-data or a signer is named by its key.
-    plain = content_type == DATA and all(
-        der.Reader(info).enter(der.SEQUENCE).integer() == 1 for info in signer_infos
-    )
-    return der.integer(1 if plain else 3)
-
-
-def _tail(certificates: Sequence[bytes], signer_infos: Sequence[bytes]) -> bytes:
-    bag = der.set_of(certificates, 0xA0) if certificates else b""
-    return bag + der.set_of(signer_infos)
-
-
-def signed_data(
-    content: bytes | None,
-    digests: Iterable[AlgorithmIdentifier],
-    certificates: Sequence[bytes],
-    signer_infos: Sequence[bytes],
-    *,
-    content_type: str = DATA,
-) -> bytes:
-    """A ContentInfo with SignedData, in DER; detached where `content` is None."""
-    inside = der.sequence(
-        _version(content_type, signer_infos),
-        der.set_of({each.encode() for each in digests}),
-        encapsulated(content_type, content),
-        _tail(certificates, signer_infos),
-    )
-    return content_info(SIGNED_DATA, inside)
-
-
-def signed_data_stream(
-    content: Iterable[bytes],
-    digests: Iterable[AlgorithmIdentifier],
-    certificates: Sequence[bytes],
-    signer_infos: Callable[[], Sequence[bytes]],
-    *,
-    content_type: str = DATA,
-) -> Iterator[bytes]:
-    """The same in BER, with the content as it comes.
-
-    `signer_infos` is called when the content has passed; each must name its certificate by
-    issuer and serial number, since the version stands before them.
-    """
-    yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + _version(content_type, ())
-    yield der.set_of({each.encode() for each in digests})
-    yield from encapsulated_stream(content_type, content)
-    yield _tail(certificates, signer_infos())
-    yield END_OF_CONTENTS * 3
-
-
-def certs_only(certificates: Sequence[bytes]) -> bytes:
-    """A certificates-only message (RFC 8551, 3.8): no content, no signer."""
-    return signed_data(None, (), certificates, ())
-
-
-def certs_only_stream(certificates: Iterable[bytes]) -> Iterator[bytes]:
-    """The same in BER, with the certificates as they come."""
-    yield indefinite(der.SEQUENCE) + der.oid(SIGNED_DATA) + indefinite(0xA0)
-    yield indefinite(der.SEQUENCE) + der.integer(1) + der.set_of(())
-    yield encapsulated(DATA, None)
-    yield indefinite(0xA0)
-    yield from certificates
-    yield END_OF_CONTENTS + der.set_of(()) + END_OF_CONTENTS * 3
 
 
 def reject_detached_content(data: SignedData) -> None:

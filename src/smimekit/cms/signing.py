@@ -12,14 +12,9 @@ from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, SignatureScheme
 from smimekit.certificate import Certificate
 from smimekit.cms.content import DATA, SIGNED_DATA, content_info, encapsulated
-from smimekit.cms.signed import (
-    Digests,
-    add_unsigned,
-    read_signer_info,
-    signed_data,
-    signed_data_stream,
-)
-from smimekit.cms.signer import SignerForm
+from smimekit.cms.signed import Digests, read_signer_info
+from smimekit.cms.signed_writing import add_unsigned, signed_data, signed_data_stream
+from smimekit.cms.signer_writing import SignerForm
 from smimekit.limits import Limits
 from smimekit.private_key import PrivateKey
 
@@ -42,7 +37,7 @@ class ContentSigner:
     key: PrivateKey
     scheme: SignatureScheme
     attributes: tuple[bytes, ...] = ()
-    """More signed attributes, encoded; see `cms.signer.sign_content` for those always there."""
+    """More signed attributes, encoded; `sign_content` tells those that are always there."""
     unsigned: Callable[[bytes], Iterable[bytes]] | None = None
     """From the signature value, the unsigned attributes, encoded: a time-stamp needs it."""
     form: SignerForm | None = None

@@ -167,7 +167,7 @@ def imprint_matches(info: TimestampInfo, stamped: bytes) -> bool:
 
 
 def timestamp_attribute(token: bytes) -> bytes:
-    """The signatureTimeStampToken attribute around a token, for `cms.signed.add_unsigned`."""
+    """The signatureTimeStampToken attribute around a token, for `add_unsigned`."""
     return attrs.attribute(attrs.SIGNATURE_TIMESTAMP, token)
 
 

@@ -6,7 +6,7 @@ Knows certificates only.
 from collections.abc import Iterable, Iterator
 
 from smimekit.certificate import Certificate
-from smimekit.cms.signed import certs_only_stream
+from smimekit.cms.signed_writing import certs_only_stream
 
 __all__ = ["p7b", "pem"]
 

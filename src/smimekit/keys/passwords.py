@@ -1,4 +1,4 @@
-"""Passwords, and the keys that are derived from them (RFC 7292, App. B; RFC 8018, 5.2).
+"""Passwords, and the keys that are derived from them (RFC 7292, App. B; RFC 8018, 5.2; RFC 7914).
 
 Knows passwords and what a derivation costs. May not know ciphers, MACs or files.
 """
@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from cryptography.hazmat.primitives.kdf import scrypt
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from smimekit import der
-from smimekit.algorithms import HMACS, PBKDF2, SHA1, AlgorithmIdentifier, Digest
+from smimekit.algorithms import HMACS, PBKDF2, SCRYPT, SHA1, AlgorithmIdentifier, Digest
 from smimekit.errors import LimitExceeded
 from smimekit.keys.failures import malformed, unsupported
 from smimekit.limits import Limits
 from smimekit.primitives import hash_algorithm
 
-__all__ = ["Budget", "Passphrase", "Pbkdf2", "Pkcs12Kdf"]
+__all__ = ["Budget", "Passphrase", "Pbkdf2", "Pkcs12Kdf", "Scrypt", "password_hash"]
 
 
 # --- passwords -----------------------------------------------------------------------------
@@ -38,7 +39,7 @@ class Passphrase:
     pkcs12: tuple[bytes, ...] = field(repr=False)
     """For the key derivation of PKCS #12, the likeliest first."""
     pkcs5: tuple[bytes, ...] = field(repr=False)
-    """For PBKDF2, the likeliest first."""
+    """For PBKDF2 and scrypt, the likeliest first."""
 
     @classmethod
     def of(cls, password: str | bytes | None) -> "Passphrase":
@@ -79,11 +80,12 @@ derivation of PKCS #12, which is computed in Python."""
 
 @final
 class Budget:
-    """The iterations of password hashing that reading one file may cost."""
+    """The iterations of password hashing that reading one file may cost, and the memory."""
 
-    __slots__ = ("_left", "_once")
+    __slots__ = ("_left", "_most_bytes", "_once")
 
     def __init__(self, limits: Limits) -> None:
+        self._most_bytes = limits.scrypt_bytes
         self._once = limits.pbkdf2_iterations
         self._left = _DERIVATIONS * limits.pbkdf2_iterations
 
@@ -96,6 +98,15 @@ class Budget:
             raise LimitExceeded(
                 "The key file asks for more password hashing than is allowed.",
                 code="limit.pbkdf2-iterations",
+            )
+
+    def fill(self, octets: int) -> None:
+        """LimitExceeded where one derivation needs more memory than it may."""
+        if octets > self._most_bytes:
+            raise LimitExceeded(
+                "The key file asks for more memory to hash a password than is allowed; raise "
+                "Limits.scrypt_bytes if it comes from somebody you know.",
+                code="limit.scrypt-bytes",
             )
 
 
@@ -157,8 +168,6 @@ class Pbkdf2:
     @classmethod
     def read(cls, identifier: AlgorithmIdentifier) -> "Pbkdf2":
         """From the PBKDF2-params (RFC 8018, A.2)."""
-        if identifier.oid != PBKDF2:
-            raise unsupported("its password hash is not PBKDF2")
         inside = der.Reader(identifier.parameters or b"").enter(der.SEQUENCE)
         salt = inside.octets()
         iterations = inside.integer()
@@ -177,3 +186,50 @@ class Pbkdf2:
         budget.spend(self.iterations, -(-size // self.digest.size))
         kdf = PBKDF2HMAC(hash_algorithm(self.digest), size, self.salt, self.iterations)
         return kdf.derive(secret)
+
+
+_UNIT: Final = 3
+"""Iterations of PBKDF2 that one of N * r * p costs as much as: four Salsa20/8 cores."""
+_BEGIN: Final = 4
+"""What filling the blocks costs before and after they are mixed N times."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scrypt:
+    """scrypt (RFC 7914), with its N, r and p."""
+
+    salt: bytes
+    cost: int
+    block: int
+    lanes: int
+    key_size: int | None
+
+    @classmethod
+    def read(cls, identifier: AlgorithmIdentifier) -> "Scrypt":
+        """From the scrypt-params (RFC 7914, 7.1); KeyFileError where they cannot be (section 2)."""
+        inside = der.Reader(identifier.parameters or b"").enter(der.SEQUENCE)
+        salt = inside.octets()
+        cost, block, lanes = (inside.integer() for _ in range(3))
+        size = inside.integer() if inside.more else None
+        inside.finish()
+        possible = cost > 1 and not cost & (cost - 1) and cost.bit_length() <= 16 * block
+        if not possible or not 1 <= block * lanes < 1 << 30:
+            raise malformed("it names impossible parameters of scrypt")
+        return cls(salt, cost, block, lanes, size)
+
+    def derive(self, secret: bytes, size: int, budget: Budget) -> bytes:
+        """`size` octets of key."""
+        budget.fill(128 * self.block * (self.cost + self.lanes))
+        budget.spend((self.cost + _BEGIN) * self.block * self.lanes, _UNIT)
+        kdf = scrypt.Scrypt(self.salt, size, self.cost, self.block, self.lanes)
+        return kdf.derive(secret)
+
+
+def password_hash(identifier: AlgorithmIdentifier) -> Pbkdf2 | Scrypt:
+    """How a key is derived from a password; KeyFileError for another way (RFC 8018, A.4)."""
+    if identifier.oid == SCRYPT:
+        return Scrypt.read(identifier)
+    if identifier.oid != PBKDF2:
+        raise unsupported("its password hash is neither PBKDF2 nor scrypt")
+    return Pbkdf2.read(identifier)

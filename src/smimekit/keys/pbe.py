@@ -35,7 +35,7 @@ from smimekit.algorithms import (
 )
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.keys.failures import malformed, unsupported, wrong_password
-from smimekit.keys.passwords import Budget, Passphrase, Pbkdf2, Pkcs12Kdf
+from smimekit.keys.passwords import Budget, Passphrase, Pbkdf2, Pkcs12Kdf, password_hash
 from smimekit.limits import Limits
 from smimekit.primitives import random_bytes
 from smimekit.rc2 import rc2_cbc_decrypt, rc2_parameters
@@ -130,7 +130,7 @@ def _pbes2(
     identifier: AlgorithmIdentifier, data: bytes, passphrase: Passphrase, budget: Budget
 ) -> bytes | None:
     inside = der.Reader(identifier.parameters or b"").enter(der.SEQUENCE)
-    kdf = Pbkdf2.read(AlgorithmIdentifier.read(inside))
+    kdf = password_hash(AlgorithmIdentifier.read(inside))
     scheme = AlgorithmIdentifier.read(inside)
     inside.finish()
     cipher = CONTENT_CIPHERS.get(scheme.oid)
@@ -220,7 +220,7 @@ def _pbmac1(
     algorithm: AlgorithmIdentifier, passphrase: Passphrase, budget: Budget
 ) -> tuple[Digest, Iterator[bytes]]:
     inside = der.Reader(algorithm.parameters or b"").enter(der.SEQUENCE)
-    kdf = Pbkdf2.read(AlgorithmIdentifier.read(inside))
+    kdf = password_hash(AlgorithmIdentifier.read(inside))
     digest = HMACS.get(AlgorithmIdentifier.read(inside).oid)
     inside.finish()
     if digest is None:

@@ -26,7 +26,7 @@ from smimekit.algorithms import (
 from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
 from smimekit.cms.signed import Digests
-from smimekit.cms.signer import SignerForm
+from smimekit.cms.signer_writing import SignerForm
 from smimekit.cms.signing import (
     ContentSigner,
     DetachedForm,

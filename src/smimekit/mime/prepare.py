@@ -9,27 +9,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
-from smimekit.mime.canonical import to_crlf
-from smimekit.mime.charset import charset_of
 from smimekit.mime.content_type import (
     TEXT_PLAIN,
     ContentType,
     content_type,
     transfer_encoding,
 )
+from smimekit.mime.encoded import Octets, Ready, crlf, encoded, labelled, safe_header, text_type
 from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import display
-from smimekit.mime.safety import are_transport_safe, domain, is_transport_safe, safe_field
+from smimekit.mime.safety import are_transport_safe, domain, is_transport_safe
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import (
     Transfer,
     decode,
-    encode_base64,
-    encode_quoted_printable,
 )
 from smimekit.mime.writer import header_bytes
 from smimekit.span import CHUNK, Span
@@ -37,7 +34,6 @@ from smimekit.span import CHUNK, Span
 __all__ = ["NOT_SENT", "UNIQUE_OUTSIDE", "Prepared", "prepare"]
 
 _MESSAGE: Final = ContentType("message", "rfc822")
-_ASCII = bytes(range(128))
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _DOMAINS = ("7bit", "8bit", "binary")
 _WIDE = ("utf-16", "utf-32", "ucs-2", "ucs-4", "iso-10646-ucs")
@@ -55,9 +51,6 @@ UNIQUE_OUTSIDE: Final = ("From", "Sender")
 NOT_SENT: Final = frozenset({"bcc", "resent-bcc", "mime-version", "hp-outer"})
 """RFC 9787, 9.4.1 for Bcc; MIME-Version is the writer's; HP-Outer says what another writer did
 (RFC 9788, 2.2)."""
-
-_Octets: TypeAlias = Callable[[], Iterable[bytes]]
-"""Octets that are made anew, in chunks, each time they are asked for: nobody holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,7 @@ def prepare(
     walk = _Walk(limits, transfer, displayed(outer) if displayed else ())
     header, body = _prepare(content, entity.body, TEXT_PLAIN, walk)
     if not header.all("Content-Type"):
-        header = HeaderBlock.of((_text_type(entity.body.chunks), *header.fields))
+        header = HeaderBlock.of((text_type(entity.body.chunks), *header.fields))
     return Prepared(outer, header, body, _domain(header, body))
 
 
@@ -163,22 +156,18 @@ class _Walk:
             return is_transport_safe(body.bytes())
         return are_transport_safe(body.chunks())
 
-    def may_stay(self, octets: _Octets) -> bool:
+    def may_stay(self, octets: Octets) -> bool:
         """Whether a part may go out as it is."""
         return self.transfer is Transfer.BINARY or are_transport_safe(octets())
 
-    def encoding(self, octets: _Octets) -> str:
+    def encoding(self, octets: Octets) -> str:
         """What to call the encoding of a part that goes out as it is."""
         if self.transfer is Transfer.MAIL or are_transport_safe(octets()):
             return "7bit"
         return "binary"
 
 
-_Entity: TypeAlias = tuple[HeaderBlock, _Octets]
-"""The header of an entity, and its body, ready to be signed."""
-
-
-def _prepare(header: HeaderBlock, body: Span, default: ContentType, walk: _Walk) -> _Entity:
+def _prepare(header: HeaderBlock, body: Span, default: ContentType, walk: _Walk) -> Ready:
     """One entity: the header to write and its body."""
     if header.repeats:
         for name in _UNIQUE:
@@ -193,8 +182,8 @@ def _prepare(header: HeaderBlock, body: Span, default: ContentType, walk: _Walk)
         header = HeaderBlock.of(fields)
         # Out of its encoding, a text may hold a line that is a boundary around it.
         if encoding in _IDENTITY and walk.may_stay(octets):
-            return _labelled(header, walk.encoding(octets)), octets
-        return _encode(header, octets, text=True)
+            return labelled(header, walk.encoding(octets)), octets
+        return encoded(header, octets, text=True)
     if encoding not in _IDENTITY:
         return _prepare_encoded(header, content, encoding, body, walk)
     if content.media == "message/rfc822":
@@ -204,16 +193,16 @@ def _prepare(header: HeaderBlock, body: Span, default: ContentType, walk: _Walk)
     return _prepare_leaf(header, content, body, walk)
 
 
-def _prepare_leaf(header: HeaderBlock, content: ContentType, body: Span, walk: _Walk) -> _Entity:
+def _prepare_leaf(header: HeaderBlock, content: ContentType, body: Span, walk: _Walk) -> Ready:
     if walk.is_ready(body):
-        return _labelled(header, "7bit"), body.chunks
+        return labelled(header, "7bit"), body.chunks
     text = content.type == "text" and _has_lines(content, body)
-    octets = _crlf(body) if text else body.chunks
+    octets = crlf(body) if text else body.chunks
     if walk.may_stay(octets):
-        return _labelled(header, walk.encoding(octets)), octets
+        return labelled(header, walk.encoding(octets)), octets
     if content.type == "text" and not header.all("Content-Type"):
-        header = HeaderBlock.of((*header.fields, _text_type(body.chunks)))
-    return _encode(header, octets, text=text)
+        header = HeaderBlock.of((*header.fields, text_type(body.chunks)))
+    return encoded(header, octets, text=text)
 
 
 def _has_lines(content: ContentType, body: Span) -> bool:
@@ -225,44 +214,29 @@ def _has_lines(content: ContentType, body: Span) -> bool:
 
 def _prepare_encoded(
     header: HeaderBlock, content: ContentType, encoding: str, body: Span, walk: _Walk
-) -> _Entity:
+) -> Ready:
     """A part that is encoded already: again only if its encoding is not safe."""
     if walk.is_ready(body):
-        return _labelled(header, encoding), body.chunks
-    octets = _crlf(body)
+        return labelled(header, encoding), body.chunks
+    octets = crlf(body)
     if walk.may_stay(octets):
-        return _labelled(header, encoding), octets
+        return labelled(header, encoding), octets
     for _ in decode(octets(), encoding):
         pass  # what cannot be decoded is refused now, before the first octet goes out
     is_text = content.type == "text" and encoding != "base64"
-    return _encode(header, lambda: decode(octets(), encoding), text=is_text)
+    return encoded(header, lambda: decode(octets(), encoding), text=is_text)
 
 
-def _encode(header: HeaderBlock, octets: _Octets, *, text: bool) -> _Entity:
-    if text and not _prefers_base64(octets):
-        header = _labelled(header, "quoted-printable")
-        return header, lambda: encode_quoted_printable(octets())
-    return _labelled(header, "base64"), lambda: encode_base64(octets())
-
-
-def _prefers_base64(octets: _Octets) -> bool:
-    """Whether quoted-printable would hide more than half of the text anyway."""
-    hidden = 0
-    for chunk in octets():
-        hidden += 2 * len(chunk.translate(None, _ASCII)) - len(chunk)
-    return hidden > 0
-
-
-def _prepare_report(header: HeaderBlock, body: Span, walk: _Walk) -> _Entity:
+def _prepare_report(header: HeaderBlock, body: Span, walk: _Walk) -> Ready:
     """message/delivery-status and its like are 7bit by definition (RFC 2046, 5.2)."""
-    octets = _crlf(body)
+    octets = crlf(body)
     if walk.may_stay(octets):
-        return _labelled(header, walk.encoding(octets)), octets
+        return labelled(header, walk.encoding(octets)), octets
     _check_report(len(body) <= walk.limits.value_bytes)  # rare, and short
     lines = b"".join(octets()).split(b"\r\n")
     data = b"\r\n".join(line.rstrip(b" \t") for line in lines)
     _check_report(is_transport_safe(data))
-    return _labelled(header, "7bit"), lambda: (data,)
+    return labelled(header, "7bit"), lambda: (data,)
 
 
 def _check_report(fits: bool) -> None:
@@ -274,10 +248,10 @@ def _check_report(fits: bool) -> None:
         )
 
 
-def _prepare_message(header: HeaderBlock, body: Span, walk: _Walk) -> _Entity:
+def _prepare_message(header: HeaderBlock, body: Span, walk: _Walk) -> Ready:
     """A forwarded message: it may not be encoded as a whole (RFC 2046, 5.2.1)."""
     if walk.may_stay(body.chunks):
-        return _labelled(header, walk.encoding(body.chunks)), body.chunks
+        return labelled(header, walk.encoding(body.chunks)), body.chunks
     try:
         inner, found = _prepare_part(body, TEXT_PLAIN, walk.deeper().aside())
     except MimeError:
@@ -285,13 +259,13 @@ def _prepare_message(header: HeaderBlock, body: Span, walk: _Walk) -> _Entity:
         rest = [field for field in header.fields if not field.named("Content-Type")]
         header = HeaderBlock.of((Field.of("Content-Type", b"message/global"), *rest))
         binary = any(b"\0" in chunk for chunk in body.chunks())
-        return _encode(header, body.chunks if binary else _crlf(body), text=False)
-    return _labelled(header, found), inner
+        return encoded(header, body.chunks if binary else crlf(body), text=False)
+    return labelled(header, found), inner
 
 
 def _prepare_multipart(
     header: HeaderBlock, content: ContentType, encoding: str, body: Span, walk: _Walk
-) -> _Entity:
+) -> Ready:
     if encoding not in _IDENTITY:
         raise MimeError(
             "A multipart must not be encoded as a whole (RFC 2045, 6.4); repair the draft.",
@@ -299,8 +273,8 @@ def _prepare_multipart(
         )
     if content.subtype == "signed":
         # What is called binary was made for a transport that leaves LF alone.
-        octets = body.chunks if encoding == "binary" else _crlf(body)
-        return _safe(header), octets
+        octets = body.chunks if encoding == "binary" else crlf(body)
+        return safe_header(header), octets
     default = _MESSAGE if content.subtype == "digest" else TEXT_PLAIN
     # RFC 9787, 7.1: every alternative may be the one that is shown, else the first part.
     first_only = content.subtype != "alternative"
@@ -310,10 +284,10 @@ def _prepare_multipart(
     # RFC 2045, 6.4: a multipart is what the widest of its parts is.
     if walk.transfer is Transfer.BINARY:
         found = walk.encoding(octets)
-    return _labelled(header, found), octets
+    return labelled(header, found), octets
 
 
-def _domain(header: HeaderBlock, octets: _Octets) -> str:
+def _domain(header: HeaderBlock, octets: Octets) -> str:
     """What a part is that was prepared: its label says it, but for what others have signed."""
     content = content_type(header, default=TEXT_PLAIN)
     if content.type == "multipart" and content.subtype == "signed":
@@ -324,7 +298,7 @@ def _domain(header: HeaderBlock, octets: _Octets) -> str:
 
 def _prepare_parts(
     body: Span, boundary: bytes, default: ContentType, walk: _Walk, *, first_only: bool
-) -> tuple[_Octets, str]:
+) -> tuple[Octets, str]:
     """The parts, each prepared, between the delimiters that were there; and their domain.
 
     No delimiter can appear that was not there: base64 has no "-", quoted-printable of ours
@@ -350,11 +324,11 @@ def _prepare_parts(
     return partial(_joined, tuple(pieces)), max(domains, key=_DOMAINS.index)
 
 
-def _joined(pieces: tuple[_Octets, ...]) -> Iterator[bytes]:
+def _joined(pieces: tuple[Octets, ...]) -> Iterator[bytes]:
     return chain.from_iterable(piece() for piece in pieces)
 
 
-def _delimiter(before: Span, after: Span) -> _Octets:
+def _delimiter(before: Span, after: Span) -> Octets:
     """The delimiter between two spans, without the blanks that may pad it."""
     raw = Span(before.source, before.end, after.start).bytes()
     start = b"\r\n" if raw[:1] in {b"\r", b"\n"} else b""
@@ -363,13 +337,13 @@ def _delimiter(before: Span, after: Span) -> _Octets:
     return lambda: (line,)
 
 
-def _filler(span: Span) -> _Octets:
+def _filler(span: Span) -> Octets:
     """A preamble or epilogue, which is for nobody's eyes: as it is, or not at all."""
-    octets = _crlf(span)
+    octets = crlf(span)
     return octets if are_transport_safe(octets()) else tuple
 
 
-def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> tuple[_Octets, str]:
+def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> tuple[Octets, str]:
     """One part, or one forwarded message: header and body; its domain. No mbox line."""
     block = read_header(span, limits=walk.limits)
     body = span.slice(block.length, len(span))
@@ -381,31 +355,3 @@ def _prepare_part(span: Span, default: ContentType, walk: _Walk) -> tuple[_Octet
     else:
         header += b"\r\n"
     return lambda: chain((header,), octets()), _domain(made, octets)
-
-
-def _labelled(header: HeaderBlock, encoding: str) -> HeaderBlock:
-    """A header, safe, with the Content-Transfer-Encoding that is now true.
-
-    A relay that believes in a stale "8bit" would convert the part and break the signature.
-    """
-    header = _safe(header)
-    if transfer_encoding(header) == encoding:
-        return header
-    new = Field.of("Content-Transfer-Encoding", encoding.encode())
-    if not header.all(new.name):
-        return HeaderBlock.of((*header.fields, new))
-    return HeaderBlock.of(new if field.named(new.name) else field for field in header.fields)
-
-
-def _safe(header: HeaderBlock) -> HeaderBlock:
-    fields = tuple([safe_field(field) for field in header.fields])
-    return header if fields == header.fields else HeaderBlock.of(fields)
-
-
-def _text_type(octets: _Octets) -> Field:
-    """The Content-Type of text that came without one."""
-    return Field.of("Content-Type", b"text/plain; charset=" + charset_of(octets()).encode())
-
-
-def _crlf(span: Span) -> _Octets:
-    return lambda: to_crlf(span.chunks())

@@ -19,6 +19,7 @@ from smimekit.limits import Limits
 from smimekit.trust.network.fetch import Budget, Fetcher
 from smimekit.trust.paths import Path
 from smimekit.trust.revocation.cache import EvidenceCache, MemoryEvidenceCache
+from smimekit.trust.revocation.contradictions import takes_back
 from smimekit.trust.revocation.fetching import (
     Job,
     Piece,
@@ -310,15 +311,28 @@ class _Found:
         return after is not None and (before is None or before.kept != after.kept)
 
     def take(self, piece: Piece) -> None:
-        """Keep what was fetched; what is older than what is at hand does not take its place."""
+        """Keep what was fetched; what is older than what is at hand does not take its place.
+
+        Nor does what is equally old, where a revocation would be lost: both are looked at then.
+        """
         known = self.pieces.get(piece.kept.key)
         if known is not None and known.kept.this_update > piece.kept.this_update:
+            return
+        if known is not None and _loses(known, piece):
+            self.pieces[piece.kept.key] = Piece(known.kept, known.evidence + piece.evidence)
             return
         self.pieces[piece.kept.key] = piece
         try:
             self._cache.put(piece.kept)
         except StoreError as error:
             self.reasons.append(Reason("revocation.cache", str(error)))
+
+
+def _loses(known: Piece, piece: Piece) -> bool:
+    """Whether evidence of the same time takes back what is at hand."""
+    if known.kept.this_update != piece.kept.this_update or known.kept.der == piece.kept.der:
+        return False
+    return takes_back(known.evidence, piece.evidence)
 
 
 @final
