@@ -179,7 +179,12 @@ def records() -> Iterator[tuple[str, type]]:
     for found in pkgutil.walk_packages(smimekit.__path__, "smimekit."):
         if found.name.endswith("__main__"):
             continue
-        module = importlib.import_module(found.name)
+        try:
+            module = importlib.import_module(found.name)
+        except ModuleNotFoundError as missing:
+            if missing.name != "Milter":  # of the extra `milter`, which wants a compiler
+                raise
+            continue
         for name, kind in vars(module).items():
             if inspect.isclass(kind) and kind.__module__ == found.name:
                 yield f"{found.name.removeprefix('smimekit.')}.{name}", kind
