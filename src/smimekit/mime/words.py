@@ -9,11 +9,18 @@ from itertools import pairwise
 
 from smimekit.mime.charset import decode_charset, decode_header
 
-__all__ = ["decode_words", "encode_words"]
+__all__ = ["decode_words", "decode_words_widely", "encode_words"]
 
 # Charset, optional language (RFC 2231, 5), encoding, text. No part can run past a "?", so
 # one pass is linear however many words begin and do not end.
 _WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?\s]*)\?=")
+# What some programs take for one: with blanks or a "?" in its text, or with octets that are no
+# base64. It ends before the next one begins, so that this is linear, too.
+_WIDE_WORD = re.compile(
+    rb"=\?([^?*]{1,64})(?:\*[^?]{0,64})?\?([bBqQ])\?((?:(?!=\?)[^?]|\?(?!=))*=?)\?="
+)
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_BETWEEN_WORDS = re.compile(rb"(?<=\?=)[ \t\r\n]+(?==\?)")
 
 
 def decode_words(value: bytes) -> str:
@@ -77,6 +84,28 @@ def _decode_payload(word: re.Match[bytes]) -> bytes | None:
         return binascii.a2b_base64(payload + b"=" * (-len(payload) % 4), strict_mode=True)
     except binascii.Error:
         return None
+
+
+def decode_words_widely(value: bytes) -> str:
+    """The same as the most lenient of mail programs may show it: of every word something."""
+    text: list[str] = []
+    at = 0
+    value = _BETWEEN_WORDS.sub(b"", value)
+    for word in _WIDE_WORD.finditer(value):
+        text += (decode_header(value[at : word.start()]), _decode_widely(word))
+        at = word.end()
+    return "".join([*text, decode_header(value[at:])])
+
+
+def _decode_widely(word: re.Match[bytes]) -> str:
+    if word[2] in b"qQ":
+        octets = binascii.a2b_qp(word[3], header=True)
+    else:
+        digits = _NO_BASE64.sub(b"", word[3])
+        octets = binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
+    charset = word[1].decode("latin-1").lower().strip()
+    text = octets.decode("utf-7", "replace") if charset == "utf-7" else None
+    return text or decode_charset(octets, charset) or decode_header(octets)
 
 
 def encode_words(text: str) -> bytes:
