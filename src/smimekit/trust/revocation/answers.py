@@ -24,6 +24,7 @@ from smimekit.trust.revocation.evidence import (
     may_response_say_good,
     may_say_good,
 )
+from smimekit.trust.revocation.listed import is_outdated, listed
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["Known", "path_revocation"]
@@ -78,19 +79,22 @@ def _ask(check: Callable[[], object]) -> _Answer:
     return Revocation.GOOD, False
 
 
-def _ask_about(depth: int, setting: Setting) -> _Answer:
-    """Two witnesses about one certificate: revoked beats good, and good beats unknown."""
+def _ask_about(depth: int, setting: Setting, path: Path, request: Request) -> _Answer:
+    """Three witnesses about one certificate: revoked beats good, and good beats unknown."""
     from pyhanko_certvalidator._state import ValProcState  # noqa: PLC0415 - see certvalidator.py
     from pyhanko_certvalidator.revinfo.validate_crl import verify_crl  # noqa: PLC0415
     from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response  # noqa: PLC0415
     from pyhanko_certvalidator.util import ConsList  # noqa: PLC0415
 
     def asked(verify: Callable[..., Any]) -> _Answer:
-        path = setting.path
-        state = ValProcState(cert_path_stack=ConsList.sing(path), init_index=depth)
-        return _ask(lambda: finish(verify(path[depth], path, setting.context, proc_state=state)))
+        way = setting.path
+        state = ValProcState(cert_path_stack=ConsList.sing(way), init_index=depth)
+        return _ask(lambda: finish(verify(way[depth], way, setting.context, proc_state=state)))
 
-    answers = (asked(verify_crl), asked(verify_ocsp_response))
+    answers = [asked(verify_crl), asked(verify_ocsp_response)]
+    found_there = listed(path[depth], request.crls, request.at)
+    if found_there is not None:
+        answers.append((Revocation.REVOKED, found_there.compromised))
     said = {answer for answer, _ in answers}
     found = (one for one in (Revocation.REVOKED, Revocation.GOOD) if one in said)
     return next(found, Revocation.UNKNOWN), any(compromised for _, compromised in answers)
@@ -128,10 +132,11 @@ def _answer_by(
     """What a part of the evidence says about one certificate."""
     crls = tuple(one.container for one in pieces if one.is_crl)
     ocsps = tuple(one.container for one in pieces if not one.is_crl)
-    setting = setting_for(path, replace(request, crls=crls, ocsps=ocsps), strict=strict)
+    asking = replace(request, crls=crls, ocsps=ocsps)
+    setting = setting_for(path, asking, strict=strict)
     for above in range(1, depth):
         _record(setting, above)
-    return _ask_about(depth, setting)[0]
+    return _ask_about(depth, setting, path, asking)[0]
 
 
 def _as_of(
@@ -160,7 +165,7 @@ def _round(path: Path, request: Request, *, strict: bool) -> Known:
     oldest: datetime | None = None
     worst = Revocation.GOOD
     for depth in range(1, len(path)):
-        answer, compromised = _ask_about(depth, setting)
+        answer, compromised = _ask_about(depth, setting, path, request)
         if answer is Revocation.UNKNOWN:
             worst = answer
         else:
@@ -174,7 +179,11 @@ def _round(path: Path, request: Request, *, strict: bool) -> Known:
 
 def _good_words(request: Request) -> Request:
     """The request with that evidence alone which may say that somebody is not revoked."""
-    crls = tuple(one for one in request.crls if may_say_good(one.crl_data.dump()))
+    crls = tuple(
+        one
+        for one in request.crls
+        if may_say_good(one.crl_data.dump()) and not is_outdated(one, request.crls)
+    )
     ocsps = tuple(one for one in request.ocsps if may_response_say_good(one))
     return replace(request, crls=crls, ocsps=ocsps)
 

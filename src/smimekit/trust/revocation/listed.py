@@ -1,0 +1,139 @@
+"""Whom a CRL lists: a serial number that the CA itself calls revoked is revoked.
+
+Knows entries of CRLs, complete ones and deltas. May not know whether a CRL is fresh, nor whether
+anybody may sign it: what comes here was signed by a CA of the path, or whom it appointed.
+
+certvalidator asks a CRL for a good word and meets the bad one on its way: where that way ends
+early, because a delta CRL is missing or the CRL is about other certificates, it would say nothing
+of an entry that is there for all to see. It also lets any delta CRL take back what a CRL says.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, final
+
+from smimekit.certificate import Certificate
+from smimekit.trust.certvalidator import refusals
+from smimekit.trust.names import normal_name
+
+__all__ = ["Listed", "is_outdated", "listed"]
+
+_KNOWN: Final = frozenset(
+    {
+        "2.5.29.20",  # cRLNumber
+        "2.5.29.27",  # deltaCRLIndicator
+        "2.5.29.28",  # issuingDistributionPoint
+        "2.5.29.35",  # authorityKeyIdentifier
+        "2.5.29.46",  # freshestCRL
+    }
+)
+"""With another critical extension, nobody knows what the entries mean (RFC 5280, 5.2)."""
+_HOLD: Final = "certificate_hold"
+_REMOVED: Final = "remove_from_crl"
+_COMPROMISED: Final = frozenset({"key_compromise", "ca_compromise"})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """That a certificate is listed as revoked. `compromised`: because of its key."""
+
+    compromised: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    reason: str
+    issued: datetime
+    """When the CRL was."""
+
+
+def listed(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Listed | None:
+    """Whether the CA of a certificate lists it in any of its CRLs, as revoked before `at`.
+
+    What is on hold is so until a delta CRL that is not older takes it off (RFC 5280, 5.3.1: no
+    other reason can be taken back). `crls` are containers of certvalidator's.
+    """
+    found = tuple(_entries(certificate, crls, at))
+    removed = max((one.issued for one in found if one.reason == _REMOVED), default=None)
+    for one in found:
+        on_hold = one.reason == _HOLD and (removed is None or removed < one.issued)
+        if on_hold or one.reason not in {_HOLD, _REMOVED}:
+            reasons = {each.reason for each in found}
+            return Listed(bool(reasons & _COMPROMISED))
+    return None
+
+
+def _entries(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Iterator[_Entry]:
+    issuer = normal_name(certificate.issuer)
+    for container in crls:
+        try:
+            found = _entry(certificate, issuer, container, at)
+        except refusals():
+            continue
+        if found is not None:
+            yield found
+
+
+def _entry(certificate: Certificate, issuer: bytes, container: Any, at: datetime) -> _Entry | None:
+    from cryptography import x509  # noqa: PLC0415 - slow to import
+
+    view = x509.load_der_x509_crl(container.crl_data.dump())
+    if normal_name(view.issuer.public_bytes()) != issuer:
+        return None
+    found = view.get_revoked_certificate_by_serial_number(certificate.serial)
+    if found is None or found.revocation_date_utc >= at or not _is_about_its_own(view):
+        return None
+    reason = _reason_of(found)
+    if reason == _REMOVED and not _is_delta(view):
+        return None  # RFC 5280, 5.3.1: in delta CRLs only
+    issued: datetime = view.last_update_utc
+    return _Entry(reason, issued)
+
+
+def _reason_of(entry: Any) -> str:
+    """The reason of an entry, by its name; "unspecified" where it gives none."""
+    from cryptography import x509  # noqa: PLC0415 - slow to import
+
+    try:
+        found = entry.extensions.get_extension_for_class(x509.CRLReason)
+    except x509.ExtensionNotFound:
+        return x509.ReasonFlags.unspecified.name
+    reason: x509.ReasonFlags = found.value.reason
+    return reason.name
+
+
+def _is_about_its_own(view: Any) -> bool:
+    """Are all entries about certificates of who signed the CRL, as far as is known?"""
+    for one in view.extensions:
+        if one.critical and one.oid.dotted_string not in _KNOWN:
+            return False
+        if one.oid.dotted_string == "2.5.29.28" and one.value.indirect_crl:
+            return False  # an entry may name another CA, and so do those behind it
+    return True
+
+
+def _is_delta(view: Any) -> bool:
+    return any(one.oid.dotted_string == "2.5.29.27" for one in view.extensions)
+
+
+# --- which complete CRLs a delta CRL does not complete ---------------------------------------
+
+
+def is_outdated(container: Any, crls: Iterable[Any]) -> bool:
+    """Whether a complete CRL is older than what a delta CRL of the same CA builds upon.
+
+    RFC 5280, 5.2.4 (c): together they would leave out what happened between the two.
+    """
+    own = container.crl_data
+    number = own.crl_number_value
+    if own.delta_crl_indicator_value is not None or number is None:
+        return False
+    return any(
+        other.crl_data.delta_crl_indicator_value is not None
+        and other.crl_data.delta_crl_indicator_value.native > number.native
+        and other.crl_data.issuer == own.issuer
+        for other in crls
+    )
