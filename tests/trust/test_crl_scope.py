@@ -27,12 +27,13 @@ def ask(*crls: bytes, extra: Sequence[Made] = (), hard: bool = True) -> Judgemen
 
 
 def entry(
-    who: Made, reason: x509.ReasonFlags | None = None, issuer: x509.Name | None = None
+    who: Made,
+    reason: x509.ReasonFlags | None = None,
+    issuer: x509.Name | None = None,
+    when: datetime = NOW - 3 * DAY,
 ) -> x509.RevokedCertificate:
     builder = (
-        x509.RevokedCertificateBuilder()
-        .serial_number(who.certificate.serial)
-        .revocation_date(NOW - 3 * DAY)
+        x509.RevokedCertificateBuilder().serial_number(who.certificate.serial).revocation_date(when)
     )
     if reason is not None:
         builder = builder.add_extension(x509.CRLReason(reason), critical=False)
@@ -49,6 +50,7 @@ def numbered(
     base: int | None = None,
     points: bool = False,
     this: datetime = NOW - DAY,
+    until: datetime = NOW + DAY,
     more: x509.ExtensionType | None = None,
 ) -> bytes:
     """A CRL with a number; `base`: a delta CRL upon that one; `points`: to delta CRLs."""
@@ -56,7 +58,7 @@ def numbered(
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.name)
         .last_update(this)
-        .next_update(NOW + DAY)
+        .next_update(until)
         .add_extension(x509.CRLNumber(number), critical=False)
     )
     if base is not None:
@@ -161,6 +163,37 @@ def test_only_a_hold_is_taken_back_and_by_a_later_delta_crl(
         this=NOW - (DAY / 2 if later else DAY * 2),
     )
     assert ask(crl(ROOT), complete, delta).status is status
+
+
+def old(*entries: x509.RevokedCertificate, more: x509.ExtensionType | None = None) -> bytes:
+    """A CRL of Sub's that is over."""
+    return numbered(SUB, *entries, number=3, this=NOW - 9 * DAY, until=NOW - 8 * DAY, more=more)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [(REASONS.certificate_hold, Status.TRUSTED), (REASONS.superseded, Status.REJECTED)],
+)
+def test_a_later_crl_ends_a_hold_and_nothing_else(reason: x509.ReasonFlags, status: Status) -> None:
+    long_ago = entry(ALICE, reason, when=NOW - 10 * DAY)
+    assert ask(crl(ROOT), old(long_ago)).status is Status.REJECTED
+    assert ask(crl(ROOT), old(long_ago), crl(SUB)).status is status
+
+
+def test_what_is_not_later_or_about_others_ends_no_hold() -> None:
+    """Each is a CRL beside which certvalidator says nothing of the one with the hold."""
+    held = numbered(SUB, entry(ALICE, REASONS.certificate_hold), points=True)
+    others = scope(only_contains_ca_certs=True)
+    later = NOW - DAY / 2
+    silent = numbered(SUB, number=7, base=5, this=later, more=others)
+    for beside in (
+        numbered(SUB, points=True),
+        numbered(SUB, number=6, points=True, this=later, more=others),
+        silent,
+    ):
+        assert ask(crl(ROOT), held, beside).status is Status.REJECTED
+    later_one = numbered(SUB, number=6, points=True, this=later)
+    assert ask(crl(ROOT), held, later_one, hard=False).revocation is Revocation.UNKNOWN
 
 
 def test_a_complete_crl_takes_nothing_back() -> None:

@@ -29,6 +29,7 @@ _KNOWN: Final = frozenset(
     }
 )
 """With another critical extension, nobody knows what the entries mean (RFC 5280, 5.2)."""
+_SCOPE: Final = "2.5.29.28"
 _HOLD: Final = "certificate_hold"
 _REMOVED: Final = "remove_from_crl"
 _COMPROMISED: Final = frozenset({"key_compromise", "ca_compromise"})
@@ -44,53 +45,63 @@ class Listed:
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    reason: str
+class _Word:
+    """What one CRL says of a certificate."""
+
+    reason: str | None
+    """Why it is revoked; None where it is not listed."""
     issued: datetime
     """When the CRL was."""
+    delta: bool
+    scope: bytes
+    """Its issuingDistributionPoint."""
+
+    def ends(self, hold: "_Word") -> bool:
+        """Whether it is later than a hold, and tells that this is over."""
+        if self.delta:  # RFC 5280, 5.3.1: removeFromCRL is for these
+            return self.reason == _REMOVED and self.issued >= hold.issued
+        return self.reason is None and self.scope == hold.scope and self.issued > hold.issued
 
 
 def listed(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Listed | None:
     """Whether the CA of a certificate lists it in any of its CRLs, as revoked before `at`.
 
-    What is on hold is so until a delta CRL that is not older takes it off (RFC 5280, 5.3.1: no
-    other reason can be taken back). `crls` are containers of certvalidator's.
+    What is on hold is so until a later CRL says otherwise (RFC 5280, 5.3.1); no other reason can
+    be taken back. `crls` are containers of certvalidator's.
     """
-    found = tuple(_entries(certificate, crls, at))
-    removed = max((one.issued for one in found if one.reason == _REMOVED), default=None)
-    for one in found:
-        on_hold = one.reason == _HOLD and (removed is None or removed < one.issued)
-        if on_hold or one.reason not in {_HOLD, _REMOVED}:
-            reasons = {each.reason for each in found}
-            return Listed(bool(reasons & _COMPROMISED))
-    return None
+    found = tuple(_words(certificate, crls, at))
+    reasons = {
+        one.reason
+        for one in found
+        if one.reason not in {None, _REMOVED}
+        and not (one.reason == _HOLD and any(other.ends(one) for other in found))
+    }
+    return Listed(bool(reasons & _COMPROMISED)) if reasons else None
 
 
-def _entries(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Iterator[_Entry]:
+def _words(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Iterator[_Word]:
     issuer = normal_name(certificate.issuer)
     for container in crls:
         try:
-            found = _entry(certificate, issuer, container, at)
+            found = _word(certificate, issuer, container, at)
         except refusals():
             continue
         if found is not None:
             yield found
 
 
-def _entry(certificate: Certificate, issuer: bytes, container: Any, at: datetime) -> _Entry | None:
+def _word(certificate: Certificate, issuer: bytes, container: Any, at: datetime) -> _Word | None:
     from cryptography import x509  # noqa: PLC0415 - slow to import
 
     view = x509.load_der_x509_crl(container.crl_data.dump())
-    if normal_name(view.issuer.public_bytes()) != issuer:
+    if normal_name(view.issuer.public_bytes()) != issuer or not _is_about_its_own(view):
         return None
     found = view.get_revoked_certificate_by_serial_number(certificate.serial)
-    if found is None or found.revocation_date_utc >= at or not _is_about_its_own(view):
+    reason = None if found is None else _reason_of(found)
+    if found is not None and found.revocation_date_utc >= at:
         return None
-    reason = _reason_of(found)
-    if reason == _REMOVED and not _is_delta(view):
-        return None  # RFC 5280, 5.3.1: in delta CRLs only
     issued: datetime = view.last_update_utc
-    return _Entry(reason, issued)
+    return _Word(reason, issued, _is_delta(view), _scope(view))
 
 
 def _reason_of(entry: Any) -> str:
@@ -110,9 +121,14 @@ def _is_about_its_own(view: Any) -> bool:
     for one in view.extensions:
         if one.critical and one.oid.dotted_string not in _KNOWN:
             return False
-        if one.oid.dotted_string == "2.5.29.28" and one.value.indirect_crl:
+        if one.oid.dotted_string == _SCOPE and one.value.indirect_crl:
             return False  # an entry may name another CA, and so do those behind it
     return True
+
+
+def _scope(view: Any) -> bytes:
+    values = (one.value for one in view.extensions if one.oid.dotted_string == _SCOPE)
+    return b"".join(value.public_bytes() for value in values)
 
 
 def _is_delta(view: Any) -> bool:
