@@ -14,11 +14,8 @@ __all__ = ["decode_words", "decode_words_widely", "encode_words"]
 # Charset, optional language (RFC 2231, 5), encoding, text. No part can run past a "?", so
 # one pass is linear however many words begin and do not end.
 _WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?\s]*)\?=")
-# What some programs take for one: with blanks or a "?" in its text, or with octets that are no
-# base64. It ends before the next one begins, so that this is linear, too.
-_WIDE_WORD = re.compile(
-    rb"=\?([^?*]{1,64})(?:\*[^?]{0,64})?\?([bBqQ])\?((?:(?!=\?)[^?]|\?(?!=))*=?)\?="
-)
+# Where one begins for some programs, whatever follows.
+_WIDE_BEGIN = re.compile(rb"=\?([^?*]{1,64})(?:\*[^?]{0,64})?\?([bBqQ])\?")
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _BETWEEN_WORDS = re.compile(rb"(?<=\?=)[ \t\r\n]+(?==\?)")
 
@@ -86,26 +83,42 @@ def _decode_payload(word: re.Match[bytes]) -> bytes | None:
         return None
 
 
-def decode_words_widely(value: bytes) -> str:
-    """The same as the most lenient of mail programs may show it: of every word something."""
+def decode_words_widely(value: bytes) -> tuple[str, ...]:
+    """The same as the most lenient of mail programs may show it: of every word something.
+
+    With blanks or a "?" in its text, with octets that are no base64, of an unknown charset, and
+    without an end. Where one begins within another, there are two readings.
+    """
+    joined = _BETWEEN_WORDS.sub(b"", value)
+    return tuple(dict.fromkeys(_decode_widely(joined, innermost=one) for one in (True, False)))
+
+
+def _decode_widely(value: bytes, *, innermost: bool) -> str:
     text: list[str] = []
-    at = 0
-    value = _BETWEEN_WORDS.sub(b"", value)
-    for word in _WIDE_WORD.finditer(value):
-        text += (decode_header(value[at : word.start()]), _decode_widely(word))
-        at = word.end()
+    at = end = 0
+    while word := _WIDE_BEGIN.search(value, at):
+        if end < word.end():  # sought once, however many words begin before it
+            end = value.find(b"?=", word.end())
+            end = len(value) if end < 0 else end
+        if innermost and _WIDE_BEGIN.search(value, word.end(), end + 1):
+            text.append(decode_header(value[at : word.end()]))
+            at = word.end()
+            continue
+        text.append(decode_header(value[at : word.start()]))
+        text.append(_decode_any(word[1], word[2], value[word.end() : end]))
+        at = end + 2
     return "".join([*text, decode_header(value[at:])])
 
 
-def _decode_widely(word: re.Match[bytes]) -> str:
-    if word[2] in b"qQ":
-        octets = binascii.a2b_qp(word[3], header=True)
+def _decode_any(charset: bytes, encoding: bytes, payload: bytes) -> str:
+    if encoding in b"qQ":
+        octets = binascii.a2b_qp(payload, header=True)
     else:
-        digits = _NO_BASE64.sub(b"", word[3])
+        digits = _NO_BASE64.sub(b"", payload)
         octets = binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
-    charset = word[1].decode("latin-1").lower().strip()
-    text = octets.decode("utf-7", "replace") if charset == "utf-7" else None
-    return text or decode_charset(octets, charset) or decode_header(octets)
+    name = charset.decode("latin-1").lower().strip()
+    text = octets.decode("utf-7", "replace") if name == "utf-7" else None
+    return text or decode_charset(octets, name) or decode_header(octets)
 
 
 def encode_words(text: str) -> bytes:

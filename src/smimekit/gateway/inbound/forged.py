@@ -224,7 +224,7 @@ def untagged(value: bytes, tags: Sequence[str]) -> str | None:
 
     Mail programs decode encoded words that no strict reader takes for such.
     """
-    for text in (decode_words_widely(value), decode_words(value)):
+    for text in (*decode_words_widely(value), decode_words(value)):
         kept = without_tags(text, tags)
         if kept != text:
             return kept
