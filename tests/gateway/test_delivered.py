@@ -9,6 +9,7 @@ from smimekit import Credential
 from smimekit.gateway.inbound.delivered import tagged
 from smimekit.mime.fields import Field
 from smimekit.mime.protected import HeaderProtection
+from smimekit.mime.words import decode_words
 from tests.gateway.arrivals import CAROL, body, carol, core, delivered, header, value
 from tests.message.people import (
     ALICE,
@@ -111,6 +112,27 @@ def test_what_would_be_read_as_another_field_stays_inside(subject: str) -> None:
     found = delivered(core(carol(), detail_headers=False), wrapped(payload, "Subject: [...]"))
     assert b"X-Smimekit" not in found
     assert names(found, "Subject") == ["[...]"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "left"),
+    [
+        ("[signed] Hello", "Hello"),
+        ("[signed]", ""),
+        ("=?utf-8?q?[signed] Hello?=", "Hello"),
+        # What a word says is no word.
+        (
+            "=?utf-8?q?[signed]_=3D=3Futf-8=3Fq=3F=5Bsigned=5D=3F=3D?=",
+            "=?utf-8?q??=",
+        ),
+    ],
+)
+def test_a_tag_of_ours_does_not_come_out_of_a_payload(subject: str, left: str) -> None:
+    payload = inside(f"From: {ALICE}", f"Subject: {subject}")
+    gateway = core(carol(), subject_tags=True, encrypted_tag="", signed_tag="[signed]")
+    found = delivered(gateway, wrapped(payload, "Subject: [...]"))
+    [shown] = names(found, "Subject")
+    assert decode_words(shown.encode()) == left
 
 
 def test_an_address_that_not_every_server_takes_stays_inside() -> None:

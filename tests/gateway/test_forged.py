@@ -1,5 +1,10 @@
 """What only the gateway may say is taken from mail that says it (RFC 8601, 5), and nothing else."""
 
+from contextlib import suppress
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.policy import default
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +107,8 @@ def test_a_header_that_no_strict_reader_takes_is_searched_all_the_same() -> None
         (b"Subject: a\rX-Smimekit-Layer-1: signed\r\n", b"Subject: a\r\n"),
         (b"Subject: a\rb: c\rX-Smimekit-A: d\rTo: e\r\n f\r\n", b"Subject: a\rb: c\r\n"),
         (b"A: b\rAuthentication-Results: mx.example.com; smime=pass\r\n", b"A: b\r\n"),
+        (b"A: b\rSubject: [signed] Hello\r\n", b"A: b\r\n"),
+        (b"A: b\rsubject : =?utf-8?q?=5Bsigned=5D?=\rC: d\r\n", b"A: b\r\n"),
     ],
 )
 def test_what_hides_behind_a_bare_cr_goes(field: bytes, left: bytes) -> None:
@@ -110,7 +117,8 @@ def test_what_hides_behind_a_bare_cr_goes(field: bytes, left: bytes) -> None:
 
 
 def test_a_bare_cr_by_itself_stays() -> None:
-    assert stripped(KEPT + b"Subject: a\rb\r\n") == KEPT + b"Subject: a\rb\r\n"
+    for field in (b"Subject: a\rb\r\n", b"A: b\rSubject: c\r\n"):
+        assert stripped(KEPT + field) == KEPT + field
 
 
 def test_only_the_header_is_looked_at() -> None:
@@ -155,6 +163,17 @@ def test_what_is_too_long_to_be_searched_is_refused() -> None:
         (b"=?utf-8?q?[signed]_Hello=0D=0AX-Smimekit-A:_b?=", b"Hello X-Smimekit-A: b"),
         (b"=?utf-8?q?[signed]_a=00b=1Bc?=", b"a b c"),
         (b"=?utf-8?q?[signed]_caf=C3=A9?=", "café".encode()),
+        # Words that no strict reader takes for such, and many programs decode.
+        (b"=?utf-8?q?[signed] Hello?=", b"Hello"),
+        (b"=?utf-8?q?=5Bsigned=5D?Hello?=", b"?Hello"),
+        (b"=?x-unknown?q?=5Bsigned=5D?= Hello", b"Hello"),
+        (b"=?utf-8?b?W3Np!Z25lZF0=?= Hello", b"Hello"),
+        (b"=?utf-7?q?+AFs-signed+AF0-?= Hello", b"Hello"),
+        (b"=?utf-8?q?=5Bsig?=  =?utf-8?q?ned=5D Hello?=", b"Hello"),
+        (b"=?utf-8?b?AA =?utf-8?q?=5Bsigned=5D x?=", b"=?utf-8?b?AA x"),
+        # What nobody sees.
+        (b"[sig\x00n\x08ed] Hello", b"Hello"),
+        ("[s\u034fi\ufe0fg\u3164ned] Hello".encode(), b"Hello"),
     ],
 )
 def test_tags_of_ours_go(subject: bytes, left: bytes) -> None:
@@ -162,6 +181,38 @@ def test_tags_of_ours_go(subject: bytes, left: bytes) -> None:
     [field] = read_header(Span.of(found + BODY), limits=Limits()).all("Subject")
     assert decode_words(field.value).encode() == left
     assert len(read_header(Span.of(found + BODY), limits=Limits()).fields) == 2
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "us-ascii", "iso-8859-1"])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "q?=5Bsigned=5D a?=",
+        "b?W3NpZ25lZF0?=",
+        "b?W3Np!Z25lZF0=?=",
+        "b?=00=5DW3NpZ25lZF0=",
+        "b?W3NpZ25lZF0==?utf-8?b?AA?=",
+        "b?AA =?utf-8?b?W3NpZ25lZF0=?=",
+    ],
+)
+def test_what_another_program_decodes_is_searched(charset: str, encoded: str) -> None:
+    """Python's `email` shows these to its users, by one of its two ways."""
+    field = f"Subject: =?{charset}?{encoded} Hello\r\n".encode()
+    assert any("[signed]" in each for each in shown_by_others(field))
+    assert not any("[signed]" in each for each in shown_by_others(stripped(KEPT + field)))
+
+
+def shown_by_others(head: bytes) -> list[str]:
+    found = [str(message_from_bytes(head + b"\r\n", policy=default)["Subject"])]
+    with suppress(UnicodeDecodeError):
+        old = message_from_bytes(head + b"\r\n")["Subject"]
+        found.append(str(make_header(decode_header(old))))
+    return found
+
+
+def test_words_that_do_not_end_are_decoded_in_one_pass() -> None:
+    head = b"Subject: " + b"=?utf-8?b?" * 20_000 + b"\r\n"
+    assert stripped(head) == head
 
 
 @given(st.lists(st.sampled_from(["[", "signed", "]", "[signed]", "x", " ", "SIGNED", "\u200b"])))

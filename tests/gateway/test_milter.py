@@ -171,6 +171,14 @@ def test_edits(blanks: bool, tmp_path: Path) -> None:
         ("addheader", "Subject", f"{blank}a\n b", 1),
     ]
     assert server.body == b"Ho\r\n"
+
+
+def test_nothing_takes_the_place_of_a_body(tmp_path: Path) -> None:
+    """As of an encrypted mail that says it all in its subject."""
+    server = Server()
+    fake = changing(b"\r\n\r\nHi\r\n", b"\r\n\r\n")
+    assert mail(session(Shared(fake, tmp_path), server), "b@y.org") == Milter.CONTINUE
+    assert server.body == b"\r\n"
     assert fake.delivered == []
 
 

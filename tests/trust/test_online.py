@@ -648,6 +648,27 @@ def test_one_ca_cannot_displace_what_another_says() -> None:
     assert world.judge(ALICE).revocation is REVOKED
 
 
+@pytest.mark.parametrize(
+    ("where", "answer", "why"),
+    [
+        (crl_at(CRL), lambda sub: {CRL: crl(sub)}, "another CA"),
+        (access(ocsp_at=(OCSP,)), lambda sub: {OCSP: ocsp_answer(sub, sub)}, "another certificate"),
+    ],
+    ids=["CRL", "OCSP"],
+)
+def test_a_ca_of_the_path_does_not_speak_for_the_one_above(
+    where: tuple[x509.ExtensionType, bool], answer: Callable[[Made], dict[str, bytes]], why: str
+) -> None:
+    """Whoever can answer in place of the root's server, once, hides no revocation for a day."""
+    sub = ca("Online Sub", ROOT, more=[where])
+    below = person("below@example.com", sub)
+    cache: Any = MemoryEvidenceCache()
+    found = World(answer(sub), cache=cache).judge(below, extra_certificates=[sub.certificate])
+    assert cache._kept == {}
+    assert found.revocation is UNKNOWN
+    assert why in next(one.text for one in found.reasons if one.code == "revocation.fetch")
+
+
 def test_what_nobody_may_sign_is_not_kept() -> None:
     cache: Any = MemoryEvidenceCache()
     World({CRL: crl(ROOT, sign_with=certs.key("mallory"))}, cache=cache).judge(ALICE)

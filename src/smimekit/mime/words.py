@@ -9,11 +9,15 @@ from itertools import pairwise
 
 from smimekit.mime.charset import decode_charset, decode_header
 
-__all__ = ["decode_words", "encode_words"]
+__all__ = ["decode_words", "decode_words_widely", "encode_words"]
 
 # Charset, optional language (RFC 2231, 5), encoding, text. No part can run past a "?", so
 # one pass is linear however many words begin and do not end.
 _WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?\s]*)\?=")
+# Where one begins for some programs, whatever follows.
+_WIDE_BEGIN = re.compile(rb"=\?([^?*]{1,64})(?:\*[^?]{0,64})?\?([bBqQ])\?")
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_BETWEEN_WORDS = re.compile(rb"(?<=\?=)[ \t\r\n]+(?==\?)")
 
 
 def decode_words(value: bytes) -> str:
@@ -77,6 +81,44 @@ def _decode_payload(word: re.Match[bytes]) -> bytes | None:
         return binascii.a2b_base64(payload + b"=" * (-len(payload) % 4), strict_mode=True)
     except binascii.Error:
         return None
+
+
+def decode_words_widely(value: bytes) -> tuple[str, ...]:
+    """The same as the most lenient of mail programs may show it: of every word something.
+
+    With blanks or a "?" in its text, with octets that are no base64, of an unknown charset, and
+    without an end. Where one begins within another, there are two readings.
+    """
+    joined = _BETWEEN_WORDS.sub(b"", value)
+    return tuple(dict.fromkeys(_decode_widely(joined, innermost=one) for one in (True, False)))
+
+
+def _decode_widely(value: bytes, *, innermost: bool) -> str:
+    text: list[str] = []
+    at = end = 0
+    while word := _WIDE_BEGIN.search(value, at):
+        if end < word.end():  # sought once, however many words begin before it
+            end = value.find(b"?=", word.end())
+            end = len(value) if end < 0 else end
+        if innermost and _WIDE_BEGIN.search(value, word.end(), end + 1):
+            text.append(decode_header(value[at : word.end()]))
+            at = word.end()
+            continue
+        text.append(decode_header(value[at : word.start()]))
+        text.append(_decode_any(word[1], word[2], value[word.end() : end]))
+        at = end + 2
+    return "".join([*text, decode_header(value[at:])])
+
+
+def _decode_any(charset: bytes, encoding: bytes, payload: bytes) -> str:
+    if encoding in b"qQ":
+        octets = binascii.a2b_qp(payload, header=True)
+    else:
+        digits = _NO_BASE64.sub(b"", payload)
+        octets = binascii.a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
+    name = charset.decode("latin-1").lower().strip()
+    text = octets.decode("utf-7", "replace") if name == "utf-7" else None
+    return text or decode_charset(octets, name) or decode_header(octets)
 
 
 def encode_words(text: str) -> bytes:

@@ -256,9 +256,12 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
     if _name_checks(views) > _MAX_NAME_CHECKS:
         raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
     anchor = CertTrustAnchor(views[0], quals=_anchor_qualifiers(path[0], views[0]))
+    others = _others(path, views, request)
+    registry = _crl_issuers_kind().build(others)
+    registry.appoint([*views[1:], *others] if request.crls else ())
     context = ValidationContext(
         trust_roots=[anchor],
-        other_certs=_others(path, views, request),
+        certificate_registry=registry,
         moment=request.at,
         allow_fetching=False,
         crls=list(request.crls),
@@ -286,6 +289,40 @@ def _path_kind() -> Any:
             return found
 
     return PathFromAnyAnchor
+
+
+@lru_cache(maxsize=1)
+def _crl_issuers_kind() -> Any:
+    from pyhanko_certvalidator.registry import CertificateRegistry  # noqa: PLC0415 - see above
+
+    class CrlIssuers(CertificateRegistry):
+        """certvalidator takes a CRL by whoever the CA issued a certificate to for one by the CA,
+        so that one CA below a root could speak for all others. RFC 5280, 6.3.3 (b) wants the name
+        of the CA, or one that it writes into its certificates as cRLIssuer.
+        """
+
+        appointed: "frozenset[tuple[str, str]]" = frozenset()
+
+        def appoint(self, certificates: Iterable["Asn1Certificate"]) -> None:
+            """Note whom CAs name in the certificates that they issued."""
+            self.appointed = frozenset(
+                (one.issuer.hashable, name.chosen.hashable)
+                for one in certificates
+                for point in one.crl_distribution_points_value or ()
+                for name in point["crl_issuer"] or ()
+                if name.name == "directory_name"
+            )
+
+        def retrieve_by_name(self, name: Any, first_certificate: Any = None) -> Any:
+            """Who may have signed a CRL of that name, about certificates of a CA if given."""
+            if first_certificate is not None:
+                authority = first_certificate.subject
+                pair = (authority.hashable, name.hashable)
+                if name != authority and pair not in self.appointed:
+                    return []
+            return super().retrieve_by_name(name, first_certificate)
+
+    return CrlIssuers
 
 
 def _others(

@@ -3,6 +3,7 @@
 Knows RFC 5280, 7.1 and 4.2.1.10 with RFC 9598, 6. May not know paths, stores or trust.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ _NAME_CONSTRAINTS: Final = "2.5.29.30"
 _RFC822_NAME: Final = 0x81
 _MAX_CHECKS: Final = 50_000
 """Addresses times constraints: real paths have a few hundred."""
+_QUOTED_PAIR: Final = re.compile(r"\\(.?)", re.DOTALL)
 _CODECS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be",
                   0x1C: "utf-32-be"}  # fmt: skip
 
@@ -74,7 +76,8 @@ def _subtrees(reader: der.Reader) -> Iterator[str]:
 
 def _normal_constraint(text: str) -> str:
     if "@" in text:
-        return normal_address(text)
+        local, _, domain = text.rpartition("@")
+        return normal_address(f"{_unquoted(local)}@{domain}")
     return normal_address("@" + text)[1:].removesuffix(".")
 
 
@@ -107,7 +110,14 @@ def _comparable(address: str) -> str | None:
     plain = address.isprintable() and domain.isascii() and not (set(domain) & set(' ,;<>[]\\"'))
     if not (local and at and domain and plain):
         return None
-    return normal_address(address).removesuffix(".")
+    return normal_address(f"{_unquoted(local)}@{domain}").removesuffix(".")
+
+
+def _unquoted(local: str) -> str:
+    """A local part without the quotes that make no other mailbox of it (RFC 5321, 4.1.2)."""
+    if len(local) < 2 or not (local.startswith('"') and local.endswith('"')):
+        return local
+    return _QUOTED_PAIR.sub(r"\1", local[1:-1])
 
 
 def _violates(rules: _Constraints, addresses: Iterable[str]) -> bool:

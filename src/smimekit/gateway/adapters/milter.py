@@ -234,7 +234,7 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
             value = field.value if blank else field.value.removeprefix(" ")
             self.addheader(field.name, value, field.position)
         if not _same(old, new):
-            for chunk in new.chunks():
+            for chunk in new.chunks() if len(new) else (_BLANK,):  # no call would keep the old one
                 self.replacebody(chunk)
         return True
 

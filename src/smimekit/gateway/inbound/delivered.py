@@ -11,7 +11,7 @@ from typing import Final, final
 
 from smimekit.errors import InputError, MimeError
 from smimekit.gateway.inbound.clear import clear_signed
-from smimekit.gateway.inbound.forged import without_tags
+from smimekit.gateway.inbound.forged import subject, untagged
 from smimekit.gateway.rules.inbound import Inbound
 from smimekit.limits import Limits
 from smimekit.message.header_set import HeaderField, HeaderSet
@@ -257,11 +257,11 @@ def _promoted(protected: HeaderSet, tags: Sequence[str]) -> dict[str, tuple[Fiel
 
 
 def _written(found: HeaderField, tags: Sequence[str]) -> Field | None:
-    value = found.value
-    if found.named("Subject"):
-        text = without_tags(found.text, tags)
-        value = value if text == found.text else text
-    made = Field.of(found.name, folded(value.encode("utf-8", "replace"), len(found.name) + 2))
+    value = found.value.encode("utf-8", "replace")
+    made = Field.of(found.name, folded(value, len(found.name) + 2))
+    left = untagged(value, tags) if found.named("Subject") else None
+    if left is not None:
+        made = subject(found.name, left)
     try:
         safe = safe_message_field(made)
     except MimeError:

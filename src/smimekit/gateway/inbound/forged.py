@@ -19,10 +19,19 @@ from smimekit.mime.charset import decode_header
 from smimekit.mime.fields import Field
 from smimekit.mime.lexer import Cursor
 from smimekit.mime.safety import folded
-from smimekit.mime.words import decode_words, encode_words
+from smimekit.mime.words import decode_words, decode_words_widely, encode_words
 from smimekit.span import Span
 
-__all__ = ["Forgeries", "Stripped", "forgeries", "header_octets", "strip", "without_tags"]
+__all__ = [
+    "Forgeries",
+    "Stripped",
+    "forgeries",
+    "header_octets",
+    "strip",
+    "subject",
+    "untagged",
+    "without_tags",
+]
 
 _BLOCK_END = re.compile(rb"\n\r?\n")
 _LINE = re.compile(rb"(?<=\n)(?![ \t])")
@@ -35,6 +44,11 @@ _RESULTS: Final = "authentication-results"
 _ID = re.compile(r'[^\s;()"/]+')
 """No token has a slash (RFC 2045, 5.1): a version follows it for readers that expect one there."""
 _FIRST_READ: Final = 1 << 12
+_IGNORABLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+"""What is invisible besides control and format characters (Unicode: Default_Ignorable)."""
 
 
 @final
@@ -64,8 +78,8 @@ class Forgeries:
         return ours or name in self.names
 
     def hidden(self) -> re.Pattern[bytes]:
-        """Finds where one may begin behind a bare CR, `is_forged` says whether it does."""
-        names = [re.escape(each.encode()) for each in (_RESULTS, *sorted(self.names))]
+        """Finds where one, or a subject, may begin behind a bare CR."""
+        names = [re.escape(each.encode()) for each in (_RESULTS, "subject", *sorted(self.names))]
         if self.prefix:
             names.append(re.escape(self.prefix.encode()) + rb"[^\x00-\x20:\x7f]{0,997}")
         return re.compile(rb"\r(?!\n)[ \t]*(?:" + rb"|".join(names) + rb")[ \t]*:", re.IGNORECASE)
@@ -167,9 +181,8 @@ def _without(line: bytes, forged: Forgeries, removed: list[str]) -> bytes:
         field = _field(line)
     if field is None or not field.named("Subject"):
         return line
-    text = decode_words(field.value)
-    kept = without_tags(text, forged.tags)
-    if kept == text:
+    kept = untagged(field.value, forged.tags)
+    if kept is None:
         return line
     removed.append(field.name)
     return subject(field.name, kept).raw
@@ -187,8 +200,12 @@ def _hidden(line: bytes, forged: Forgeries) -> Iterator[tuple[int, str]]:
     for found in forged.hidden().finditer(line):
         end = _BARE_CR.search(line, found.end())
         field = _field(line[found.start() + 1 : end.start() if end else len(line)])
-        if field is not None and forged.is_forged(field):
+        if field is not None and (forged.is_forged(field) or _is_tagged(field, forged)):
             yield found.start(), field.name
+
+
+def _is_tagged(field: Field, forged: Forgeries) -> bool:
+    return field.named("Subject") and untagged(field.value, forged.tags) is not None
 
 
 # --- tags ---------------------------------------------------------------------------------------
@@ -202,6 +219,18 @@ def subject(name: str, text: str) -> Field:
     return Field.of(name, encode_words(clean))
 
 
+def untagged(value: bytes, tags: Sequence[str]) -> str | None:
+    """The text of a subject without tags; None where it has none, whoever reads it.
+
+    Mail programs decode encoded words that no strict reader takes for such.
+    """
+    for text in (*decode_words_widely(value), decode_words(value)):
+        kept = without_tags(text, tags)
+        if kept != text:
+            return kept
+    return None
+
+
 def without_tags(text: str, tags: Sequence[str]) -> str:
     """A text without any of the tags, however they are written.
 
@@ -209,7 +238,8 @@ def without_tags(text: str, tags: Sequence[str]) -> str:
     removed tag leaves behind makes no new one. A text without tags stays as it is.
     """
     wanted = {"".join(char for char, _ in _folded(tag)).strip(" ") for tag in tags} - {""}
-    if text.isascii() and not any(tag in " ".join(text.lower().split()) for tag in wanted):
+    usual = text.isascii() and text.isprintable()
+    if usual and not any(tag in " ".join(text.lower().split()) for tag in wanted):
         return text  # as nearly every subject
     found = list(_folded(text))
     plain = "".join(char for char, _ in found)
@@ -248,7 +278,7 @@ def _folded(text: str) -> Iterator[tuple[str, int]]:
     """The characters as they are compared, each with its place in the text."""
     blank = False
     for at, char in enumerate(text):
-        for one in char.lower() if char.isascii() else _compared(char):
+        for one in char.lower() if char.isascii() and char.isprintable() else _compared(char):
             if not one.isspace():
                 yield one, at
             elif not blank:
@@ -257,7 +287,9 @@ def _folded(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _compared(char: str) -> str:
-    """One character beyond ASCII, as it is compared; nothing for one that is invisible."""
-    if unicodedata.category(char) == "Cf":
+    """One character, as it is compared; nothing for one that is invisible."""
+    if char.isspace():
+        return char
+    if unicodedata.category(char) in {"Cc", "Cf"} or _IGNORABLE.match(char):
         return ""
     return unicodedata.normalize("NFKC", char).casefold()

@@ -12,24 +12,20 @@ about one hides another's revocation.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import Request, Setting, finish, refusals, setting_for
 from smimekit.trust.paths import Path
-from smimekit.trust.revocation.contradictions import (
-    deltas_that_revoke_first,
-    not_outdated,
-    words_that_count,
-)
+from smimekit.trust.revocation.contradictions import words_that_count
 from smimekit.trust.revocation.evidence import (
     Evidence,
     evidence_for,
     may_response_say_good,
     may_say_good,
 )
+from smimekit.trust.revocation.listed import is_outdated, listed
 from smimekit.trust.status import Reason, Revocation
 
 __all__ = ["Known", "path_revocation"]
@@ -84,61 +80,36 @@ def _ask(check: Callable[[], object]) -> _Answer:
     return Revocation.GOOD, False
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Who is asked: everything that there is, and complete CRLs that no delta CRL may correct."""
-
-    all: Setting
-    complete: Setting | None
-
-    @classmethod
-    def about(cls, path: Path, request: Request, *, strict: bool) -> "_Asked":
-        """Those who are asked about a path."""
-        last = not_outdated(request.crls)
-        alone = replace(request, crls=last, ocsps=())
-        return cls(
-            setting_for(path, request, strict=strict),
-            setting_for(path, alone, strict=strict) if last else None,
-        )
-
-
-def _ask_about(depth: int, whom: _Asked) -> _Answer:
-    """Several witnesses about one certificate: revoked beats good, and good beats unknown.
-
-    A complete CRL that lists the certificate is such a witness also where its delta CRL is not
-    at hand, or is older.
-    """
+def _ask_about(depth: int, setting: Setting, path: Path, request: Request) -> _Answer:
+    """Three witnesses about one certificate: revoked beats good, and good beats unknown."""
     from pyhanko_certvalidator._state import ValProcState  # noqa: PLC0415 - see certvalidator.py
     from pyhanko_certvalidator.revinfo.validate_crl import verify_crl  # noqa: PLC0415
     from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response  # noqa: PLC0415
     from pyhanko_certvalidator.util import ConsList  # noqa: PLC0415
 
-    def asked(verify: Callable[..., Any], setting: Setting = whom.all) -> _Answer:
-        path = setting.path
-        state = ValProcState(cert_path_stack=ConsList.sing(path), init_index=depth)
-        return _ask(lambda: finish(verify(path[depth], path, setting.context, proc_state=state)))
+    def asked(verify: Callable[..., Any]) -> _Answer:
+        way = setting.path
+        state = ValProcState(cert_path_stack=ConsList.sing(way), init_index=depth)
+        return _ask(lambda: finish(verify(way[depth], way, setting.context, proc_state=state)))
 
     answers = [asked(verify_crl), asked(verify_ocsp_response)]
-    alone = whom.all if answers[0][0] is Revocation.UNKNOWN else whom.complete
-    if alone is not None and answers[0][0] is not Revocation.REVOKED:
-        listed = asked(partial(verify_crl, use_deltas=False), alone)
-        answers += [listed] if listed[0] is Revocation.REVOKED else []
+    found_there = listed(path[depth], request.crls, request.at)
+    if found_there is not None:
+        answers.append((Revocation.REVOKED, found_there.compromised))
     said = {answer for answer, _ in answers}
     found = (one for one in (Revocation.REVOKED, Revocation.GOOD) if one in said)
     return next(found, Revocation.UNKNOWN), any(compromised for _, compromised in answers)
 
 
-def _record(whom: _Asked, depth: int) -> None:
+def _record(setting: Setting, depth: int) -> None:
     """Tell certvalidator that the path down to here holds, so that its CRLs may be relied on."""
     from pyhanko_certvalidator.path import ValidationPath  # noqa: PLC0415 - see certvalidator.py
 
-    for setting in filter(None, (whom.all, whom.complete)):
-        path = setting.path
-        above = [path[index] for index in range(1, depth)]
-        part = ValidationPath(path.trust_anchor, interm=above, leaf=path[depth])
-        context: Any = setting.context
-        context.record_validation(path[depth], part)
+    path = setting.path
+    above = [path[index] for index in range(1, depth)]
+    part = ValidationPath(path.trust_anchor, interm=above, leaf=path[depth])
+    context: Any = setting.context
+    context.record_validation(path[depth], part)
 
 
 @final
@@ -162,10 +133,11 @@ def _answer_by(
     """What a part of the evidence says about one certificate."""
     crls = tuple(one.container for one in pieces if one.is_crl)
     ocsps = tuple(one.container for one in pieces if not one.is_crl)
-    whom = _Asked.about(path, replace(request, crls=crls, ocsps=ocsps), strict=strict)
+    asking = replace(request, crls=crls, ocsps=ocsps)
+    setting = setting_for(path, asking, strict=strict)
     for above in range(1, depth):
-        _record(whom, above)
-    return _ask_about(depth, whom)[0]
+        _record(setting, above)
+    return _ask_about(depth, setting, path, asking)[0]
 
 
 def _as_of(
@@ -190,11 +162,11 @@ def _as_of(
 
 def _round(path: Path, request: Request, *, strict: bool) -> Known:
     """Of all certificates of a path: revoked beats unknown, and unknown beats good."""
-    whom = _Asked.about(path, request, strict=strict)
+    setting = setting_for(path, request, strict=strict)
     oldest: datetime | None = None
     worst = Revocation.GOOD
     for depth in range(1, len(path)):
-        answer, compromised = _ask_about(depth, whom)
+        answer, compromised = _ask_about(depth, setting, path, request)
         if answer is Revocation.UNKNOWN:
             worst = answer
         else:
@@ -202,13 +174,17 @@ def _round(path: Path, request: Request, *, strict: bool) -> Known:
             if answer is Revocation.REVOKED:
                 return Known(answer, date, revoked=path[depth], compromised=compromised)
             oldest = date if oldest is None else min(oldest, date)
-        _record(whom, depth)
+        _record(setting, depth)
     return Known(worst, oldest if worst is Revocation.GOOD else None)
 
 
 def _good_words(request: Request) -> Request:
     """The request with that evidence alone which may say that somebody is not revoked."""
-    crls = tuple(one for one in request.crls if may_say_good(one.crl_data.dump()))
+    crls = tuple(
+        one
+        for one in request.crls
+        if may_say_good(one.crl_data.dump()) and not is_outdated(one, request.crls)
+    )
     ocsps = tuple(one for one in request.ocsps if may_response_say_good(one))
     return replace(request, crls=crls, ocsps=ocsps)
 
@@ -235,7 +211,7 @@ def path_revocation(
         verified = evidence_for(path, evidence, extra, limits=limits)
         asking = replace(
             request,
-            crls=deltas_that_revoke_first(verified.crls, path),
+            crls=verified.crls,
             ocsps=words_that_count(verified.ocsps),
             helpers=verified.signers,
         )

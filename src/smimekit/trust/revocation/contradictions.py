@@ -3,29 +3,24 @@
 Knows what single pieces of evidence say, and their dates. May not know who signed them
 (`evidence` does), nor what follows for a path (`answers` does).
 
-certvalidator asks OCSP responses, and delta CRLs, from the newest on, and takes the first that
-answers; of two with the same thisUpdate that is the one which was handed in first. Whoever
-hands it in is not to choose: of words that are equally fresh "revoked" comes first. (Of complete
-CRLs it reads all, and one that lists a certificate is enough.)
+certvalidator asks OCSP responses from the newest on, and takes the first that answers; of two
+with the same thisUpdate that is the one which was handed in first. Whoever hands it in is not to
+choose: of words that are equally fresh "revoked" comes first. (`listed` does the same for CRLs.)
 
 "unknown" is no such word. A responder that does not know the certificate has nothing to say
 about it, and leaves it to other sources (RFC 6960, 2.2), of which a response with "good" is one.
 Only where one and the same response says both is neither believed.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from smimekit.certificate import Certificate
 from smimekit.trust.certvalidator import refusals
-from smimekit.trust.paths import Path
 from smimekit.trust.revocation.evidence import Evidence
+from smimekit.trust.revocation.listed import REMOVED, reason_of
 
-__all__ = ["deltas_that_revoke_first", "not_outdated", "takes_back", "words_that_count"]
-
-_DAWN: Final = datetime.min.replace(tzinfo=UTC)
+__all__ = ["takes_back", "words_that_count"]
 
 
 # --- OCSP ----------------------------------------------------------------------------------
@@ -83,63 +78,6 @@ def _may_be_same(named: Any, other: Any) -> bool:
     return key and bool(named["issuer_name_hash"].native == name["issuer_name_hash"].native)
 
 
-# --- CRLs ----------------------------------------------------------------------------------
-
-
-def deltas_that_revoke_first(crls: Iterable[Any], path: Path) -> tuple[Any, ...]:
-    """The containers of CRLs; of equally fresh delta CRLs those first that revoke.
-
-    Where each of two revokes another certificate of the path it does not matter which is first.
-    """
-    crls = tuple(crls)
-    deltas = [one for one in crls if one.crl_data.delta_crl_indicator_value is not None]
-    dates = Counter(one.issuance_date for one in deltas)
-    rivals = {id(one) for one in deltas if dates[one.issuance_date] > 1}
-    return tuple(sorted(crls, key=lambda one: id(one) in rivals and not _revokes(one, path)))
-
-
-def not_outdated(crls: Iterable[Any]) -> tuple[Any, ...]:
-    """The complete CRLs that no delta CRL of their issuer is newer than; none without deltas.
-
-    A delta CRL may end a hold that an older complete CRL lists, and not what a newer one says
-    (RFC 5280, 5.2.4 (c)); certvalidator compares neither numbers nor dates.
-    """
-    newest: dict[Any, Any] = {}
-    complete = []
-    for one in crls:
-        if one.crl_data.delta_crl_indicator_value is None:
-            complete.append(one)
-        else:
-            issuer, date = one.crl_data.issuer.hashable, one.issuance_date
-            newest[issuer] = max(newest.get(issuer, date), date)
-    return tuple(
-        one
-        for one in complete
-        if newest and one.issuance_date >= newest.get(one.crl_data.issuer.hashable, _DAWN)
-    )
-
-
-def _revokes(crl: Any, path: Iterable[Certificate]) -> bool:
-    from cryptography import x509  # noqa: PLC0415 - slow to import
-
-    view = x509.load_der_x509_crl(crl.crl_data.dump())
-    entries = (view.get_revoked_certificate_by_serial_number(one.serial) for one in path)
-    return any(entry is not None and _is_revocation(entry) for entry in entries)
-
-
-def _is_revocation(entry: Any) -> bool:
-    """Not the end of a hold (RFC 5280, 5.3.1)."""
-    from cryptography import x509  # noqa: PLC0415 - slow to import
-
-    try:
-        found = entry.extensions.get_extension_for_class(x509.CRLReason)
-    except x509.ExtensionNotFound:
-        return True
-    except ValueError:  # whatever it says, it is not known to be the end of a hold
-        return True
-    return bool(found.value.reason is not x509.ReasonFlags.remove_from_crl)
-
-
 # --- what is kept --------------------------------------------------------------------------
 
 
@@ -157,7 +95,10 @@ def takes_back(before: Evidence, after: Evidence) -> bool:
 def _revoked(evidence: Evidence) -> set[int]:
     """The serial numbers that are revoked: those of one CA, as the key of what is kept says."""
     listed = {
-        entry.serial_number for view, _ in evidence.crls for entry in view if _is_revocation(entry)
+        entry.serial_number
+        for view, _ in evidence.crls
+        for entry in view
+        if reason_of(entry) != REMOVED
     }
     singles = (container.extract_single_response() for _, container in evidence.ocsps)
     answered = {

@@ -160,6 +160,9 @@ def _appointed(path: Path, extra: Iterable[Certificate], budget: int) -> Iterato
 
 
 def _crl_signed_by(loaded: _Loaded, signer: Certificate) -> bool:
+    usage = signer.key_usage
+    if usage is not None and "cRLSign" not in usage:  # RFC 5280, 6.3.3 (f)
+        return False
     view, container = loaded
     algorithm = container.crl_data["signature_algorithm"].dump()
     return signer.verifies(algorithm, view.signature, view.tbs_certlist_bytes)

@@ -17,12 +17,18 @@ from smimekit.certificate import Certificate
 from smimekit.errors import FetchError
 from smimekit.limits import Limits
 from smimekit.trust.certvalidator import EVIDENCE_SKEW, refusals
+from smimekit.trust.names import normal_name
 from smimekit.trust.network.fetch import Budget, Fetcher, Post, plain_url
 from smimekit.trust.paths import Path
 from smimekit.trust.revocation.cache import CachedEvidence, EvidenceKind
 from smimekit.trust.revocation.evidence import Evidence, evidence_for, load_evidence
 from smimekit.trust.revocation.ocsp import OcspQuestion, ask_about
-from smimekit.trust.revocation.pointers import crl_points, delta_points, ocsp_urls
+from smimekit.trust.revocation.pointers import (
+    crl_points,
+    delta_points,
+    names_crl_issuer,
+    ocsp_urls,
+)
 from smimekit.trust.status import Reason
 
 __all__ = ["Job", "Piece", "Wanted", "read_piece", "together", "wanted_crls", "wanted_deltas",
@@ -177,6 +183,7 @@ class Job:
         start, end = _dates(evidence, question)
         if start > now + EVIDENCE_SKEW:
             raise FetchError("The answer is from the future.", code="fetch.evidence")
+        _require_scope(evidence, wanted)
         self._require_signed(evidence)
         kept = CachedEvidence(
             key=wanted.key,
@@ -197,6 +204,15 @@ class Job:
             raise FetchError(
                 "The answer is not signed by whoever may sign it.", code="fetch.evidence"
             )
+
+
+def _require_scope(evidence: Evidence, wanted: Wanted) -> None:
+    """Another CA of the path, which may sign as well, speaks for its own certificates only."""
+    if names_crl_issuer(wanted.certificate):
+        return
+    issuer = normal_name(wanted.certificate.issuer)
+    if any(normal_name(view.issuer.public_bytes()) != issuer for view, _ in evidence.crls):
+        raise FetchError("The CRL is another CA's.", code="fetch.evidence")
 
 
 def _dates(evidence: Evidence, question: OcspQuestion | None) -> tuple[datetime, datetime | None]:

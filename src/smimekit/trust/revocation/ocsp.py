@@ -28,6 +28,7 @@ class OcspQuestion:
     """A request about one certificate."""
 
     certificate: Certificate
+    issuer: Certificate
     post: Post
     nonce: bytes | None
 
@@ -36,7 +37,7 @@ class OcspQuestion:
         if self.nonce is not None and _nonce_of(view) != self.nonce:
             # RFC 6960, 4.4.1: it was made for somebody else, or before we asked.
             raise FetchError("The OCSP response does not repeat the nonce.", code="fetch.nonce")
-        return _dates_of(view, self.certificate)
+        return _dates_of(view, self.certificate, self.issuer)
 
 
 def ask_about(certificate: Certificate, issuer: Certificate, *, nonce: bool) -> OcspQuestion:
@@ -62,7 +63,7 @@ def ask_about(certificate: Certificate, issuer: Certificate, *, nonce: bool) -> 
         raise _no_request() from error
     except refusals() as error:
         raise _no_request() from error
-    return OcspQuestion(certificate, Post(body, "application/ocsp-request"), value)
+    return OcspQuestion(certificate, issuer, Post(body, "application/ocsp-request"), value)
 
 
 def _no_request() -> FetchError:
@@ -90,9 +91,26 @@ def _nonce_of(view: Any) -> bytes | None:
     return nonce
 
 
-def _dates_of(view: Any, certificate: Certificate) -> tuple[datetime, datetime | None]:
+def _dates_of(
+    view: Any, certificate: Certificate, issuer: Certificate
+) -> tuple[datetime, datetime | None]:
     """When what a response says about a certificate was made and ends; else FetchError."""
     for one in view.responses:
-        if one.serial_number == certificate.serial:
+        if one.serial_number == certificate.serial and _is_named(one, certificate, issuer):
             return one.this_update_utc, one.next_update_utc
     raise FetchError("The OCSP response is about another certificate.", code="fetch.evidence")
+
+
+def _is_named(answer: Any, certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether it names the issuer (RFC 6960, 4.1.1): numbers are unique below one CA only."""
+    try:
+        kind, bits = answer.hash_algorithm.name, _key_bits(issuer)
+    except CmsError:
+        return False
+    except refusals():  # a digest that is not known
+        return False
+    named = (answer.issuer_name_hash, answer.issuer_key_hash)
+    return named == tuple(
+        hashlib.new(kind, each, usedforsecurity=False).digest()
+        for each in (certificate.issuer, bits)
+    )

@@ -12,7 +12,14 @@ from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 
-__all__ = ["crl_points", "delta_points", "issuer_urls", "ocsp_urls", "points_in"]
+__all__ = [
+    "crl_points",
+    "delta_points",
+    "issuer_urls",
+    "names_crl_issuer",
+    "ocsp_urls",
+    "points_in",
+]
 
 _CRL_POINTS: Final = "2.5.29.31"
 _FRESHEST_CRL: Final = "2.5.29.46"
@@ -21,6 +28,7 @@ _OCSP: Final = "1.3.6.1.5.5.7.48.1"
 _CA_ISSUERS: Final = "1.3.6.1.5.5.7.48.2"
 _URI: Final = 0x86
 _FULL_NAME: Final = 0xA0
+_CRL_ISSUER: Final = 0xA2
 _MOST: Final = 4
 """Of each kind: real certificates have one or two."""
 
@@ -75,6 +83,23 @@ def crl_points(certificate: Certificate) -> tuple[tuple[str, ...], ...]:
 def delta_points(certificate: Certificate) -> tuple[tuple[str, ...], ...]:
     """Where the delta CRLs are (RFC 5280, 4.2.1.15), each with its alternatives."""
     return _points(certificate, _FRESHEST_CRL)
+
+
+def names_crl_issuer(certificate: Certificate) -> bool:
+    """Whether a certificate says that others than its CA issue CRLs about it."""
+    try:
+        value = certificate.extension(_CRL_POINTS)
+        return value is not None and _CRL_ISSUER in set(_point_fields(value))
+    except (CertificateError, CmsError, LimitExceeded):
+        return False
+
+
+def _point_fields(value: bytes) -> Iterator[int]:
+    points = der.Reader(value).enter(der.SEQUENCE)
+    while points.more:
+        point = points.enter(der.SEQUENCE)
+        while point.more:
+            yield point.any()[0]
 
 
 def _access(method: str) -> Callable[[bytes], Iterator[str]]:

@@ -1,0 +1,158 @@
+"""Whom a CRL lists: a serial number that the CA itself calls revoked is revoked.
+
+Knows entries of CRLs, complete ones and deltas. May not know whether a CRL is fresh, nor whether
+anybody may sign it: what comes here was signed by a CA of the path, or whom it appointed.
+
+certvalidator asks a CRL for a good word and meets the bad one on its way: where that way ends
+early, because a delta CRL is missing or the CRL is about other certificates, it would say nothing
+of an entry that is there for all to see. It also lets any delta CRL take back what a CRL says.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, final
+
+from smimekit.certificate import Certificate
+from smimekit.trust.certvalidator import refusals
+from smimekit.trust.names import normal_name
+
+__all__ = ["REMOVED", "Listed", "is_outdated", "listed", "reason_of"]
+
+_KNOWN: Final = frozenset(
+    {
+        "2.5.29.20",  # cRLNumber
+        "2.5.29.27",  # deltaCRLIndicator
+        "2.5.29.28",  # issuingDistributionPoint
+        "2.5.29.35",  # authorityKeyIdentifier
+        "2.5.29.46",  # freshestCRL
+    }
+)
+"""With another critical extension, nobody knows what the entries mean (RFC 5280, 5.2)."""
+_SCOPE: Final = "2.5.29.28"
+_HOLD: Final = "certificate_hold"
+REMOVED: Final = "remove_from_crl"
+"""The end of a hold (RFC 5280, 5.3.1)."""
+_COMPROMISED: Final = frozenset({"key_compromise", "ca_compromise"})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """That a certificate is listed as revoked. `compromised`: because of its key."""
+
+    compromised: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What one CRL says of a certificate."""
+
+    reason: str | None
+    """Why it is revoked; None where it is not listed."""
+    issued: datetime
+    """When the CRL was."""
+    delta: bool
+    scope: bytes
+    """Its issuingDistributionPoint."""
+
+    def ends(self, hold: "_Word") -> bool:
+        """Whether it is later than a hold, and tells that this is over."""
+        if self.issued <= hold.issued:
+            return False
+        if self.delta:  # RFC 5280, 5.3.1: removeFromCRL is for these
+            return self.reason == REMOVED
+        return self.reason is None and self.scope == hold.scope
+
+
+def listed(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Listed | None:
+    """Whether the CA of a certificate lists it in any of its CRLs, as revoked before `at`.
+
+    What is on hold is so until a later CRL says otherwise (RFC 5280, 5.3.1); no other reason can
+    be taken back. `crls` are containers of certvalidator's.
+    """
+    found = tuple(_words(certificate, crls, at))
+    reasons = {
+        one.reason
+        for one in found
+        if one.reason not in {None, REMOVED}
+        and not (one.reason == _HOLD and any(other.ends(one) for other in found))
+    }
+    return Listed(bool(reasons & _COMPROMISED)) if reasons else None
+
+
+def _words(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Iterator[_Word]:
+    issuer = normal_name(certificate.issuer)
+    for container in crls:
+        try:
+            found = _word(certificate, issuer, container, at)
+        except refusals():
+            continue
+        if found is not None:
+            yield found
+
+
+def _word(certificate: Certificate, issuer: bytes, container: Any, at: datetime) -> _Word | None:
+    from cryptography import x509  # noqa: PLC0415 - slow to import
+
+    view = x509.load_der_x509_crl(container.crl_data.dump())
+    if normal_name(view.issuer.public_bytes()) != issuer or not _is_about_its_own(view):
+        return None
+    found = view.get_revoked_certificate_by_serial_number(certificate.serial)
+    reason = None if found is None else reason_of(found)
+    if found is not None and found.revocation_date_utc >= at:
+        return None
+    issued: datetime = view.last_update_utc
+    return _Word(reason, issued, _is_delta(view), _scope(view))
+
+
+def reason_of(entry: Any) -> str:
+    """The reason of an entry, by its name; "unspecified" where it gives none."""
+    from cryptography import x509  # noqa: PLC0415 - slow to import
+
+    try:
+        found = entry.extensions.get_extension_for_class(x509.CRLReason)
+    except (x509.ExtensionNotFound, ValueError):  # whatever it says, it is listed
+        return x509.ReasonFlags.unspecified.name
+    reason: x509.ReasonFlags = found.value.reason
+    return reason.name
+
+
+def _is_about_its_own(view: Any) -> bool:
+    """Are all entries about certificates of who signed the CRL, as far as is known?"""
+    for one in view.extensions:
+        if one.critical and one.oid.dotted_string not in _KNOWN:
+            return False
+        if one.oid.dotted_string == _SCOPE and one.value.indirect_crl:
+            return False  # an entry may name another CA, and so do those behind it
+    return True
+
+
+def _scope(view: Any) -> bytes:
+    values = (one.value for one in view.extensions if one.oid.dotted_string == _SCOPE)
+    return b"".join(value.public_bytes() for value in values)
+
+
+def _is_delta(view: Any) -> bool:
+    return any(one.oid.dotted_string == "2.5.29.27" for one in view.extensions)
+
+
+# --- which complete CRLs a delta CRL does not complete ---------------------------------------
+
+
+def is_outdated(container: Any, crls: Iterable[Any]) -> bool:
+    """Whether a complete CRL is older than what a delta CRL of the same CA builds upon.
+
+    RFC 5280, 5.2.4 (c): together they would leave out what happened between the two.
+    """
+    own = container.crl_data
+    number = own.crl_number_value
+    if own.delta_crl_indicator_value is not None or number is None:
+        return False
+    return any(
+        other.crl_data.delta_crl_indicator_value is not None
+        and other.crl_data.delta_crl_indicator_value.native > number.native
+        and other.crl_data.issuer == own.issuer
+        for other in crls
+    )
