@@ -27,6 +27,7 @@ __all__ = [
     "Stricter",
     "Taken",
     "Verdict",
+    "Witness",
     "compare",
     "holds",
     "rounds",

@@ -6,7 +6,7 @@ witnesses say which messages a row is about.
 
 from dataclasses import replace
 
-from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, holds
+from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, Witness, holds
 from tests.interop.verdicts.encrypted_table import ENCRYPTED
 from tests.interop.verdicts.mail import CONTENTS, canonical
 from tests.interop.verdicts.mail_by_hand import by_hand, objects, opened_by_hand
@@ -27,7 +27,7 @@ from tests.interop.verdicts.mail_faults import (
     unknown_transfer_encoding,
     wrong_protocol,
 )
-from tests.interop.verdicts.signed_table import SIGNED
+from tests.interop.verdicts.signed_table import SIGNED, only_the_list_of_digests_differs
 
 __all__ = ["MAILS", "SECRET_MAILS"]
 
@@ -49,6 +49,11 @@ def encrypted_by_hand(case: Case) -> bool:
 def inside(row: Row) -> Row:
     """The row, for what is in a mail: its witness reads bare CMS."""
     assert isinstance(row, Stricter)
+    return replace(row, when=in_a_mail(row.when))
+
+
+def in_a_mail(witness: Witness) -> Witness:
+    """It holds for one of the objects in a mail."""
 
     def when(case: Case) -> bool:
         [content] = (each for each in CONTENTS if canonical(each) == case.content)
@@ -57,9 +62,14 @@ def inside(row: Row) -> Row:
             replace(case, message=each, seed=seed, content=content)
             for each in objects(case.message)
         )
-        return any(holds(row.when, each) for each in bare)
+        return any(holds(witness, each) for each in bare)
 
-    return replace(row, when=when)
+    return when
+
+
+def announces_another_digest(case: Case) -> bool:
+    """RFC 5652, 5.1: digestAlgorithms helps in one pass, and decides nothing."""
+    return says_by_hand(case) and in_a_mail(only_the_list_of_digests_differs)(case)
 
 
 _STRICT: tuple[Row, ...] = (
@@ -104,6 +114,7 @@ _STRICT: tuple[Row, ...] = (
              "RFC 2045, 6.8", bad_base64),
 )  # fmt: skip
 _BER_ATTRIBUTES = "attributes in BER: it hashes them as they came, where their DER was signed"
+_DIGESTS = "it computes whatever is in digestAlgorithms, and stops where it cannot"
 _BARE_CR = "it breaks lines of the header at a bare CR, or decodes by a label that is lost"
 _BY_LABEL = "it decodes by the label, where base64 without one is meant"
 _LABELS = "it goes by one label only, where RFC 8551 has receivers look for others"
@@ -138,6 +149,7 @@ MAILS: tuple[Row, ...] = (
             ("b64_read_asn1:decode error", "it decodes base64 in any case, and lines of 76 only",
              "RFC 2045, 6.1 and 6.8", says_by_hand),
             ("erification failure", _ONE_LAYER, "RFC 8551, 3.7", a_layer_inside),
+            ("unknown digest", _DIGESTS, "RFC 5652, 5.1", announces_another_digest),
             ("CMS_SignerInfo_verify:verification failure", _BER_ATTRIBUTES, "RFC 5652, 5.4",
              says_by_hand),
             ("PKCS7_signatureVerify:signature failure", _BER_ATTRIBUTES, "RFC 5652, 5.4",
