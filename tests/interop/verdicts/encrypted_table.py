@@ -22,7 +22,15 @@ from tests.interop.verdicts.witnesses import (
     signed_data,
 )
 
-__all__ = ["ENCRYPTED", "TAGGED", "reads_by_hand"]
+__all__ = [
+    "ENCRYPTED",
+    "TAGGED",
+    "another_transport",
+    "odd_originator",
+    "reads_by_hand",
+    "rsa_with_parameters",
+    "wraps_another_key",
+]
 
 
 def reads_by_hand(case: Case) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, Witness, holds
 from tests.interop.verdicts.encrypted_table import ENCRYPTED
-from tests.interop.verdicts.mail import CONTENTS, canonical
-from tests.interop.verdicts.mail_by_hand import by_hand, objects, opened_by_hand
+from tests.interop.verdicts.mail import CONTENTS, canonical, clear
+from tests.interop.verdicts.mail_by_hand import by_hand, layers_by_hand, objects, opened_by_hand
 from tests.interop.verdicts.mail_faults import (
     another_label,
     another_sender,
@@ -27,9 +27,13 @@ from tests.interop.verdicts.mail_faults import (
     unknown_transfer_encoding,
     wrong_protocol,
 )
-from tests.interop.verdicts.signed_table import SIGNED, only_the_list_of_digests_differs
+from tests.interop.verdicts.signed_table import (
+    SIGNED,
+    named_otherwise,
+    only_the_list_of_digests_differs,
+)
 
-__all__ = ["MAILS", "SECRET_MAILS"]
+__all__ = ["MAILS", "NESTED", "SECRET_MAILS"]
 
 
 def says_by_hand(case: Case) -> bool:
@@ -122,18 +126,24 @@ _ONE_LAYER = (
     "it opens the outermost layer; a signature around another does not count for us, nor against it"
 )
 
-MAILS: tuple[Row, ...] = (
-    *_STRICT,
+_BY_CALLER: tuple[Row, ...] = (
     Stricter("bouncycastle", "not-signed", "who calls it says that it is signed, whatever the label",
              "RFC 8551, 3.10", another_label),
     Stricter("bouncycastle", "not-signed", "it does not ask what the label says that the parts are",
              "RFC 1847, 2.1", wrong_protocol),
+)  # fmt: skip
+_SIGNED_INSIDE = tuple(inside(row) for row in SIGNED if isinstance(row, Stricter))
+_ENCRYPTED_INSIDE = tuple(inside(row) for row in ENCRYPTED if isinstance(row, Stricter))
+
+MAILS: tuple[Row, ...] = (
+    *_STRICT,
+    *_BY_CALLER,
     *(
         Stricter(peer, "content-changed.content", "it takes several CR before a LF for one",
                  "RFC 8551, 3.1.1; RFC 5322, 2.3", several_cr)
         for peer in ("openssl", "openssl smime")
     ),
-    *(inside(row) for row in SIGNED if isinstance(row, Stricter)),
+    *_SIGNED_INSIDE,
     *(
         Taken(peer, says, reason, standard, witness)
         for peer in ("openssl", "openssl smime")
@@ -174,7 +184,7 @@ SECRET_MAILS: tuple[Row, ...] = (
     Stricter("bouncycastle", "insufficient-protection.not-encrypted",
              "who calls it says that it is encrypted, whatever the label", "RFC 8551, 3.10",
              another_label),
-    *(inside(row) for row in ENCRYPTED if isinstance(row, Stricter)),
+    *_ENCRYPTED_INSIDE,
     *(
         Taken(peer, says, reason, standard, encrypted_by_hand)
         for peer, says, reason, standard in [
@@ -190,3 +200,68 @@ SECRET_MAILS: tuple[Row, ...] = (
         ]
     ),
 )  # fmt: skip
+
+
+_OF_ONE_LAYER = {*_SIGNED_INSIDE, *_ENCRYPTED_INSIDE}
+"""They compare one CMS object with what it was; here there are several."""
+_OF_THE_WHOLE = (another_sender, no_one_sender)
+"""Faults of the header that people see."""
+
+
+def at_any_depth(row: Row) -> Row:
+    """The row, for one of the layers of a mail."""
+
+    def within(witness: Witness) -> Witness:
+        if witness in _OF_THE_WHOLE:
+            return witness
+        return lambda case: any(
+            holds(witness, replace(case, message=each))
+            for each in (case.message, *layers_by_hand(case.message, case.key))
+            if canonical(each) not in map(canonical, CONTENTS)
+        )
+
+    if isinstance(row, Stricter):
+        return replace(row, when=within(row.when))
+    assert isinstance(row, Taken)
+    return replace(row, witness=within(row.witness))
+
+
+def below(row: Row) -> Row:
+    """A row about SignedData, for that in a mail within the encryption."""
+    assert isinstance(row, Stricter)
+
+    def on_signed_data(case: Case) -> bool:
+        return not named_otherwise(case) and row.when(case)
+
+    witness = in_a_mail(on_signed_data)
+    return replace(
+        row,
+        code="insufficient-protection",
+        when=lambda case: any(
+            holds(witness, replace(case, message=each))
+            for each in layers_by_hand(case.message, case.key)
+        ),
+    )
+
+
+def only_what_is_around_it(case: Case) -> bool:
+    """What is signed within the encryption is there as Alice wrote it, below another layer."""
+    return clear().encode() in layers_by_hand(case.message, case.key)[1:]
+
+
+_NOT_FOR_IT = "it says as much of the signature around the encryption; that counts for nothing here"
+
+NESTED: tuple[Row, ...] = (
+    *(at_any_depth(row) for row in (*SECRET_MAILS, *MAILS) if row not in _OF_ONE_LAYER),
+    # What is wrong below the first layer is a fact of that layer, and no protection comes of it.
+    *(
+        at_any_depth(replace(row, code="insufficient-protection"))
+        for row in (*_STRICT, *_BY_CALLER)
+        if isinstance(row, Stricter)
+    ),
+    *(below(row) for row in SIGNED if isinstance(row, Stricter)),
+    *(
+        Taken(peer, "", _NOT_FOR_IT, "RFC 9787, 5.2; RFC 8551, 3.7", only_what_is_around_it)
+        for peer in ("openssl", "bouncycastle")
+    ),
+)

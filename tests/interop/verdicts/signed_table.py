@@ -19,7 +19,7 @@ from tests.interop.verdicts.witnesses import (
     signers,
 )
 
-__all__ = ["SIGNED", "SIGNED_TOGETHER", "only_the_list_of_digests_differs"]
+__all__ = ["SIGNED", "SIGNED_TOGETHER", "named_otherwise", "only_the_list_of_digests_differs"]
 
 
 def attributes_say_the_same(case: Case) -> bool:

@@ -5,10 +5,19 @@ witnesses say which messages a row is about.
 """
 
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken
-from tests.interop.verdicts.encrypted_table import ENCRYPTED, TAGGED, reads_by_hand
+from tests.interop.verdicts.encrypted_table import (
+    ENCRYPTED,
+    TAGGED,
+    another_transport,
+    odd_originator,
+    reads_by_hand,
+    rsa_with_parameters,
+    wraps_another_key,
+)
+from tests.interop.verdicts.sealing import oid
 from tests.interop.verdicts.witnesses import Tree, envelope
 
-__all__ = ["WAYS"]
+__all__ = ["WAYS", "WAYS_WITH_A_TAG"]
 
 
 def _keys(case: Case) -> list[Tree]:
@@ -37,15 +46,45 @@ def unused_bits(case: Case) -> bool:
     return any(each[:1] != b"\0" for each in _points(case))
 
 
+def bad_oaep_parameters(case: Case) -> bool:
+    """RFC 4055, 4.1: a digest, a mask and a label, each once at most, in this order, and named so."""
+    infos = [value for tag, value in envelope(case.message).recipients if tag == 0x30]
+    return any(_is_bad(each[2][1][1:]) for each in infos if each[2][1][0] == _OAEP)
+
+
+def _is_bad(parameters: list[Tree]) -> bool:
+    if len(parameters) != 1 or parameters[0][0] != 0x30:
+        return True
+    tags = [tag for tag, _ in parameters[0][1]]
+    if tags != sorted(set(tags)) or not set(tags) <= _NAMES.keys():
+        return True
+    named = {tag: inside[0][1][0] for tag, inside in parameters[0][1]}
+    return any(_NAMES[tag] not in {None, name[1]} for tag, name in named.items())
+
+
+_OAEP = (6, oid("1.2.840.113549.1.1.7")[2:])
+_NAMES = {0xA0: None, 0xA1: oid("1.2.840.113549.1.1.8")[2:], 0xA2: oid("1.2.840.113549.1.1.9")[2:]}
 _TRIES_ONE = "of several keys for bob it tries the first, and reads all the others' besides"
 
-WAYS: tuple[Row, ...] = (
-    *ENCRYPTED,
-    *TAGGED,
+_OF_V15 = (another_transport, rsa_with_parameters, wraps_another_key)
+"""Faults of PKCS #1 v1.5, and none of OAEP."""
+
+
+def _of_any_way(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if not (isinstance(row, Stricter) and row.when in _OF_V15))
+
+
+_WAYS: tuple[Row, ...] = (
     Stricter("*", "decryption", "it reads points in the hybrid form, which nobody may write",
              "RFC 5480, 2.2", hybrid_point),
     Stricter("*", "no-matching-key", "it masks bits of the originator's key that are said not to count",
              "RFC 5480, 2.2", unused_bits),
+    Stricter("bouncycastle", "decryption",
+             "it does not look at what the originator's key says that it is", "RFC 5753, 3.1.1",
+             odd_originator),
+    Stricter("bouncycastle", "decryption",
+             "it passes over what is not in RSAES-OAEP-params, and over what names mask and label",
+             "RFC 4055, 4.1", bad_oaep_parameters),
     *(
         Taken(peer, says, _TRIES_ONE, "RFC 5652, 6 and 6.2", one_of_several)
         for peer, says in [
@@ -58,3 +97,6 @@ WAYS: tuple[Row, ...] = (
         ]
     ),
 )  # fmt: skip
+
+WAYS = (*_WAYS, *_of_any_way(ENCRYPTED))
+WAYS_WITH_A_TAG = (*_WAYS, *_of_any_way(TAGGED))
