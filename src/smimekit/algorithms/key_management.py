@@ -129,7 +129,9 @@ def rsa_padding(identifier: AlgorithmIdentifier) -> RsaPadding | None:
             return None
         mgf = found
     if inside.peek == 0xA2:
-        source = AlgorithmIdentifier.read(inside.enter(0xA2))
+        holder = inside.enter(0xA2)
+        source = AlgorithmIdentifier.read(holder)
+        holder.finish()
         if source.oid != _PSPECIFIED or source.parameters is None:
             return None
         label = der.Reader(source.parameters).octets()
