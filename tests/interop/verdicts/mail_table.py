@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, Witness, holds
 from tests.interop.verdicts.encrypted_table import ENCRYPTED
-from tests.interop.verdicts.mail import CONTENTS, canonical, clear
+from tests.interop.verdicts.mail import CONTENTS, canonical
 from tests.interop.verdicts.mail_by_hand import by_hand, layers_by_hand, objects, opened_by_hand
 from tests.interop.verdicts.mail_faults import (
     another_label,
     another_sender,
+    armoured,
     bad_base64,
     bad_label,
     bad_quoted_printable,
@@ -29,8 +30,10 @@ from tests.interop.verdicts.mail_faults import (
 )
 from tests.interop.verdicts.signed_table import (
     SIGNED,
-    named_otherwise,
     only_the_list_of_digests_differs,
+)
+from tests.interop.verdicts.signed_table import (
+    named_otherwise as another_type_than_signed,
 )
 
 __all__ = ["MAILS", "NESTED", "SECRET_MAILS"]
@@ -107,6 +110,8 @@ _STRICT: tuple[Row, ...] = (
              unknown_transfer_encoding),
     Stricter("*", "mime.base64", "it passes over what is no base64, or ends there",
              "RFC 2045, 6.8", bad_base64),
+    Stricter("*", "mime.base64", "it reads PEM where an encoding of MIME is named",
+             "RFC 2045, 6.1 and 6.8", armoured),
     Stricter("*", "cms.not-cms", "it decodes base64, whatever the label says", "RFC 2045, 6.1",
              not_labelled_base64),
     Stricter("*", "mime.quoted-printable", "it passes over what is no quoted-printable",
@@ -226,17 +231,17 @@ def at_any_depth(row: Row) -> Row:
     return replace(row, witness=within(row.witness))
 
 
-def below(row: Row) -> Row:
+def below(row: Row, code: str) -> Row:
     """A row about SignedData, for that in a mail within the encryption."""
     assert isinstance(row, Stricter)
 
     def on_signed_data(case: Case) -> bool:
-        return not named_otherwise(case) and row.when(case)
+        return not another_type_than_signed(case) and row.when(case)
 
     witness = in_a_mail(on_signed_data)
     return replace(
         row,
-        code="insufficient-protection",
+        code=code,
         when=lambda case: any(
             holds(witness, replace(case, message=each))
             for each in layers_by_hand(case.message, case.key)
@@ -244,9 +249,23 @@ def below(row: Row) -> Row:
     )
 
 
+def around(row: Row) -> Row:
+    """A row about encryption, for that around a signed mail."""
+    assert isinstance(row, Stricter)
+
+    def on_what_is_not_signed(case: Case) -> bool:
+        return another_type_than_signed(case) and row.when(case)
+
+    return replace(row, when=in_a_mail(on_what_is_not_signed))
+
+
 def only_what_is_around_it(case: Case) -> bool:
-    """What is signed within the encryption is there as Alice wrote it, below another layer."""
-    return clear().encode() in layers_by_hand(case.message, case.key)[1:]
+    """What is signed within the encryption is there as Alice wrote it, with or without the fields
+    of a message, below another layer.
+    """
+    *_, entity = case.seed.split(b"\r\n", 3)
+    found = map(canonical, layers_by_hand(case.message, case.key)[1:])
+    return not {canonical(case.seed), canonical(entity)}.isdisjoint(found)
 
 
 _NOT_FOR_IT = "it says as much of the signature around the encryption; that counts for nothing here"
@@ -259,7 +278,13 @@ NESTED: tuple[Row, ...] = (
         for row in (*_STRICT, *_BY_CALLER)
         if isinstance(row, Stricter)
     ),
-    *(below(row) for row in SIGNED if isinstance(row, Stricter)),
+    *(
+        below(row, code)
+        for row in SIGNED
+        if isinstance(row, Stricter)
+        for code in (row.code, "insufficient-protection")
+    ),
+    *(around(row) for row in ENCRYPTED if isinstance(row, Stricter) and row.code != "mime."),
     *(
         Taken(peer, "", _NOT_FOR_IT, "RFC 9787, 5.2; RFC 8551, 3.7", only_what_is_around_it)
         for peer in ("openssl", "bouncycastle")

@@ -305,6 +305,8 @@ _EVERYBODY = (
 
 SIGNED_TOGETHER: tuple[Row, ...] = (
     *SIGNED,
+    Stricter("gpgsm", "mime.", "it ends well where it could read no SignerInfo, and verified nothing",
+             "RFC 5652, 5.6", another_outline),
     *(
         Taken(peer, "", _EVERYBODY, "RFC 5652, 5.1: any number of signers, each for themselves",
               beside_a_whole_one)

@@ -21,7 +21,16 @@ from tests.interop.verdicts.changes import CONTENT, key_for
 from tests.interop.verdicts.sealing import Sealed, integer, oid, sealed, tlv
 from tests.interop.verdicts.steady import ec_key, mgf1, octets, person
 
-__all__ = ["OF_AGREEMENT", "OF_OAEP", "Agreement", "Oaep", "agreed_letter", "oaep_letter"]
+__all__ = [
+    "OF_AGREEMENT",
+    "OF_OAEP",
+    "SCHEMES",
+    "WRAPS",
+    "Agreement",
+    "Oaep",
+    "agreed_letter",
+    "oaep_letter",
+]
 
 Change = Callable[[Sealed, Random], Sealed | bytes]
 _NULL: Final = b"\5\0"
@@ -68,7 +77,7 @@ class Oaep:
         digest = new_hash(self.digest, self.label).digest()
         seed = octets(f"oaep {self}", len(digest))
         fill = bytearray(size - len(key) - 2 * len(digest) - 2)
-        fill[: len(fill) and 1] = bytes((self.zeros,))[: len(fill) and 1]
+        fill[:1] = bytes((self.zeros,))[: len(fill)]
         block = digest + bytes(fill) + bytes((self.separator,)) + key
         block = _xor(block, mgf1(seed, len(block), self.mask))
         seed = _xor(seed, mgf1(block, len(seed), self.mask))
@@ -136,6 +145,29 @@ def odd_oaep_parameters(message: Sealed, random: Random) -> Sealed:
     return _with_oaep(message, how, said)
 
 
+def two_in_one(message: Sealed, random: Random) -> Sealed:
+    """X.690, 8.14: two values in an explicit tag; the first or the last is what is used."""
+    how = Oaep(label=b"label")
+    other = Oaep("sha384", "sha384", b"another")
+    pairs = zip(_explicit(how), _explicit(other), strict=True)
+    at, last = random.randrange(3), random.random() < 0.5
+    parts = [
+        tlv(0xA0 + number, *((bad, good) if last else (good, bad)) if number == at else (good,))
+        for number, (good, bad) in enumerate(pairs)
+    ]
+    return _with_oaep(message, how, tlv(0x30, *parts))
+
+
+def _explicit(how: Oaep) -> tuple[bytes, bytes, bytes]:
+    """What is in the three tags."""
+    digest, mask = (tlv(0x30, oid(_DIGESTS[name]), _NULL) for name in (how.digest, how.mask))
+    return (
+        digest,
+        tlv(0x30, oid("1.2.840.113549.1.1.8"), mask),
+        tlv(0x30, oid("1.2.840.113549.1.1.9"), tlv(4, how.label)),
+    )
+
+
 def bad_oaep_block(message: Sealed, random: Random) -> Sealed:
     """RFC 8017, 7.1.2, 3g: each fault is the same error."""
     how = Oaep(first=random.choice((0, 1)), zeros=random.choice((0, 1, 7)),
@@ -165,14 +197,14 @@ def oaep_twice(message: Sealed, random: Random) -> Sealed:
 
 
 OF_OAEP: tuple[Change, ...] = (
-    other_oaep, oaep_lies, odd_oaep_parameters, bad_oaep_block, oaep_of_another_key,
+    other_oaep, oaep_lies, two_in_one, odd_oaep_parameters, bad_oaep_block, oaep_of_another_key,
     oaep_named_otherwise, oaep_twice,
 )  # fmt: skip
 
 
 # --- key agreement -------------------------------------------------------------------------
 
-_SCHEMES: Final = {
+SCHEMES: Final = {
     "1.3.133.16.840.63.0.2": hashes.SHA1(),  # noqa: S303 - as old senders write
     "1.3.132.1.11.0": hashes.SHA224(),
     "1.3.132.1.11.1": hashes.SHA256(),
@@ -180,7 +212,7 @@ _SCHEMES: Final = {
     "1.3.132.1.11.3": hashes.SHA512(),
     "1.3.132.1.14.1": hashes.SHA256(),  # with the cofactor, which is 1 on P-256
 }
-_WRAPS: Final = {16: "2.16.840.1.101.3.4.1.5", 24: "2.16.840.1.101.3.4.1.25",
+WRAPS: Final = {16: "2.16.840.1.101.3.4.1.5", 24: "2.16.840.1.101.3.4.1.25",
                  32: "2.16.840.1.101.3.4.1.45"}  # fmt: skip
 _CURVES: Final = (oid("1.2.840.10045.3.1.7"), oid("1.3.132.0.34"), _NULL, b"", b"\x30\0")
 
@@ -208,7 +240,7 @@ class Agreement:
 
     @property
     def wrap(self) -> bytes:
-        return tlv(0x30, oid(_WRAPS[self.size]), self.wrap_parameters)
+        return tlv(0x30, oid(WRAPS[self.size]), self.wrap_parameters)
 
     def info(self) -> bytes:
         """ECC-CMS-SharedInfo (RFC 5753, 7.2)."""
@@ -216,13 +248,13 @@ class Agreement:
         ukm = self.derived_with if self.lies else self.ukm
         return tlv(
             0x30,
-            tlv(0x30, oid(_WRAPS[self.size]), said),
+            tlv(0x30, oid(WRAPS[self.size]), said),
             b"" if ukm is None else tlv(0xA0, tlv(4, ukm)),
             tlv(0xA2, tlv(4, (self.size * 8).to_bytes(4, "big"))),
         )
 
     def wrapped(self, key: bytes, public: ec.EllipticCurvePublicKey) -> bytes:
-        digest = _SCHEMES[self.derived_by or self.scheme]
+        digest = SCHEMES[self.derived_by or self.scheme]
         secret = ec_key("ephemeral").exchange(ec.ECDH(), public)
         return aes_key_wrap(X963KDF(digest, self.size, self.info()).derive(secret), key)
 
@@ -257,8 +289,8 @@ def _with_agreement(message: Sealed, how: Agreement) -> Sealed:
 
 def _any_agreement(random: Random) -> Agreement:
     return Agreement(
-        random.choice(tuple(_SCHEMES)),
-        size=random.choice(tuple(_WRAPS)),
+        random.choice(tuple(SCHEMES)),
+        size=random.choice(tuple(WRAPS)),
         wrap_parameters=random.choice((b"", b"", _NULL)),
         ukm=random.choice((None, None, b"", b"ukm", bytes(100))),
         curve=random.choice(_CURVES[:1] + _CURVES[2:4]),
@@ -275,7 +307,7 @@ def derived_otherwise(message: Sealed, random: Random) -> Sealed:
     how = _any_agreement(random)
     ukm = random.choice((None, b"", b"another"))
     return _with_agreement(message, random.choice((
-        replace(how, derived_by=random.choice(tuple(_SCHEMES))),
+        replace(how, derived_by=random.choice(tuple(SCHEMES))),
         replace(how, derived_from=random.choice((b"", _NULL))),
         replace(how, lies=True, derived_with=ukm),
     )))  # fmt: skip
