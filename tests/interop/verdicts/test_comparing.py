@@ -110,6 +110,7 @@ def test_the_judge() -> None:
     assert explain(CASE, "nss", refused, (None, "no"), ()) is None
     row = Stricter("nss", "decryption", "why", "RFC 5652")
     assert explain(CASE, "nss", refused, taken, (row,)) is row
+    assert explain(CASE, "nss", (None, "noise"), taken, (row,)) is row  # a key that was no key
     assert isinstance(explain(CASE, "openssl", refused, taken, (row,)), str)
     assert isinstance(explain(CASE, "nss", (None, "other"), taken, (row,)), str)
     below = replace(row, code="mime.")
