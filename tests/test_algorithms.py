@@ -237,6 +237,28 @@ def test_pss_parameters_that_are_none(parameters: Any) -> None:
         signature_scheme(AlgorithmIdentifier(RSASSA_PSS, parameters), SHA1)
 
 
+MASK = der.sequence(der.oid(MGF1), NULL_DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("tag", "first", "behind"),
+    [
+        (0, NULL_DIGEST, der.sequence(der.oid(SHA1.oid))),
+        (1, MASK, der.sequence(der.oid(MGF1), der.sequence(der.oid(SHA1.oid)))),
+        (2, der.integer(32), der.integer(20)),
+        (3, der.integer(1), der.integer(2)),
+    ],
+    ids=["digest", "mask", "salt", "trailer"],
+)
+def test_pss_parameters_say_one_thing(tag: int, first: bytes, behind: bytes) -> None:
+    """X.690, 8.14: an explicit tag holds one value. OpenSSL refuses two; another reader may
+    take the last.
+    """
+    assert signature_scheme(pss(der.explicit(tag, first)), SHA256 if tag == 0 else SHA1)
+    with pytest.raises(CmsError):
+        signature_scheme(pss(der.explicit(tag, first + behind)), SHA256 if tag == 0 else SHA1)
+
+
 def test_pss_in_a_certificate_has_parameters() -> None:
     assert certificate_scheme(AlgorithmIdentifier(RSASSA_PSS)) is None
 
@@ -313,10 +335,9 @@ def test_oaep_parameters(digest: Any, mgf: Any, label: Any) -> None:
     assert native["p_source_algorithm"]["parameters"] == label
 
 
-@pytest.mark.parametrize("parameters", [None, der.NULL_VALUE, der.sequence()])
-def test_oaep_defaults(parameters: Any) -> None:
+def test_oaep_defaults() -> None:
     """RFC 4055, 4.1."""
-    padding_ = rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters))
+    padding_ = rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", der.sequence()))
     assert padding_ == RsaPadding(SHA1, SHA1)
     assert RsaPadding(SHA1, SHA1).identifier.parameters == der.sequence()
 
@@ -353,12 +374,33 @@ def test_oaep_of_unknown_kind(parameters: Any) -> None:
     assert rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters)) is None
 
 
+@pytest.mark.parametrize("parameters", [None, der.NULL_VALUE])
+def test_oaep_has_parameters(parameters: Any) -> None:
+    """RFC 3560, 3: they MUST be there. OpenSSL and Bouncy Castle guess at none, either."""
+    assert rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters)) is None
+
+
 @pytest.mark.parametrize(
     "parameters", [b"\x30\x02\xa0\x00", der.integer(1), der.sequence(der.integer(1))]
 )
 def test_oaep_parameters_that_are_none(parameters: Any) -> None:
     with pytest.raises(CmsError):
         rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", parameters))
+
+
+LABEL = der.sequence(der.oid("1.2.840.113549.1.1.9"), der.octet_string(b"label"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "first"), [(0, NULL_DIGEST), (1, MASK), (2, LABEL)], ids=["digest", "mask", "label"]
+)
+def test_oaep_parameters_say_one_thing(tag: int, first: bytes) -> None:
+    """X.690, 8.14, as with PSS."""
+    whole = AlgorithmIdentifier("1.2.840.113549.1.1.7", der.sequence(der.explicit(tag, first)))
+    assert rsa_padding(whole)
+    more = der.sequence(der.explicit(tag, first + first))
+    with pytest.raises(CmsError):
+        rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", more))
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,20 @@ def test_nothing_stands_behind_what_is_there_once(path: tuple[int, ...]) -> None
     )
 
 
+@pytest.mark.parametrize("unused", [1, 7])
+def test_the_key_of_an_originator_is_whole_octets(unused: int) -> None:
+    """RFC 5480, 2.2: its last bit is the last of the BIT STRING. Who passes over unused bits has
+    another key than who masks them, as OpenSSL does.
+    """
+    whole = wrapped("p256")
+    assert isinstance(whole.originator, OriginatorKey)
+    key = whole.originator.public_key
+    odd = whole.encode().replace(der.bit_string(key), der.bit_string(key, unused))
+    assert odd != whole.encode()
+    [found] = read_recipients(der.Reader(odd), limits=LIMITS)
+    assert isinstance(found, UnknownRecipient)
+
+
 # --- by hand -------------------------------------------------------------------------------
 
 

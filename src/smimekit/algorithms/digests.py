@@ -185,17 +185,21 @@ def mgf1_parameter(digest: Digest) -> bytes:
 
 
 def read_hash(reader: der.Reader) -> Digest | None:
-    """A HashAlgorithm; None where it is not known, or one without a fixed length.
+    """A HashAlgorithm, and nothing behind it; None where it is not known, or one without a
+    fixed length.
 
     RFC 8702 gives PSS with SHAKE identifiers of its own, and has no MGF1 with it.
     """
-    found = DIGEST_BY_OID.get(AlgorithmIdentifier.read(reader).oid)
+    identifier = AlgorithmIdentifier.read(reader)
+    reader.finish()  # X.690, 8.14: one value; whoever takes the last of two reads another
+    found = DIGEST_BY_OID.get(identifier.oid)
     return None if found in {SHAKE128, SHAKE256, SHAKE256_LEN} else found
 
 
 def read_mgf1(reader: der.Reader) -> Digest | None:
     """The digest of MGF1; None where the mask generation or its digest is not known."""
     identifier = AlgorithmIdentifier.read(reader)
+    reader.finish()
     if identifier.oid != MGF1 or identifier.parameters is None:
         return None
     return read_hash(der.Reader(identifier.parameters))

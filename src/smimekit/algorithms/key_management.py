@@ -114,9 +114,9 @@ def rsa_padding(identifier: AlgorithmIdentifier) -> RsaPadding | None:
         return _RSA_PKCS1 if identifier.plain else None  # RFC 3370, 4.2.1
     if identifier.oid != RSAES_OAEP:
         return None
-    digest, mgf, label = SHA1, SHA1, b""  # RFC 4055, 4.1: the defaults
     if identifier.plain:
-        return RsaPadding(digest, mgf, label)
+        return None  # RFC 3560, 3: they are there, and empty where all is as by default
+    digest, mgf, label = SHA1, SHA1, b""  # RFC 4055, 4.1: the defaults
     inside = der.Reader(identifier.parameters or b"").enter(der.SEQUENCE)
     if inside.peek == 0xA0:
         found = read_hash(inside.enter(0xA0))
@@ -129,7 +129,9 @@ def rsa_padding(identifier: AlgorithmIdentifier) -> RsaPadding | None:
             return None
         mgf = found
     if inside.peek == 0xA2:
-        source = AlgorithmIdentifier.read(inside.enter(0xA2))
+        holder = inside.enter(0xA2)
+        source = AlgorithmIdentifier.read(holder)
+        holder.finish()
         if source.oid != _PSPECIFIED or source.parameters is None:
             return None
         label = der.Reader(source.parameters).octets()

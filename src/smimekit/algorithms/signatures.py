@@ -355,6 +355,13 @@ def _pss_parameters(scheme: SignatureScheme) -> bytes:
     )
 
 
+def _one_integer(reader: der.Reader) -> int:
+    """What an explicit tag holds (X.690, 8.14)."""
+    found = reader.integer()
+    reader.finish()
+    return found
+
+
 def _read_pss(parameters: bytes) -> SignatureScheme | None:
     digest, mgf, salt = SHA1, SHA1, 20  # RFC 4055, 3.1: the defaults
     inside = der.Reader(parameters).enter(der.SEQUENCE)
@@ -369,8 +376,8 @@ def _read_pss(parameters: bytes) -> SignatureScheme | None:
             return None
         mgf = found
     if inside.peek == 0xA2:
-        salt = inside.enter(0xA2).integer()
-    if inside.peek == 0xA3 and inside.enter(0xA3).integer() != 1:
+        salt = _one_integer(inside.enter(0xA2))
+    if inside.peek == 0xA3 and _one_integer(inside.enter(0xA3)) != 1:
         return None
     inside.finish()
     if not 0 <= salt <= 1024:

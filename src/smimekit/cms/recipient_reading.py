@@ -115,9 +115,12 @@ def _read_originator(inside: der.Reader) -> OriginatorKey | CertificateId:
     if inside.peek != 0xA1:
         return read_certificate_id(inside)
     key = inside.enter(0xA1)
-    found = OriginatorKey(AlgorithmIdentifier.read(key), key.bits()[0])
+    algorithm = AlgorithmIdentifier.read(key)
+    public, unused = key.bits()
+    if unused:  # RFC 5480, 2.2 and RFC 8410, 4: octets; others mask these bits, or do not
+        raise CmsError("The originator's key does not end with an octet.", code="asn1.malformed")
     key.finish()
-    return found
+    return OriginatorKey(algorithm, public)
 
 
 def _read_ukm(inside: der.Reader, tag: int) -> bytes | None:

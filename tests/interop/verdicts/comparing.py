@@ -27,6 +27,7 @@ __all__ = [
     "Stricter",
     "Taken",
     "Verdict",
+    "Witness",
     "compare",
     "holds",
     "rounds",
@@ -36,6 +37,9 @@ __all__ = [
 ROUNDS = os.environ.get("SMIMEKIT_VERDICTS")
 SEED = os.environ.get("SMIMEKIT_VERDICTS_SEED", "1")
 ONLY = os.environ.get("SMIMEKIT_VERDICTS_ONLY")
+
+_NOISE = "noise"
+"""What is said in the name of who reads what nobody wrote, and something else each time."""
 
 Verdict = tuple[bytes | None, str]
 """The content, and what was said where there is none."""
@@ -156,7 +160,7 @@ def steady(verdict: Verdict, again: Callable[[], Verdict]) -> Verdict:
     """
     if verdict[0] is None or again() == verdict:
         return verdict
-    return None, "noise"
+    return None, _NOISE
 
 
 def holds(witness: Witness, case: Case) -> bool:
@@ -175,7 +179,8 @@ def explain(
     if our == their:
         return None
     if our is None:
-        fits = (row for row in table if _is_stricter(row, peer, mine[1], case))
+        code = "decryption" if mine[1] == _NOISE else mine[1]
+        fits = (row for row in table if _is_stricter(row, peer, code, case))
         return next(fits, f"it takes what we refuse: {mine[1]}")
     if their is None:
         case = replace(case, found=our)

@@ -11,11 +11,11 @@ from tests.interop.verdicts.steady import authority, person
 
 @pytest.fixture(scope="session")
 def nss(require_program: Callable[[str], str]) -> Iterator[Nss]:
-    """It has the keys of alice and bob; bob's is RSA, as it decrypts with no other."""
+    """It has the keys of alice and bob."""
     programs = {name: require_program(name) for name in ("certutil", "cmsutil", "pk12util")}
     with folder() as home:
         peer = Nss.create(programs, home, authority())
-        for name in ("alice p256", "alice rsa", "bob rsa"):
+        for name in ("alice p256", "alice rsa", "bob rsa", "bob p256"):
             peer.add(programs["pk12util"], person(name))
         yield peer
 

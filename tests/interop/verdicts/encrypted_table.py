@@ -4,6 +4,8 @@ A row that nobody needs any more is no harm: programs get better. Knows what pro
 witnesses say which messages a row is about.
 """
 
+from collections.abc import Iterator
+
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from tests.interop.peers import NO_END
@@ -11,9 +13,24 @@ from tests.interop.verdicts.comparing import Case, Other, Row, Stricter, Taken
 from tests.interop.verdicts.sealing import AUTH_ENVELOPED, ENVELOPED
 from tests.interop.verdicts.signed_table import goes_on
 from tests.interop.verdicts.steady import person, rsa_key
-from tests.interop.verdicts.witnesses import Unreadable, encoded, envelope, is_data, signed_data
+from tests.interop.verdicts.witnesses import (
+    Tree,
+    Unreadable,
+    encoded,
+    envelope,
+    is_data,
+    signed_data,
+)
 
-__all__ = ["ENCRYPTED", "TAGGED"]
+__all__ = [
+    "ENCRYPTED",
+    "TAGGED",
+    "another_transport",
+    "odd_originator",
+    "reads_by_hand",
+    "rsa_with_parameters",
+    "wraps_another_key",
+]
 
 
 def reads_by_hand(case: Case) -> bool:
@@ -106,6 +123,13 @@ def no_ciphertext(case: Case) -> bool:
     return False
 
 
+def ciphertext_under_another_tag(case: Case) -> bool:
+    """RFC 5652, 6.1: encryptedContent is [0]."""
+    parts = signed_data(case.message)
+    content = parts[[each[0] for each in parts].index(0x31) + 1]
+    return len(content[1]) > 2 and content[1][2][0] not in {0x80, 0xA0}
+
+
 def wraps_another_key(case: Case) -> bool:
     """What one of the RecipientInfos holds for bob is not the key of the content."""
     bob = rsa_key("bob rsa")
@@ -113,6 +137,18 @@ def wraps_another_key(case: Case) -> bool:
     return any(
         bob.decrypt(value[1][3][1], PKCS1v15()) != case.key for value in found if value[0] == 0x30
     )
+
+
+def primitive_set(case: Case) -> bool:
+    """X.690, 8.9.1 and 8.12.1: SEQUENCE and SET are constructed."""
+
+    def tags(value: Tree) -> Iterator[int]:
+        yield value[0]
+        for each in value[1] if isinstance(value[1], list) else ():
+            yield from tags(each)
+
+    found = [tag for each in envelope(case.message).recipients for tag in tags(each)]
+    return 0x10 in found or 0x11 in found
 
 
 def odd_originator(case: Case) -> bool:
@@ -189,8 +225,13 @@ ENCRYPTED: tuple[Row, ...] = (
              "RFC 3370, 4.2.1", rsa_with_parameters),
     Stricter("bouncycastle", "no-matching-key",
              "it takes names for the same that are not written alike", "RFC 5280, 7.1"),
-    Stricter("gpgsm", "cms.no-content", "it takes what is absent for nothing", "RFC 5652, 6.1",
-             no_ciphertext),
+    *(
+        Stricter(peer, "cms.no-content", "it takes what is absent for nothing", "RFC 5652, 6.1",
+                 no_ciphertext)
+        for peer in ("gpgsm", "nss")
+    ),
+    Stricter("bouncycastle", "cms.no-content", "it takes whatever has a tag for the content",
+             "RFC 5652, 6.1", ciphertext_under_another_tag),
     Stricter("*", "no-matching-key", _EMPTY, "X.690, 8.3.1", empty_integer),
     Stricter("*", "asn1.malformed", "it reads a version without octets as a number",
              "X.690, 8.3.1", empty_version),
@@ -264,6 +305,12 @@ def unnamed_type(case: Case) -> bool:
     return found.inner not in says
 
 
+def empty_tag_size(case: Case) -> bool:
+    """X.690, 8.3.1: an INTEGER has octets."""
+    [only] = envelope(case.message).parameters
+    return (2, b"") in only[1]
+
+
 def more_parameters(case: Case) -> bool:
     """RFC 5084, 3.2: a nonce and a size, and nothing else."""
     [only] = envelope(case.message).parameters
@@ -301,6 +348,12 @@ TAGGED: tuple[Row, ...] = (
     Stricter("*", "no-matching-key", _EMPTY, "X.690, 8.3.1", empty_integer),
     Stricter("*", "asn1.malformed", "it reads a version without octets as a number",
              "X.690, 8.3.1", empty_version),
+    Stricter("*", "decryption", "it goes by the key, not by which key transport is named",
+             "RFC 3370, 4.2.1; RFC 5652, 6.2.1", another_transport),
+    Stricter("openssl", "no-matching-key", "it reads a SET whose encoding is said to be primitive",
+             "X.690, 8.12.1", primitive_set),
+    Stricter("*", "asn1.malformed", "it reads a size without octets as a number",
+             "X.690, 8.3.1", empty_tag_size),
     Stricter("openssl", "decryption", _TAG_SIZE, "RFC 5084, 3.2", tag_of_bad_size),
     Stricter("*", "cms.cipher-parameters", _TAG_SIZE, "RFC 5084, 3.2", tag_of_bad_size),
     Stricter("bouncycastle", "cms.cipher-parameters",

@@ -14,7 +14,7 @@ from email.policy import compat32
 from tests.interop.verdicts.mail import canonical
 from tests.interop.verdicts.witnesses import Unreadable, envelope, signed_data
 
-__all__ = ["by_hand", "objects", "opened_by_hand"]
+__all__ = ["by_hand", "layers_by_hand", "objects", "opened_by_hand"]
 
 
 def by_hand(octets: bytes, *, depth: int = 0) -> list[bytes]:
@@ -28,6 +28,11 @@ def by_hand(octets: bytes, *, depth: int = 0) -> list[bytes]:
 
 def opened_by_hand(octets: bytes, key: bytes) -> list[bytes]:
     """The same with what is encrypted under a key."""
+    return [canonical(each) for each in layers_by_hand(octets, key)]
+
+
+def layers_by_hand(octets: bytes, key: bytes) -> list[bytes]:
+    """The same, octet by octet."""
 
     def either(cms: bytes) -> bytes:
         found = envelope(cms).plain(key) if b"\x01\x07\x03" in cms[:40] else _in_signed_data(cms)
@@ -35,7 +40,7 @@ def opened_by_hand(octets: bytes, key: bytes) -> list[bytes]:
             raise Unreadable
         return found
 
-    return [canonical(each) for _, each in _layers(octets, either)]
+    return [each for _, each in _layers(octets, either)]
 
 
 def objects(octets: bytes) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from tests.interop.verdicts.comparing import Case
 __all__ = [
     "another_label",
     "another_sender",
+    "armoured",
     "bad_base64",
     "bad_label",
     "bad_quoted_printable",
@@ -104,8 +105,11 @@ def duplicate_field(case: Case) -> bool:
 
 
 def no_field(case: Case) -> bool:
-    """A line of a header that is none, or that has what no field has (RFC 5322, 2.2)."""
-    if not _header(case.message, 0)[0]:
+    """A line of a header that is none, or that has what no field has (RFC 5322, 2.2); or one
+    whose name is longer than any line (2.1.1).
+    """
+    first = _header(case.message, 0)[0]
+    if not first or any(len(name) > 998 for name, _ in first):
         return True
     return any(
         odd or any(re.search(rb"[\x00\r]", value) for _, value in fields)
@@ -242,6 +246,11 @@ def bad_base64(case: Case) -> bool:
         except binascii.Error:
             return True
     return False
+
+
+def armoured(case: Case) -> bool:
+    """RFC 7468, 2: lines that are no base64 around what is."""
+    return re.search(rb"(?m)^-----BEGIN [A-Z0-9 ]+-----", case.message) is not None
 
 
 def bad_quoted_printable(case: Case) -> bool:

@@ -6,13 +6,14 @@ witnesses say which messages a row is about.
 
 from dataclasses import replace
 
-from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, holds
+from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken, Witness, holds
 from tests.interop.verdicts.encrypted_table import ENCRYPTED
 from tests.interop.verdicts.mail import CONTENTS, canonical
-from tests.interop.verdicts.mail_by_hand import by_hand, objects, opened_by_hand
+from tests.interop.verdicts.mail_by_hand import by_hand, layers_by_hand, objects, opened_by_hand
 from tests.interop.verdicts.mail_faults import (
     another_label,
     another_sender,
+    armoured,
     bad_base64,
     bad_label,
     bad_quoted_printable,
@@ -27,9 +28,15 @@ from tests.interop.verdicts.mail_faults import (
     unknown_transfer_encoding,
     wrong_protocol,
 )
-from tests.interop.verdicts.signed_table import SIGNED
+from tests.interop.verdicts.signed_table import (
+    SIGNED,
+    only_the_list_of_digests_differs,
+)
+from tests.interop.verdicts.signed_table import (
+    named_otherwise as another_type_than_signed,
+)
 
-__all__ = ["MAILS", "SECRET_MAILS"]
+__all__ = ["MAILS", "NESTED", "SECRET_MAILS"]
 
 
 def says_by_hand(case: Case) -> bool:
@@ -49,6 +56,11 @@ def encrypted_by_hand(case: Case) -> bool:
 def inside(row: Row) -> Row:
     """The row, for what is in a mail: its witness reads bare CMS."""
     assert isinstance(row, Stricter)
+    return replace(row, when=in_a_mail(row.when))
+
+
+def in_a_mail(witness: Witness) -> Witness:
+    """It holds for one of the objects in a mail."""
 
     def when(case: Case) -> bool:
         [content] = (each for each in CONTENTS if canonical(each) == case.content)
@@ -57,9 +69,14 @@ def inside(row: Row) -> Row:
             replace(case, message=each, seed=seed, content=content)
             for each in objects(case.message)
         )
-        return any(holds(row.when, each) for each in bare)
+        return any(holds(witness, each) for each in bare)
 
-    return replace(row, when=when)
+    return when
+
+
+def announces_another_digest(case: Case) -> bool:
+    """RFC 5652, 5.1: digestAlgorithms helps in one pass, and decides nothing."""
+    return says_by_hand(case) and in_a_mail(only_the_list_of_digests_differs)(case)
 
 
 _STRICT: tuple[Row, ...] = (
@@ -93,6 +110,8 @@ _STRICT: tuple[Row, ...] = (
              unknown_transfer_encoding),
     Stricter("*", "mime.base64", "it passes over what is no base64, or ends there",
              "RFC 2045, 6.8", bad_base64),
+    Stricter("*", "mime.base64", "it reads PEM where an encoding of MIME is named",
+             "RFC 2045, 6.1 and 6.8", armoured),
     Stricter("*", "cms.not-cms", "it decodes base64, whatever the label says", "RFC 2045, 6.1",
              not_labelled_base64),
     Stricter("*", "mime.quoted-printable", "it passes over what is no quoted-printable",
@@ -104,6 +123,7 @@ _STRICT: tuple[Row, ...] = (
              "RFC 2045, 6.8", bad_base64),
 )  # fmt: skip
 _BER_ATTRIBUTES = "attributes in BER: it hashes them as they came, where their DER was signed"
+_DIGESTS = "it computes whatever is in digestAlgorithms, and stops where it cannot"
 _BARE_CR = "it breaks lines of the header at a bare CR, or decodes by a label that is lost"
 _BY_LABEL = "it decodes by the label, where base64 without one is meant"
 _LABELS = "it goes by one label only, where RFC 8551 has receivers look for others"
@@ -111,18 +131,24 @@ _ONE_LAYER = (
     "it opens the outermost layer; a signature around another does not count for us, nor against it"
 )
 
-MAILS: tuple[Row, ...] = (
-    *_STRICT,
+_BY_CALLER: tuple[Row, ...] = (
     Stricter("bouncycastle", "not-signed", "who calls it says that it is signed, whatever the label",
              "RFC 8551, 3.10", another_label),
     Stricter("bouncycastle", "not-signed", "it does not ask what the label says that the parts are",
              "RFC 1847, 2.1", wrong_protocol),
+)  # fmt: skip
+_SIGNED_INSIDE = tuple(inside(row) for row in SIGNED if isinstance(row, Stricter))
+_ENCRYPTED_INSIDE = tuple(inside(row) for row in ENCRYPTED if isinstance(row, Stricter))
+
+MAILS: tuple[Row, ...] = (
+    *_STRICT,
+    *_BY_CALLER,
     *(
         Stricter(peer, "content-changed.content", "it takes several CR before a LF for one",
                  "RFC 8551, 3.1.1; RFC 5322, 2.3", several_cr)
         for peer in ("openssl", "openssl smime")
     ),
-    *(inside(row) for row in SIGNED if isinstance(row, Stricter)),
+    *_SIGNED_INSIDE,
     *(
         Taken(peer, says, reason, standard, witness)
         for peer in ("openssl", "openssl smime")
@@ -138,6 +164,7 @@ MAILS: tuple[Row, ...] = (
             ("b64_read_asn1:decode error", "it decodes base64 in any case, and lines of 76 only",
              "RFC 2045, 6.1 and 6.8", says_by_hand),
             ("erification failure", _ONE_LAYER, "RFC 8551, 3.7", a_layer_inside),
+            ("unknown digest", _DIGESTS, "RFC 5652, 5.1", announces_another_digest),
             ("CMS_SignerInfo_verify:verification failure", _BER_ATTRIBUTES, "RFC 5652, 5.4",
              says_by_hand),
             ("PKCS7_signatureVerify:signature failure", _BER_ATTRIBUTES, "RFC 5652, 5.4",
@@ -162,7 +189,7 @@ SECRET_MAILS: tuple[Row, ...] = (
     Stricter("bouncycastle", "insufficient-protection.not-encrypted",
              "who calls it says that it is encrypted, whatever the label", "RFC 8551, 3.10",
              another_label),
-    *(inside(row) for row in ENCRYPTED if isinstance(row, Stricter)),
+    *_ENCRYPTED_INSIDE,
     *(
         Taken(peer, says, reason, standard, encrypted_by_hand)
         for peer, says, reason, standard in [
@@ -178,3 +205,88 @@ SECRET_MAILS: tuple[Row, ...] = (
         ]
     ),
 )  # fmt: skip
+
+
+_OF_ONE_LAYER = {*_SIGNED_INSIDE, *_ENCRYPTED_INSIDE}
+"""They compare one CMS object with what it was; here there are several."""
+_OF_THE_WHOLE = (another_sender, no_one_sender)
+"""Faults of the header that people see."""
+
+
+def at_any_depth(row: Row) -> Row:
+    """The row, for one of the layers of a mail."""
+
+    def within(witness: Witness) -> Witness:
+        if witness in _OF_THE_WHOLE:
+            return witness
+        return lambda case: any(
+            holds(witness, replace(case, message=each))
+            for each in (case.message, *layers_by_hand(case.message, case.key))
+            if canonical(each) not in map(canonical, CONTENTS)
+        )
+
+    if isinstance(row, Stricter):
+        return replace(row, when=within(row.when))
+    assert isinstance(row, Taken)
+    return replace(row, witness=within(row.witness))
+
+
+def below(row: Row, code: str) -> Row:
+    """A row about SignedData, for that in a mail within the encryption."""
+    assert isinstance(row, Stricter)
+
+    def on_signed_data(case: Case) -> bool:
+        return not another_type_than_signed(case) and row.when(case)
+
+    witness = in_a_mail(on_signed_data)
+    return replace(
+        row,
+        code=code,
+        when=lambda case: any(
+            holds(witness, replace(case, message=each))
+            for each in layers_by_hand(case.message, case.key)
+        ),
+    )
+
+
+def around(row: Row) -> Row:
+    """A row about encryption, for that around a signed mail."""
+    assert isinstance(row, Stricter)
+
+    def on_what_is_not_signed(case: Case) -> bool:
+        return another_type_than_signed(case) and row.when(case)
+
+    return replace(row, when=in_a_mail(on_what_is_not_signed))
+
+
+def only_what_is_around_it(case: Case) -> bool:
+    """What is signed within the encryption is there as Alice wrote it, with or without the fields
+    of a message, below another layer.
+    """
+    *_, entity = case.seed.split(b"\r\n", 3)
+    found = map(canonical, layers_by_hand(case.message, case.key)[1:])
+    return not {canonical(case.seed), canonical(entity)}.isdisjoint(found)
+
+
+_NOT_FOR_IT = "it says as much of the signature around the encryption; that counts for nothing here"
+
+NESTED: tuple[Row, ...] = (
+    *(at_any_depth(row) for row in (*SECRET_MAILS, *MAILS) if row not in _OF_ONE_LAYER),
+    # What is wrong below the first layer is a fact of that layer, and no protection comes of it.
+    *(
+        at_any_depth(replace(row, code="insufficient-protection"))
+        for row in (*_STRICT, *_BY_CALLER)
+        if isinstance(row, Stricter)
+    ),
+    *(
+        below(row, code)
+        for row in SIGNED
+        if isinstance(row, Stricter)
+        for code in (row.code, "insufficient-protection")
+    ),
+    *(around(row) for row in ENCRYPTED if isinstance(row, Stricter) and row.code != "mime."),
+    *(
+        Taken(peer, "", _NOT_FOR_IT, "RFC 9787, 5.2; RFC 8551, 3.7", only_what_is_around_it)
+        for peer in ("openssl", "bouncycastle")
+    ),
+)

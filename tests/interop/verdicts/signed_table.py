@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken
 from tests.interop.verdicts.sealing import SIGNED as SIGNED_DATA
 from tests.interop.verdicts.witnesses import (
+    Signer,
     Tree,
     certificates,
     encoded,
@@ -18,21 +19,19 @@ from tests.interop.verdicts.witnesses import (
     signers,
 )
 
-__all__ = ["SIGNED"]
+__all__ = ["SIGNED", "SIGNED_TOGETHER", "named_otherwise", "only_the_list_of_digests_differs"]
 
 
 def attributes_say_the_same(case: Case) -> bool:
     """RFC 5652, 5.4: the DER of the attributes is signed, whatever they came in."""
-    [good] = signers(case.seed)
-    return any(
-        (each.attributes, each.signature) == (good.attributes, good.signature)
-        for each in signers(case.message)
-    )
+    good = {(each.attributes, repr(each.signature)) for each in signers(case.seed)}
+    found = {(each.attributes, repr(each.signature)) for each in signers(case.message)}
+    return bool(good & found)
 
 
 def name_says_the_same(case: Case) -> bool:
     """RFC 5652, 10.2.4: who signed is named by issuer and number, whatever they came in."""
-    return signers(case.seed)[0] in signers(case.message)
+    return any(each in signers(case.message) for each in signers(case.seed))
 
 
 def one_of_several_is_whole(case: Case) -> bool:
@@ -42,20 +41,25 @@ def one_of_several_is_whole(case: Case) -> bool:
 
 def signature_in_ber(case: Case) -> bool:
     """The same two numbers, in another encoding."""
-    good = signers(case.seed)[0].signature[1]
     return any(
         each.signature[1] != good and read(each.signature[1]) == read(good)
+        for good in _signatures(case)
         for each in signers(case.message)
     )
 
 
 def signature_goes_on(case: Case) -> bool:
     """X.690: a value ends where it ends; what follows in the OCTET STRING is none of it."""
-    good = signers(case.seed)[0].signature[1]
     return any(
         each.signature[1].startswith(good) and each.signature[1] != good
+        for good in _signatures(case)
         for each in signers(case.message)
     )
+
+
+def _signatures(case: Case) -> list[bytes]:
+    """Those before the change."""
+    return [each.signature[1] for each in signers(case.seed)]
 
 
 def only_the_list_of_digests_differs(case: Case) -> bool:
@@ -90,14 +94,14 @@ def another_outline(case: Case) -> bool:
 
 
 def other_attributes(case: Case) -> bool:
-    good = signers(case.seed)[0].attributes
-    return all(each.attributes != good for each in signers(case.message))
+    found = {each.attributes for each in signers(case.message)}
+    return any(each.attributes not in found for each in signers(case.seed))
 
 
 def other_algorithms(case: Case) -> bool:
     """Those of the SignerInfo, or its version."""
-    good = signers(case.seed)[0].algorithms
-    return all(each.algorithms != good for each in signers(case.message))
+    found = [each.algorithms for each in signers(case.message)]
+    return any(each.algorithms not in found for each in signers(case.seed))
 
 
 def long_name(case: Case) -> bool:
@@ -115,19 +119,49 @@ def long_name(case: Case) -> bool:
 
 def certificate_is_lost(case: Case) -> bool:
     """It is another one, or the same in BER, where a certificate is DER (RFC 5280, 4.1)."""
-    [good] = certificates(case.seed)
-    return encoded(good) not in case.message or good not in certificates(case.message)
+    return any(
+        encoded(good) not in case.message or good not in certificates(case.message)
+        for good in certificates(case.seed)
+    )
 
 
 def another_name(case: Case) -> bool:
     """Of who signed."""
-    good = signers(case.seed)[0].sid
-    return all(each.sid != good for each in signers(case.message))
+    found = [each.sid for each in signers(case.message)]
+    return any(each.sid not in found for each in signers(case.seed))
 
 
 def not_plainly_signed_data(case: Case) -> bool:
     """The type of the message is not where it always is, as it always is written."""
     return SIGNED_DATA not in case.message[: 4 + len(SIGNED_DATA) + 2]
+
+
+def named_otherwise(case: Case) -> bool:
+    """RFC 5652, 3: what is said to be something else is not read as SignedData."""
+    named: Tree = read(case.message)[1][0]
+    return named != (6, SIGNED_DATA[2:])
+
+
+def beside_a_whole_one(case: Case) -> bool:
+    """RFC 5652, 5.1 and 11.4: a SignerInfo and its certificate are as they were; others are not,
+    or what somebody else says of this one.
+    """
+    found = signers(case.message)
+    whole = [each for each in signers(case.seed) if each in found and _has_certificate(case, each)]
+    changed = signed_data(case.seed) != signed_data(case.message) or certificate_is_lost(case)
+    return bool(whole) and changed
+
+
+def _has_certificate(case: Case, signer: Signer) -> bool:
+    """It is there, octet by octet."""
+    named = [encoded(each) for each in certificates(case.seed) if signer.sid == _sid_of(each)]
+    return any(each in case.message for each in named)
+
+
+def _sid_of(certificate: Tree) -> Tree:
+    """Issuer and number, as a SignerInfo has them (RFC 5652, 10.2.4)."""
+    _, number, _, issuer, *_ = certificate[1][0][1]
+    return 0x30, [issuer, number]
 
 
 _BER_ATTRIBUTES = "attributes in BER: it hashes them as they came, where their DER was signed"
@@ -188,6 +222,8 @@ SIGNED: tuple[Row, ...] = (
              signature_goes_on),
     Stricter("bouncycastle", "cms.not-detached", "it does not look at the type of the ContentInfo",
              "RFC 5652, 3", not_plainly_signed_data),
+    Stricter("bouncycastle", "not-signed", "it does not look at the type of the ContentInfo",
+             "RFC 5652, 3", named_otherwise),
     Stricter("*", "mime.no-header",
              "a bare message is told by its first octets, and nobody writes the OID's length long",
              "X.690, 8.1.3.5", not_plainly_signed_data),
@@ -195,6 +231,9 @@ SIGNED: tuple[Row, ...] = (
           "RFC 5652, 1.3", attributes_say_the_same),
     Taken("gpgsm", "Invalid CMS object", "it reads no message with a certificate that it cannot read",
           "RFC 5652, 5.1: the set may hold more than is needed", attributes_say_the_same),
+    Taken("openssl", "asn1 encoding routines",
+          "it reads no message with a certificate that it cannot read",
+          "RFC 5652, 5.1: the set may hold more than is needed", beside_a_whole_one),
     *(
         Stricter("*", code, "it does not look at digestAlgorithms, or does not mind what they are",
                  "RFC 5652, 5.1 and 10.1.1", another_list_of_digests)
@@ -242,6 +281,9 @@ SIGNED: tuple[Row, ...] = (
     Stricter("gpgsm", "untrusted-signer.no-certificate",
              "it finds the certificate by its number, where the name is another",
              "RFC 5652, 10.2.4", another_name),
+    Stricter("nss", "verification.unsupported",
+             "it has the signer's certificate in its database; that of the message has another key",
+             "RFC 5652, 5.1", certificate_is_lost),
     Stricter("nss", "untrusted-signer.no-certificate",
              "it has the signer's certificate in its database; the message lost its own",
              "RFC 5652, 5.1", certificate_is_lost),
@@ -256,3 +298,19 @@ SIGNED: tuple[Row, ...] = (
     Stricter("*", "cms.malformed", "it goes by a length that reaches out of what holds the value",
              "X.690, 8.1.3", another_outline),
 )  # fmt: skip
+
+_EVERYBODY = (
+    "it wants everybody who signed or countersigned to be good, and each certificate readable"
+)
+
+SIGNED_TOGETHER: tuple[Row, ...] = (
+    *SIGNED,
+    Stricter("gpgsm", "mime.", "it ends well where it could read no SignerInfo, and verified nothing",
+             "RFC 5652, 5.6", another_outline),
+    *(
+        Taken(peer, "", _EVERYBODY, "RFC 5652, 5.1: any number of signers, each for themselves",
+              beside_a_whole_one)
+        for peer in ("openssl", "nss", "gpgsm", "bouncycastle")
+    ),
+)  # fmt: skip
+"""Where there are several signatures: each is its own fact for us, and one of the sender's is enough."""

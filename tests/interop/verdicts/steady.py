@@ -7,7 +7,8 @@ Knows arithmetic and X.509; may not know messages. Nobody should ever use such k
 
 from datetime import UTC, datetime
 from functools import cache
-from hashlib import shake_256
+from hashlib import new as new_hash
+from hashlib import sha256, shake_256
 from itertools import count
 from math import gcd, prod
 from typing import Final, final
@@ -19,11 +20,22 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from smimekit import Certificate, Credential, Trust
-from smimekit.algorithms import RsaPadding, SignatureScheme
+from smimekit.algorithms import RsaPadding, SignatureKind, SignatureScheme
 from smimekit.keys.software import SoftwareKey
 from smimekit.primitives import PublicKey, hash_algorithm
 
-__all__ = ["ALICE", "BOB", "NOW", "SteadyKey", "authority", "octets", "person", "rsa_key", "trust"]
+__all__ = [
+    "ALICE",
+    "BOB",
+    "NOW",
+    "SteadyKey",
+    "authority",
+    "mgf1",
+    "octets",
+    "person",
+    "rsa_key",
+    "trust",
+]
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -81,6 +93,8 @@ class SteadyKey:
 
     def sign(self, data: bytes, scheme: SignatureScheme) -> bytes:
         if isinstance(self._key, rsa.RSAPrivateKey):
+            if scheme.kind is SignatureKind.RSA_PSS:
+                return _pss(self._key, data)
             return self._soft.sign(data, scheme)
         how = ec.ECDSA(hash_algorithm(scheme.digest), deterministic_signing=True)
         return self._key.sign(data, how)
@@ -93,6 +107,31 @@ class SteadyKey:
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
         return self._soft.decapsulate(ciphertext)
+
+
+def _pss(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
+    """RSASSA-PSS with SHA-256, and the same salt for the same octets (RFC 8017, 9.1.1)."""
+    numbers = key.private_numbers()
+    modulus = numbers.public_numbers.n
+    salt, size = octets(f"salt {data.hex()}", 32), (modulus.bit_length() + 7) // 8
+    digest = sha256(bytes(8) + sha256(data).digest() + salt).digest()
+    block = bytes(size - len(salt) - 34) + b"\1" + salt
+    masked = bytearray(
+        each ^ other for each, other in zip(block, mgf1(digest, len(block)), strict=True)
+    )
+    masked[0] &= 0x7F  # one bit less than the modulus, which has all of its octets' bits
+    encoded = int.from_bytes(bytes(masked) + digest + b"\xbc", "big")
+    return pow(encoded, numbers.d, modulus).to_bytes(size, "big")
+
+
+def mgf1(seed: bytes, size: int, digest: str = "sha256") -> bytes:
+    """RFC 8017, B.2.1."""
+    found = b""
+    for number in count():
+        if len(found) >= size:
+            break
+        found += new_hash(digest, seed + number.to_bytes(4, "big")).digest()
+    return found[:size]
 
 
 def _name(text: str) -> x509.Name:

@@ -14,7 +14,7 @@ import smimekit
 from smimekit import ContentChanged
 from tests.conftest import ROOT
 from tests.interop.peers import Refused
-from tests.interop.verdicts import test_envelopes, test_mails, test_signatures
+from tests.interop.verdicts import nested, test_envelopes, test_mails, test_signatures
 from tests.interop.verdicts.changes import (
     CONTENT,
     OF_RECIPIENTS,
@@ -35,9 +35,10 @@ from tests.interop.verdicts.comparing import (
 )
 from tests.interop.verdicts.encrypted_table import ENCRYPTED, TAGGED
 from tests.interop.verdicts.mail import clear, opaque, secret
-from tests.interop.verdicts.mail_table import MAILS, SECRET_MAILS
-from tests.interop.verdicts.signed_table import SIGNED
+from tests.interop.verdicts.mail_table import MAILS, NESTED, SECRET_MAILS
+from tests.interop.verdicts.signed_table import SIGNED, SIGNED_TOGETHER
 from tests.interop.verdicts.steady import trust
+from tests.interop.verdicts.ways_table import WAYS, WAYS_WITH_A_TAG
 
 CASE = Case("a case", b"0\0", CONTENT, b"0\0")
 TABLES: dict[str, tuple[Row, ...]] = {
@@ -46,6 +47,10 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "tagged": TAGGED,
     "mails": MAILS,
     "secret mails": SECRET_MAILS,
+    "signed together": SIGNED_TOGETHER,
+    "ways": WAYS,
+    "ways with a tag": WAYS_WITH_A_TAG,
+    "nested": NESTED,
 }
 
 
@@ -59,13 +64,17 @@ FOR_ANY = {
 
 def everything() -> Iterator[Case]:
     """Some of each kind."""
-    for key in ("p256", "rsa"):
+    for key in test_signatures.KINDS:
         for detached in (False, True):
             yield from islice(test_signatures.cases(key, detached=detached), 5)
     yield from islice(test_envelopes.cases("aes-128-cbc", "bob rsa", OF_RECIPIENTS, 5), 5)
     yield from islice(test_envelopes.cases("aes-256-gcm", "bob p256", OF_TAGS, 5), 5)
     for kind, mail in (("clear", clear()), ("opaque", opaque()), ("secret", secret())):
         yield from islice(test_mails.cases(kind, mail, 5), 5)
+    for way in ("oaep", "agreement"):
+        yield from islice(test_envelopes.by_another_way(way, "aes-256-gcm", 5), 5)
+    for kind in nested.KINDS:
+        yield from islice(test_mails.nested_cases(kind, 5), 5)
 
 
 def fingerprint() -> str:
@@ -101,6 +110,7 @@ def test_the_judge() -> None:
     assert explain(CASE, "nss", refused, (None, "no"), ()) is None
     row = Stricter("nss", "decryption", "why", "RFC 5652")
     assert explain(CASE, "nss", refused, taken, (row,)) is row
+    assert explain(CASE, "nss", (None, "noise"), taken, (row,)) is row  # a key that was no key
     assert isinstance(explain(CASE, "openssl", refused, taken, (row,)), str)
     assert isinstance(explain(CASE, "nss", (None, "other"), taken, (row,)), str)
     below = replace(row, code="mime.")
@@ -115,10 +125,12 @@ def test_the_judge() -> None:
 
 def unchanged() -> Iterator[tuple[str, Case]]:
     """What everybody takes, by the table that is about its changes."""
-    for key in ("p256", "rsa"):
+    for key in test_signatures.KINDS:
         for detached in (False, True):
             [case] = islice(test_signatures.cases(key, detached=detached), 1)
-            yield "signed", replace(case, message=case.seed)
+            together = key in {"several", "countersigned"}
+            table = "signed together" if together else "signed"
+            yield table, replace(case, message=case.seed)
     for cipher, who in (("aes-128-cbc", "bob rsa"), ("aes-256-cbc", "bob rsa")):
         whole = letter(cipher, who).encode()
         yield "encrypted", Case("unchanged", whole, CONTENT, key=key_for(cipher))
@@ -129,6 +141,13 @@ def unchanged() -> Iterator[tuple[str, Case]]:
     for table, mail in (("mails", clear()), ("mails", opaque()), ("secret mails", secret())):
         [case] = islice(test_mails.cases("unchanged", mail, 1), 1)
         yield table, replace(case, message=case.seed)
+    for way in ("oaep", "agreement"):
+        for cipher, table in (("aes-128-cbc", "ways"), ("aes-256-gcm", "ways with a tag")):
+            [case] = islice(test_envelopes.by_another_way(way, cipher, 1), 1)
+            yield table, replace(case, message=case.seed)
+    for kind in nested.KINDS:
+        [case] = islice(test_mails.nested_cases(kind, 1), 1)
+        yield "nested", replace(case, message=nested.whole(kind))
 
 
 def test_no_fault_is_found_where_nothing_was_changed() -> None:

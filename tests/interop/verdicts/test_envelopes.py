@@ -22,6 +22,8 @@ from tests.interop.verdicts.changes import (
 from tests.interop.verdicts.comparing import Case, Read, compare, rounds
 from tests.interop.verdicts.encrypted_table import ENCRYPTED, TAGGED
 from tests.interop.verdicts.steady import person
+from tests.interop.verdicts.ways import OF_AGREEMENT, OF_OAEP, agreed_letter, oaep_letter
+from tests.interop.verdicts.ways_table import WAYS, WAYS_WITH_A_TAG
 
 
 def cases(cipher: str, who: str, changes: Sequence[Change], usual: int) -> Iterator[Case]:
@@ -62,3 +64,38 @@ def test_with_a_tag(openssl: OpenSsl, bouncycastle: BouncyCastle, cipher: str, w
         return found
 
     compare(cases(cipher, who, OF_TAGS, 25), ours, peers, TAGGED).check()
+
+
+def by_another_way(way: str, cipher: str, usual: int) -> Iterator[Case]:
+    letter, changes = {
+        "oaep": (oaep_letter, OF_OAEP),
+        "agreement": (agreed_letter, OF_AGREEMENT),
+    }[way]
+    seed = letter(cipher)
+    for name, random in rounds(f"envelopes {way} {cipher}", usual):
+        message = with_changes(seed, changes, random, tree=0.15)
+        yield Case(name, message, CONTENT, seed.encode(), key=seed.key)
+
+
+@pytest.mark.parametrize("cipher", ["aes-128-cbc", "aes-256-cbc", "aes-256-gcm"])
+@pytest.mark.parametrize("way", ["oaep", "agreement"])
+def test_how_the_key_travels(
+    openssl: OpenSsl, nss: Nss, gpgsm: Gpgsm, bouncycastle: BouncyCastle, cipher: str, way: str
+) -> None:
+    bob = person("bob rsa" if way == "oaep" else "bob p256")
+    tagged = cipher.endswith("gcm")
+    options = "auth" if tagged else ""
+    peers: dict[str, Read] = {
+        "openssl": lambda case: openssl.decrypt(case.message, bob, "-binary", form="der"),
+        "bouncycastle": lambda case: bouncycastle.decrypt(case.message, bob, options=options),
+    }
+    if not tagged:
+        peers["nss"] = lambda case: nss.decode(case.message)
+    if not tagged and way == "oaep":
+        peers["gpgsm"] = lambda case: gpgsm.decrypt(case.message)
+
+    def ours(case: Case) -> bytes:
+        return smimekit.decrypt(case.message, [bob]).bytes()
+
+    table = WAYS_WITH_A_TAG if tagged else WAYS
+    compare(by_another_way(way, cipher, 30), ours, peers, table).check()
