@@ -6,7 +6,7 @@ Knows how a run is watched and told about. May not know where mail lies, nor wha
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, final
@@ -131,6 +131,8 @@ class _Means:
     anchors: tuple[Certificate, ...]
     policy: Policy
     at: datetime | None
+    opened: TrustStore | None = None
+    """The store, where this process has opened it; that never goes into another one."""
 
     @classmethod
     def of(cls, store: str, keys: Iterable[Decryptor], run: _RunOptions) -> "_Means":
@@ -141,8 +143,8 @@ class _Means:
         return Reader(trust=trust, keys=self.keys, at=self.at)
 
     def __call__(self) -> Reader:
-        """For a process that has no store yet; it ends with the process."""
-        return self.reader(open_store(self.store))
+        """A store that has to be opened for it ends with the process."""
+        return self.reader(open_store(self.store) if self.opened is None else self.opened)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         # It goes through a pipe into a process of ours, and nowhere else: no password would
@@ -206,7 +208,7 @@ def _harvest(placed: PlaceOptions, means: _Means, run: _RunOptions, telling: "_T
                 reports = harvest_mailbox(
                     opened,
                     mailbox,
-                    reader=means if run.jobs > 1 else lambda: means.reader(opened),
+                    reader=replace(means, opened=opened),
                     journal=journal,
                     jobs=run.jobs,
                     watch=advance,
