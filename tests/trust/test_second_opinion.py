@@ -1,5 +1,6 @@
 """Certificates that `cryptography` refuses: which are sound all the same, and which are not."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -134,6 +136,8 @@ def extension(oid: str, value: bytes, critical: bytes = b"") -> bytes:
 
 NAMES = extension("2.5.29.17", der.sequence(RFC822))
 COMMON = der.tlv(der.UTF8_STRING, b"Alice")
+ABOVE = der.sequence(der.constructed(1, RFC822), der.tlv(0x82, b"\xff"))
+"""An authorityKeyIdentifier by issuer and serial number, which is -1."""
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,16 @@ def test_faults_of_many_authorities_are_forgiven(certificate: Certificate) -> No
     found = judge(certificate, [SUB.certificate])
     assert found.status is Status.TRUSTED
     assert certificate.addresses == (ALICE,)
+
+
+def test_what_will_be_refused_one_day_is_no_error_today() -> None:
+    """A warning, which some programs have raised."""
+    certificate = by_hand(COMMON, NAMES, extension("2.5.29.35", ABOVE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CryptographyDeprecationWarning):
+            certificate.x509.extensions  # noqa: B018 - else this test shows nothing
+        assert judge(certificate, [SUB.certificate]).status is Status.TRUSTED
 
 
 def _longer(data: bytes) -> bytes:

@@ -55,9 +55,11 @@ def unreadable() -> tuple[type[Exception], ...]:
     A function, because importing `cryptography.x509` takes a third of the time that we may.
     """
     from cryptography import x509  # noqa: PLC0415 - see above
+    from cryptography.utils import CryptographyDeprecationWarning  # noqa: PLC0415 - see above
 
     return (
         CertificateError,
+        CryptographyDeprecationWarning,  # of who has warnings raised: what it will refuse one day
         InvalidSignature,
         LookupError,  # a TLS feature (RFC 7633) that it has no name for
         TypeError,

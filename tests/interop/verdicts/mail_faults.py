@@ -193,6 +193,7 @@ def not_two_parts(case: Case) -> bool:
 def wrong_protocol(case: Case) -> bool:
     """RFC 1847, 2.1: it is there, and is the type of the second part."""
     labels = [re.sub(_COMMENT, b"", each).lower() for each in _all(case, b"content-type")]
+    labels = [re.sub(rb"\s*/\s*", b"/", each) for each in labels]
     types = [each.split(b";")[0].strip() for each in labels]
     for each in labels:
         if each.strip().startswith(_CLEAR):
