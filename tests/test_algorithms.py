@@ -68,7 +68,7 @@ FAMILIES = {
 def test_digests(row: Any) -> None:
     assert algos.DigestAlgorithmId(row.oid).native == row.name.replace("-", "_")
     known = hash_algorithm(row)
-    assert known.digest_size == row.size == len(digester(row).finalize())
+    assert known.digest_size == row.size == len(digester(row).digest())
     parameters = der.integer(8 * row.size) if row.says_size else b""  # RFC 8419, 2.3
     assert row.identifier.encode() == der.sequence(der.oid(row.oid), parameters)
 

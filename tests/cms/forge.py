@@ -104,7 +104,7 @@ def check(mail: bytes, who: Credential, content: bytes | None = None) -> Check:
 def digest_of(digest: Digest, content: bytes) -> bytes:
     running = primitives.digester(digest)
     running.update(content)
-    return running.finalize()
+    return running.digest()
 
 
 @dataclass

@@ -25,7 +25,7 @@ def with_crl(crl: bytes) -> bytes:
     """Bare CMS, opaque, with a CRL in its bag."""
     running = digester(SHA256)
     running.update(TEXT)
-    value = running.finalize()
+    value = running.digest()
     info = sign_content(ALICE.certificate, ALICE.key, ecdsa(SHA256), lambda _: value, ())
     data = signed_data(TEXT, (SHA256.identifier,), (ALICE.certificate.der,), (info,))
     whole = der.Reader(data).enter(der.SEQUENCE)

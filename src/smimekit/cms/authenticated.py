@@ -121,7 +121,7 @@ class AuthenticatedReader:
         # the answer is the same.
         is_whole = compare_digest(mac.finalize(), expected)
         if attributes is not None and digest is not None and is_whole:
-            is_whole = _name_the_content(attributes, content_type, digest.finalize())
+            is_whole = _name_the_content(attributes, content_type, digest.digest())
         if not is_whole:
             raise ContentChanged(
                 "The content or its authentication code was changed, or made with another key.",
@@ -222,7 +222,7 @@ def authenticated_data(
     inside = der.sequence(
         _before(recipients, digest),
         encapsulated(content_type, content),
-        _after(key, digest, running.finalize(), content_type),
+        _after(key, digest, running.digest(), content_type),
     )
     return content_info(AUTHENTICATED_DATA, inside)
 
@@ -246,4 +246,4 @@ def authenticated_data_stream(
     yield indefinite(der.SEQUENCE) + der.oid(AUTHENTICATED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + _before(recipients, digest)
     yield from encapsulated_stream(content_type, passing())
-    yield _after(key, digest, running.finalize(), content_type) + END_OF_CONTENTS * 3
+    yield _after(key, digest, running.digest(), content_type) + END_OF_CONTENTS * 3

@@ -61,7 +61,7 @@ def read_digested_data(reader: BerReader, into: Sink) -> DigestedData:
         raise CmsError("The digested content is not in the message.", code="cms.no-content")
     expected = reader.string()
     reader.leave()
-    return DigestedData(content_type, digest, compare_digest(expected, running.finalize()))
+    return DigestedData(content_type, digest, compare_digest(expected, running.digest()))
 
 
 def _begin(digest: Digest, content_type: str) -> bytes:
@@ -76,7 +76,7 @@ def digested_data(content: bytes, digest: Digest = SHA256, *, content_type: str 
     inside = der.sequence(
         _begin(digest, content_type),
         encapsulated(content_type, content),
-        der.octet_string(running.finalize()),
+        der.octet_string(running.digest()),
     )
     return content_info(DIGESTED_DATA, inside)
 
@@ -95,4 +95,4 @@ def digested_data_stream(
     yield indefinite(der.SEQUENCE) + der.oid(DIGESTED_DATA) + indefinite(0xA0)
     yield indefinite(der.SEQUENCE) + _begin(digest, content_type)
     yield from encapsulated_stream(content_type, passing())
-    yield der.octet_string(running.finalize()) + END_OF_CONTENTS * 3
+    yield der.octet_string(running.digest()) + END_OF_CONTENTS * 3

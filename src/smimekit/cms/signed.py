@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from cryptography.hazmat.primitives import hashes
-
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier, Digest, digest_row
 from smimekit.cms.attributes import Attributes
@@ -23,7 +21,7 @@ from smimekit.cms.content import (
 from smimekit.cms.identifiers import CertificateId, read_certificate_id
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.primitives import digest, digester
+from smimekit.primitives import Digester, digest, digester
 
 __all__ = [
     "Digests",
@@ -96,7 +94,7 @@ class Digests:
         self, announced: Iterable[Digest], again: Callable[[], Iterable[bytes]] | None = None
     ) -> None:
         self._announced = tuple(announced)
-        self._running: dict[Digest, hashes.Hash] = {}
+        self._running: dict[Digest, Digester] = {}
         self._values: dict[Digest, bytes] = {}
         self._again = again
 
@@ -127,7 +125,7 @@ class Digests:
             running = digester(row)
             for chunk in self.content():
                 running.update(chunk)
-        self._values[row] = value = running.finalize()
+        self._values[row] = value = running.digest()
         return value
 
     def _begin(self) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from hmac import compare_digest
 from typing import Final, final
 
-from smimekit import der
+from smimekit import der, primitives
 from smimekit.algorithms import (
     DIGEST_BY_OID,
     SHA256,
@@ -30,7 +30,7 @@ from smimekit.cms.content import DATA
 from smimekit.cms.signed import Digests, SignerInfo
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.limits import Limits
-from smimekit.primitives import PublicKey, digester, verify, verify_digest
+from smimekit.primitives import PublicKey, verify, verify_digest
 
 __all__ = [
     "Check",
@@ -263,9 +263,7 @@ def _check_signing_certificate(named: CertificateHash, certificate: Certificate)
 def _hash_of(certificate: Certificate, digest: Digest) -> bytes:
     if digest is SHA256:
         return bytes.fromhex(certificate.fingerprint)  # which is made once
-    hashed = digester(digest)
-    hashed.update(certificate.der)
-    return hashed.finalize()
+    return primitives.digest(digest, certificate.der)
 
 
 def _check_content(

@@ -103,7 +103,7 @@ def _value(row: Digest, pieces: tuple[bytes, ...]) -> bytes:
     running = digester(row)
     for piece in pieces:
         running.update(piece)
-    return running.finalize()
+    return running.digest()
 
 
 def _undone(content: bytes) -> Iterator[Found]:
@@ -133,7 +133,7 @@ def _shorter(content: bytes, row: Digest, values: frozenset[bytes]) -> Iterator[
         for rest in {len(content), max(closing, cut)}:
             tried = running.copy()
             tried.update(content[rest:])
-            if rest > cut and tried.finalize() in values:
+            if rest > cut and tried.digest() in values:
                 added = Divergence(Change.ADDED, cut, rest - cut)
                 yield Found(added, (content[:cut], content[rest:]))
 
