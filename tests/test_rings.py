@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "smimekit"
 RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
-            *("asn1_views", "errors", "limits", "span", "der", "algorithms"),
+            *("asn1_views", "errors", "frozen", "limits", "span", "der", "algorithms"),
             *("primitives", "pss_shake", "private_key", "rc2", "policy", "database"),
         }
     ),

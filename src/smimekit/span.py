@@ -7,9 +7,10 @@ above.
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, final
+from typing import BinaryIO, Final, Protocol, final
 
 from smimekit.errors import UsageError
+from smimekit.frozen import maker
 
 __all__ = ["CHUNK", "ByteSource", "FileSource", "MemorySource", "Span", "regrouped"]
 
@@ -83,10 +84,10 @@ class Span:
     start: int
     end: int
 
-    @classmethod
-    def of(cls, data: bytes) -> "Span":
+    @staticmethod
+    def of(data: bytes) -> "Span":
         """A span of all of `data`."""
-        return cls(MemorySource(data), 0, len(data))
+        return _span(MemorySource(data), 0, len(data))
 
     @classmethod
     def of_file(cls, file: BinaryIO) -> "Span":
@@ -103,7 +104,11 @@ class Span:
         if not begin <= last <= self.end:
             begin = min(begin, self.end)
             last = max(begin, min(last, self.end))
-        return Span(self.source, begin, last)
+        return _span(self.source, begin, last)
+
+    def behind(self, size: int) -> "Span":
+        """What is behind the first `size` bytes, of which there are as many."""
+        return _span(self.source, self.start + size, self.end)
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, counted from this span's own start."""
@@ -120,6 +125,9 @@ class Span:
     def bytes(self) -> bytes:
         """All of it, in memory."""
         return self.source.read(self.start, self.end)
+
+
+_span: Final = maker(Span)
 
 
 def regrouped(chunks: Iterable[bytes], size: int) -> Iterator[list[bytes | memoryview]]:

@@ -13,7 +13,7 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.address import address_key, parse_mailboxes
-from smimekit.mime.fields import Field, HeaderBlock
+from smimekit.mime.fields import HeaderBlock, field_value
 
 __all__ = ["Claim", "Identity", "claim_of", "identity_of", "sender_of", "signer_addresses"]
 
@@ -56,7 +56,7 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
     An entity whose fields are all about its content (RFC 2045: Content-*, MIME-Version) is
     not a mail and names nobody. `LimitExceeded` for very many (`Limits.mailboxes`).
     """
-    found = header.all("From")
+    found = header.octets("From")
     if not found:
         about_content = all(
             field.name.lower().startswith("content-") or field.named("MIME-Version")
@@ -65,14 +65,14 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
         return None if about_content else ()
     if len(found) != 1 or _hides_from(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
-    raw = found[0].raw
+    raw = found[0]
     return _known(raw) if len(raw) <= _SHORT <= limits.mailboxes else _authors(raw, limits)
 
 
 def _authors(raw: bytes, limits: Limits = _LIMITS) -> tuple[str, ...]:
-    value = Field("From", raw).value
     try:
-        return tuple([mailbox.address for mailbox in parse_mailboxes(value, limits=limits)])
+        found = parse_mailboxes(field_value(raw), limits=limits)
+        return tuple([mailbox.address for mailbox in found])
     except MimeError:
         return ()
 

@@ -16,6 +16,7 @@ from smimekit.cms.ber import BerReader
 from smimekit.cms.content import SIGNED_DATA, enter_content
 from smimekit.cms.signed import Digests
 from smimekit.errors import InputError, MimeError
+from smimekit.frozen import maker
 from smimekit.limits import Limits
 from smimekit.mime.content_type import (
     ContentType,
@@ -132,6 +133,9 @@ class Peek:
     """Is it a SignedData whose content is elsewhere, or that has none?"""
 
 
+_new_layer: Final = maker(ClearSigned)
+
+
 def is_bare_cms(span: Span) -> bool:
     """Does the input begin like CMS, in DER, BER or PEM, instead of like a mail?"""
     head = span.read(0, _HEAD_BYTES)
@@ -214,7 +218,7 @@ def _clear_signed(
     signed, signature = signed_parts(entity, limits=limits, take=digests and digests.update)
     second = _second(signature, limits)
     label = content_type(second.header)
-    found = ClearSigned(signed, second, micalg, digests)
+    found = _new_layer(signed, second, micalg, digests)
     if label.media in _PKCS7_SIGNATURE:
         return found
     if not labelled:
@@ -239,7 +243,7 @@ def _second(part: Span, limits: Limits) -> Entity:
     if size < 4 or min(limits.header_bytes, limits.header_fields) < _SHORT:
         return read_entity(part, limits=limits, mbox=False)
     header = _label(head[:size])
-    return Entity(header, Span(part.source, part.start + header.length, part.end), part)
+    return Entity(header, part.behind(header.length), part)
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from smimekit.frozen import maker
 from smimekit.mime.charset import decode_charset, decode_header
 from smimekit.mime.fields import HeaderBlock
 from smimekit.mime.lexer import TOKEN, Cursor
@@ -85,6 +86,7 @@ class Disposition:
         return self.parameters.get("filename")
 
 
+_content_type: Final = maker(ContentType)
 TEXT_PLAIN: Final = ContentType("text", "plain")
 """What an entity without Content-Type is (RFC 2045, 5.2)."""
 
@@ -103,7 +105,7 @@ def _parse(value: bytes) -> ContentType:
     usual = _USUAL.fullmatch(text)
     parameters = None if usual is None else _usual_parameters(usual[3])
     if usual is not None and parameters is not None:
-        return ContentType(usual[1].lower(), usual[2].lower(), parameters)
+        return _content_type(usual[1].lower(), usual[2].lower(), parameters)
     cursor = Cursor(text, "Content-Type")
     main = _token(cursor)
     if not cursor.accept("/"):
@@ -131,10 +133,10 @@ def content_type(block: HeaderBlock, *, default: ContentType = TEXT_PLAIN) -> Co
     known = block.memo.get("content-type")
     if isinstance(known, ContentType):
         return known
-    found = block.one("Content-Type")
-    if found is None:
+    value = block.value("Content-Type")
+    if value is None:
         return default
-    block.memo["content-type"] = content = parse_content_type(found.value)
+    block.memo["content-type"] = content = parse_content_type(value)
     return content
 
 
@@ -152,10 +154,10 @@ def transfer_encoding(block: HeaderBlock) -> str:
     known = block.memo.get("transfer-encoding")
     if isinstance(known, str):
         return known
-    found = block.one("Content-Transfer-Encoding")
-    if found is None:
+    value = block.value("Content-Transfer-Encoding")
+    if value is None:
         return "7bit"
-    encoding = _USUAL_ENCODINGS.get(found.value.lower()) or _encoding(found.text)
+    encoding = _USUAL_ENCODINGS.get(value.lower()) or _encoding(decode_header(value))
     block.memo["transfer-encoding"] = encoding
     return encoding
 

@@ -5,17 +5,18 @@ came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
 from smimekit.errors import LimitExceeded, MimeError
+from smimekit.frozen import maker
 from smimekit.limits import Limits
 from smimekit.mime.charset import decode_header
 from smimekit.mime.words import decode_words
 from smimekit.span import Span
 
-__all__ = ["Field", "HeaderBlock", "decode_words", "read_header"]
+__all__ = ["Field", "HeaderBlock", "decode_words", "field_value", "read_header"]
 
 # RFC 5322, 3.6.8, with the blanks before the colon that 4.5 still allows; a name that fills
 # more than a line (2.1.1) is none.
@@ -44,9 +45,7 @@ class Field:
     @property
     def value(self) -> bytes:
         """What follows the colon, unfolded (RFC 5322, 2.2.3), without blanks around it."""
-        text = self.raw[self.raw.find(b":") + 1 :]
-        text = text.removesuffix(b"\n").removesuffix(b"\r")
-        return (_FOLD.sub(b"", text) if b"\n" in text else text).strip(b" \t")
+        return field_value(self.raw)
 
     @property
     def text(self) -> str:
@@ -56,6 +55,15 @@ class Field:
     def named(self, name: str) -> bool:
         """Whether this is the field `name`; case does not matter."""
         return self.name.lower() == name.lower()
+
+
+_new_field: Final = maker(Field)
+
+
+def field_value(raw: bytes) -> bytes:
+    """The value of a field of which `raw` is all."""
+    text = raw[raw.find(b":") + 1 :].removesuffix(b"\n").removesuffix(b"\r")
+    return (_FOLD.sub(b"", text) if b"\n" in text else text).strip(b" \t")
 
 
 _Line = tuple[bytes, bytes]
@@ -70,7 +78,7 @@ class HeaderBlock:
     fields (`envelope_line`), and with the empty line that ends the block, where there is one.
     """
 
-    __slots__ = ("_fields", "_index", "_lines", "envelope_line", "length", "memo", "raw")
+    __slots__ = ("_fields", "_last", "_lines", "_places", "envelope_line", "length", "memo", "raw")
 
     def __init__(
         self, lines: list[_Line], raw: bytes = b"", envelope_line: bytes | None = None
@@ -82,9 +90,9 @@ class HeaderBlock:
         """What others read out of the fields, kept for whoever asks again: a few entries."""
         self._lines: Final = lines
         self._fields: Final[dict[int, Field]] = {}
-        self._index: Final[dict[bytes, list[int]]] = {}
-        for at, (_, name) in enumerate(lines):
-            self._index.setdefault(name.lower(), []).append(at)
+        self._last: Final = {name.lower(): at for at, (_, name) in enumerate(lines)}
+        """Where the last field of each name stands: the only one, as a rule."""
+        self._places: dict[bytes, list[int]] | None = None
 
     @classmethod
     def of(cls, fields: Iterable[Field]) -> "HeaderBlock":
@@ -106,7 +114,7 @@ class HeaderBlock:
         return f"<HeaderBlock of {len(self._lines)} fields>"
 
     def __contains__(self, name: str) -> bool:
-        return name.lower().encode() in self._index
+        return name.lower().encode() in self._last
 
     @property
     def is_empty(self) -> bool:
@@ -123,12 +131,41 @@ class HeaderBlock:
         made = self._fields.get(at)
         if made is None:
             raw, name = self._lines[at]
-            made = self._fields[at] = Field(name.decode(), raw)
+            made = self._fields[at] = _new_field(name.decode(), raw)
         return made
+
+    def _where(self, name: str) -> Sequence[int]:
+        """The places of the fields `name`."""
+        key = name.lower().encode()
+        last = self._last.get(key)
+        if last is None:
+            return ()
+        if not self.repeats:
+            return (last,)
+        if self._places is None:
+            self._places = {}
+            for at, (_, each) in enumerate(self._lines):
+                self._places.setdefault(each.lower(), []).append(at)
+        return self._places[key]
+
+    def _only(self, name: str) -> int | None:
+        """The place of the only field `name`, where there is one."""
+        found = self._where(name)
+        if len(found) > 1:
+            raise MimeError(
+                f"The header has more than one {name} field; programs would disagree on which "
+                "one counts. Have the message sent again without the duplicate.",
+                code="mime.duplicate-field",
+            )
+        return found[0] if found else None
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
-        return tuple(map(self._field, self._index.get(name.lower().encode(), ())))
+        return tuple([self._field(at) for at in self._where(name)])
+
+    def octets(self, name: str) -> tuple[bytes, ...]:
+        """Every field `name`, in order, as it stands: `Field.raw`."""
+        return tuple([self._lines[at][0] for at in self._where(name)])
 
     def one(self, name: str) -> Field | None:
         """The only field `name`, or None.
@@ -136,21 +173,18 @@ class HeaderBlock:
         Raises `MimeError` (`mime.duplicate-field`) where there are several: two programs
         would each take another one.
         """
-        found = self._index.get(name.lower().encode())
-        if found is None:
-            return None
-        if len(found) > 1:
-            raise MimeError(
-                f"The header has more than one {name} field; programs would disagree on which "
-                "one counts. Have the message sent again without the duplicate.",
-                code="mime.duplicate-field",
-            )
-        return self._field(found[0])
+        at = self._only(name)
+        return None if at is None else self._field(at)
+
+    def value(self, name: str) -> bytes | None:
+        """The value of the only field `name`, or None. Raises as `one` does."""
+        at = self._only(name)
+        return None if at is None else field_value(self._lines[at][0])
 
     @property
     def repeats(self) -> bool:
         """Is there any name that more than one field has?"""
-        return len(self._index) != len(self._lines)
+        return len(self._last) != len(self._lines)
 
     @property
     def empty_line(self) -> bytes:

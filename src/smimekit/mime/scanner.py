@@ -39,6 +39,10 @@ _MAYBE_MORE = re.compile(rb"-?\r?\Z")
 _NO_LOOK_ALIKE = rb"(?=(?:--)?(?:[ \t]{999}|[ \t]*\r?(?:\n|\Z))|-\Z)"
 _MAX_PADDING = 998
 """Blanks after a delimiter: not more than a line holds (RFC 5322, 2.1.1)."""
+_PARTS: Final = 2
+"""Of a multipart/signed."""
+_CLOSING: Final = frozenset({b"--", b"--\r\n"})
+"""What may follow the boundary of a closing delimiter with nothing behind it."""
 _LONGEST: Final = 2_000
 """Octets that are more than a delimiter has: line breaks, hyphens, boundary and padding."""
 
@@ -236,7 +240,7 @@ def boundary_of(content: ContentType) -> bytes:
 def read_entity(span: Span, *, limits: Limits, mbox: bool = True) -> Entity:
     """An entity: header and body. `mbox` as in `read_header`, which says what is raised."""
     header = read_header(span, limits=limits, mbox=mbox)
-    return Entity(header, Span(span.source, span.start + header.length, span.end), span)
+    return Entity(header, span.behind(header.length), span)
 
 
 def signed_parts(
@@ -259,17 +263,43 @@ def signed_parts(
             code="mime.encoded-multipart",
         )
     boundary = boundary_of(content)
+    at_hand = take is None and len(entity.body) <= CHUNK and limits.mime_parts >= _PARTS
+    known = _two_at_hand(entity.body, boundary) if at_hand else None
+    if known:
+        return known
     first = FirstPart(take) if take else None
     found = split(entity.body, boundary, limits=limits, first=first)
     if not found.closed:
         raise _not_two_parts("is cut off: its closing boundary is missing")
-    if len(found.parts) != 2:
+    if len(found.parts) != _PARTS:
         raise _not_two_parts("does not have exactly two parts")
     if len(found.epilogue) and any(delimiters(found.epilogue.chunks(), boundary)):
         raise _not_two_parts("goes on after its closing boundary")
     if first:
         first.end(found.parts[0])
     return found.parts[0], found.parts[1]
+
+
+def _two_at_hand(body: Span, boundary: bytes) -> tuple[Span, Span] | None:
+    """The parts of a body that is one chunk, where there are two, delimited as everybody does.
+
+    None where only a look at each line tells. A delimiter line that begins where it should, and
+    ends at once, is one for every reader.
+    """
+    needle = b"\n--" + boundary
+    # A delimiter at the very start has no line break before it: lend it one.
+    pieces = (b"\n" + body.bytes()).split(needle, _PARTS + 1)
+    if len(pieces) != _PARTS + 2 or pieces[3] not in _CLOSING:
+        return None
+    preamble, first, second, _ = pieces
+    if not (first.startswith(b"\r\n") and second.startswith(b"\r\n")):
+        return None
+    start = len(preamble) + len(needle) - 1
+    behind = start + len(first) + len(needle)
+    return (
+        body.slice(start + 2, start + len(first.removesuffix(b"\r"))),
+        body.slice(behind + 2, behind + len(second.removesuffix(b"\r"))),
+    )
 
 
 def _not_two_parts(why: str) -> MimeError:
