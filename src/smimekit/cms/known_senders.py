@@ -18,6 +18,7 @@ from smimekit.cms.at_hand import read_parts_at_hand
 from smimekit.cms.attributes import MESSAGE_DIGEST, SIGNING_TIME, Attributes
 from smimekit.cms.signed import SignedData, SignerInfo
 from smimekit.cms.signed_writing import signer_info
+from smimekit.frozen import maker
 from smimekit.limits import Limits
 
 __all__ = ["KnownSenders"]
@@ -29,6 +30,9 @@ _MOST: Final = 16 << 10
 """Octets of what is kept: two certificates and some algorithms are 4 KiB."""
 _VALUES: Final = 40
 """Values of attributes of what is kept: each is an object."""
+_attributes: Final = maker(Attributes)
+_signed_data: Final = maker(SignedData)
+_signer_info: Final = maker(SignerInfo)
 _Key: TypeAlias = tuple[int, bytes]
 
 
@@ -96,8 +100,8 @@ class _Form:
         entries = list(before.entries if before else ())
         for hole in self.holes:
             entries[hole.entry] = entries[hole.entry][0], (octets[hole.start : hole.end],)
-        attributes = Attributes(octets[self.attributes : self.algorithm], tuple(entries))
-        made = SignerInfo(
+        attributes = _attributes(octets[self.attributes : self.algorithm], tuple(entries))
+        made = _signer_info(
             signer.version,
             signer.sid,
             signer.digest_algorithm,
@@ -107,7 +111,7 @@ class _Form:
             None,
             self.common,
         )
-        return SignedData(
+        return _signed_data(
             data.content_type,
             data.detached,
             data.digest_algorithms,

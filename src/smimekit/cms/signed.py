@@ -94,8 +94,8 @@ class Digests:
         self, announced: Iterable[Digest], again: Callable[[], Iterable[bytes]] | None = None
     ) -> None:
         self._announced = tuple(announced)
-        self._running: dict[Digest, Digester] = {}
-        self._values: dict[Digest, bytes] = {}
+        self._running: dict[str, Digester] = {}
+        self._values: dict[str, bytes] = {}
         self._again = again
 
     @classmethod
@@ -103,7 +103,7 @@ class Digests:
         """Those of content that is at hand."""
         made = cls(())
         for row in rows:
-            made._values[row] = digest(row, content)
+            made._values[row.name] = digest(row, content)
         return made
 
     def update(self, chunk: bytes) -> None:
@@ -115,23 +115,23 @@ class Digests:
 
     def value(self, row: Digest) -> bytes:
         """The digest of the whole content, which has passed."""
-        known = self._values.get(row)
+        known = self._values.get(row.name)
         if known is not None:
             return known
         if self._announced:
             self._begin()
-        running = self._running.pop(row, None)
+        running = self._running.pop(row.name, None)
         if running is None:
             running = digester(row)
             for chunk in self.content():
                 running.update(chunk)
-        self._values[row] = value = running.digest()
+        self._values[row.name] = value = running.digest()
         return value
 
     def _begin(self) -> None:
         """Not before there is content: a detached signature announces digests of none."""
         for row in self._announced:
-            self._running[row] = digester(row)
+            self._running[row.name] = digester(row)
         self._announced = ()
 
     def content(self) -> Iterable[bytes]:

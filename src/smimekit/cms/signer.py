@@ -29,6 +29,7 @@ from smimekit.cms.attributes import Attributes, AttributeWatch, CertificateHash
 from smimekit.cms.content import DATA
 from smimekit.cms.signed import Digests, SignerInfo
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
+from smimekit.frozen import maker
 from smimekit.limits import Limits
 from smimekit.primitives import PublicKey, verify, verify_digest
 
@@ -70,6 +71,7 @@ class Check:
     """Did the signature match only the DER of attributes that arrived in another form?"""
 
 
+_check_of: Final = maker(Check)
 _LIMITS: Final = Limits()
 _RULES: Final = "rules"
 """Under which a certificate remembers whose attributes have met the rules."""
@@ -195,7 +197,7 @@ def _check_attributes(
     # signed, as a rule, what they wrote; a few signed the DER of it.
     received, signature = attributes.signed_octets(), signer.signature
     if verify(key, scheme, signature, received):
-        return Check(Integrity.GOOD, None, scheme)
+        return _check_of(Integrity.GOOD, None, scheme)
     canonical = der.to_der(received)
     if canonical != received and verify(key, scheme, signature, canonical):
         return Check(Integrity.GOOD, None, scheme, reencoded=True)

@@ -18,6 +18,7 @@ from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.signed import Digests, SignedData, SignerInfo, read_signer_info
 from smimekit.cms.signer import Check, Integrity, check_signer, named_scheme
 from smimekit.errors import CmsError, LimitExceeded
+from smimekit.frozen import maker
 from smimekit.message.divergence import CONFIRMED, MOST, Change, Divergence, departures
 from smimekit.message.evidence import Judge, assess, bounded
 from smimekit.message.identity import Claim, identity_of
@@ -31,6 +32,7 @@ from smimekit.trust import ByIssuerSerial, ByKeyId, Judgement, Purpose, Status, 
 
 __all__ = ["check_detached", "check_opaque", "identify", "of_mail"]
 
+_signature_result: Final = maker(SignatureResult)
 _RETRIED: Final = frozenset({Integrity.CONTENT_CHANGED, Integrity.BAD_SIGNATURE})
 _NAMESAKES: Final = 4
 """Certificates that one identifier may name and that are tried: a renewed certificate keeps
@@ -266,7 +268,7 @@ def _result(
     assessment = assess(check, certificate, judgements.judge.policy)
     scheme = check.scheme
     plain = signer.unsigned_attributes is None
-    return SignatureResult(
+    return _signature_result(
         signer=str(signer.sid),
         certificate=certificate,
         algorithm=scheme.name if scheme else signer.signature_algorithm.oid,

@@ -5,6 +5,7 @@ layer, nor inside it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from smimekit.certificate import Certificate
 from smimekit.cms.at_hand import MOST
@@ -13,6 +14,7 @@ from smimekit.cms.content import SIGNED_DATA, enter_content
 from smimekit.cms.known_senders import KnownSenders
 from smimekit.cms.signed import SignedData, read_signed_data, reject_detached_content
 from smimekit.errors import CmsError
+from smimekit.frozen import maker
 from smimekit.message.evidence import Judge, load_bag
 from smimekit.message.layers import SignatureForm, SignatureResult, Signed
 from smimekit.message.recognise import ClearSigned
@@ -21,6 +23,9 @@ from smimekit.message.spool import Spool
 from smimekit.span import Span
 
 __all__ = ["end_of_layer", "read_clear_signed", "read_signed"]
+
+
+_signed: Final = maker(Signed)
 
 
 def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], Spool]) -> Signed:
@@ -93,7 +98,7 @@ def _layer(
     results: Sequence[SignatureResult],
     micalg: str | None = None,
 ) -> Signed:
-    return Signed(
+    return _signed(
         form=form,
         content_type=data.content_type,
         signatures=tuple(results),

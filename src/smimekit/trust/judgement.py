@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn, final
+from typing import Final, NoReturn, final
 
 from smimekit.certificate import Certificate
+from smimekit.frozen import maker
 from smimekit.trust.paths import Path
 from smimekit.trust.records import Decision, Purpose, Record
 from smimekit.trust.status import Chain, Reason, Revocation, Status, Validity
@@ -37,7 +38,7 @@ class Judgement:
 
     def as_of(self, at: datetime) -> "Judgement":
         """The same for another time, at which it holds as well."""
-        return Judgement(  # by hand: `dataclasses.replace` takes three times as long
+        return _judgement(  # by hand: `dataclasses.replace` takes three times as long
             certificate=self.certificate,
             purpose=self.purpose,
             at=at,
@@ -53,6 +54,9 @@ class Judgement:
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A judgement has no truth value; compare its status.")
+
+
+_judgement: Final = maker(Judgement)
 
 
 @final
