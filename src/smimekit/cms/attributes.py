@@ -60,6 +60,9 @@ _SHORT: Final = 256
 """Octets of what is remembered once it was read: of each attribute but the digest and the time,
 a sender writes the same all day."""
 
+_LONG: Final = 0x80
+"""Octets of a value whose length takes more than one octet (X.690, 8.1.3.4)."""
+
 _T = TypeVar("_T")
 _Entry: TypeAlias = tuple[str, tuple[bytes, ...]]
 
@@ -122,6 +125,8 @@ class Attributes:
     def message_digest(self) -> bytes | None:
         """The messageDigest attribute."""
         value = self.one(MESSAGE_DIGEST)
+        if value and value[0] == der.OCTET_STRING and value[1] == len(value) - 2 < _LONG:
+            return value[2:]  # as everybody writes it
         return None if value is None else _whole(der.Reader(value), der.Reader.octets)
 
     @property

@@ -7,11 +7,13 @@ are, what the header says, what is errant. May not know how a layer is read (`op
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
+from typing import Final
 
 from smimekit.errors import (
     CmsError,
     UsageError,
 )
+from smimekit.frozen import maker
 from smimekit.keys import Credential, Decryptor
 from smimekit.message.errant import find_errant
 from smimekit.message.evidence import Judge
@@ -32,6 +34,9 @@ from smimekit.trust import Trust
 from smimekit.trust.records import require_aware
 
 __all__ = ["open_file", "open_message"]
+
+
+_judge: Final = maker(Judge)
 
 
 def open_message(
@@ -63,7 +68,7 @@ def open_message(
     try:
         job = Opening(
             keys=_decryptors(keys),
-            judge=Judge(trust, policy, at),
+            judge=_judge(trust, policy, at),
             closing=closing,
             content=None if content is None else span_of(content, policy, closing),
             may_inflate=policy.limits.inflated_bytes,
@@ -113,7 +118,7 @@ def open_file(
             )
         job = Opening(
             keys=_decryptors(keys),
-            judge=Judge(trust, policy, at),
+            judge=_judge(trust, policy, at),
             closing=closing,
             content=None if content is None else span_of(content, policy, closing),
             may_inflate=policy.limits.inflated_bytes,

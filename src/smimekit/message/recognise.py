@@ -87,7 +87,7 @@ class ClearSigned:
 
     def cms(self) -> Iterator[bytes]:
         """The CMS octets."""
-        return Opaque(self.signature.body, _encoding(self.signature)).cms()
+        return Opaque(self.signature.body, _encoding_of(self.signature)).cms()
 
     def octets(self, most: int) -> bytes | None:
         """All of them, where the text of the part is no longer than `most`.
@@ -98,7 +98,8 @@ class ClearSigned:
         if len(body) > most:
             return None
         try:
-            octets = decoded(body.bytes(), _encoding(self.signature))
+            text = body.bytes()
+            octets = decoded(text, _encoding(self.signature.header, text[:_HEAD_BYTES]))
         except InputError:
             return None
         return None if _PEM_BEGIN.match(octets) else octets
@@ -173,10 +174,10 @@ def recognise_opaque(entity: Entity, content: ContentType, *, limits: Limits) ->
     if content.type != "application":  # as all of these are
         return None
     if content.media in PKCS7_MIME:
-        return Opaque(entity.body, _encoding(entity))
+        return Opaque(entity.body, _encoding_of(entity))
     if content.media not in _VAGUE or not _has_cms_name(entity, content):
         return None
-    opaque = Opaque(entity.body, _encoding(entity))
+    opaque = Opaque(entity.body, _encoding_of(entity))
     found = peek(opaque, limits=limits)
     if found is None or (found.detached and _is_named(entity, content, ".p7s")):
         return None
@@ -298,14 +299,17 @@ def _has_cms_name(entity: Entity, content: ContentType) -> bool:
     return _is_named(entity, content, *_NAMES) or "smime-type" in content.parameters
 
 
-def _encoding(entity: Entity) -> str:
+def _encoding_of(entity: Entity) -> str:
+    return _encoding(entity.header, entity.body.read(0, _HEAD_BYTES))
+
+
+def _encoding(header: HeaderBlock, head: bytes) -> str:
     """The transfer encoding, also where somebody lost the field that says so, or kept it.
 
     What has no encoding and begins like a SEQUENCE in base64 is base64; PEM has none, but is
     put where base64 was by gateways that leave the label.
     """
-    encoding = transfer_encoding(entity.header)
-    head = entity.body.read(0, _HEAD_BYTES)
+    encoding = transfer_encoding(header)
     if encoding in {"7bit", "8bit", "binary"} and _BASE64_HEAD.match(head):
         return "base64"
     return "7bit" if encoding == "base64" and _PEM_BEGIN.match(head) else encoding

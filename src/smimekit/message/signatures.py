@@ -21,7 +21,7 @@ from smimekit.errors import CmsError, LimitExceeded
 from smimekit.frozen import maker
 from smimekit.message.divergence import CONFIRMED, MOST, Change, Divergence, departures
 from smimekit.message.evidence import Judge, assess, bounded
-from smimekit.message.identity import Claim, identity_of
+from smimekit.message.identity import Claim, Identity, identity_of
 from smimekit.message.layers import SignatureResult
 from smimekit.message.spool import Spool
 from smimekit.message.timestamps import Stamps
@@ -218,7 +218,7 @@ class _Judgements:
 
     def __init__(self, data: SignedData, bag: Sequence[Certificate], judge: Judge) -> None:
         self._crls, self._ocsps, _ = bounded(data, judge.policy.limits.evidence_bytes)
-        self._found: dict[Certificate, Judgement] = {}
+        self._found: dict[bytes, Judgement] = {}
         self.bag = bag
         self.judge = judge
 
@@ -231,9 +231,9 @@ class _Judgements:
         """The judgement; None where there is no certificate."""
         if certificate is None:
             return None
-        found = self._found.get(certificate)
+        found = self._found.get(certificate.der)
         if found is None:
-            found = self._found[certificate] = self.judge.trust.judge(
+            found = self._found[certificate.der] = self.judge.trust.judge(
                 certificate,
                 Purpose.VERIFY,
                 at=self.judge.at,
@@ -274,7 +274,7 @@ def _result(
         algorithm=scheme.name if scheme else signer.signature_algorithm.oid,
         digest=scheme.digest.name if scheme else signer.digest_algorithm.oid,
         integrity=check.integrity,
-        identity=identity_of(certificate, ()),
+        identity=Identity.UNCLAIMED if certificate else Identity.UNKNOWN,  # until `identify`
         judgement=judgement,
         assessment=assessment,
         reasons=_reasons(check, assessment, judgement),

@@ -7,6 +7,7 @@ came: `Field.raw` is the very bytes, `Field.value` is made from them on demand.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, final
 
 from smimekit.errors import LimitExceeded, MimeError
@@ -57,6 +58,7 @@ class Field:
         return self.name.lower() == name.lower()
 
 
+_whole_line: Final = itemgetter(0)
 _new_field: Final = maker(Field)
 
 
@@ -259,7 +261,7 @@ def _lines_of(raw: bytes, skip: int, limits: Limits) -> list[_Line]:
     if text.count(b"\n") >= limits.header_fields:
         _check_number(text, limits)
     found: list[_Line] = _FIELDS.findall(text)
-    read = b"".join([line for line, _ in found])
+    read = b"".join(map(_whole_line, found))
     # What the fields leave is the empty line, if the header has one; and nothing between them.
     if text.removeprefix(read) not in _LINE_BREAKS:
         raise MimeError(
