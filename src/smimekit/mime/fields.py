@@ -24,7 +24,8 @@ __all__ = ["Field", "HeaderBlock", "decode_words", "field_value", "read_header"]
 _NAME = re.compile(rb"([!-9;-~]{1,997})[ \t]*:")
 _FIELD_START = re.compile(rb"(?<=\n)(?![ \t])")
 # A field with its name: where these follow each other without a gap, they are the header.
-_FIELDS = re.compile(rb"^(([!-9;-~]{1,997})[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z))", re.MULTILINE)
+# Nothing is ever given back, and a dot is all but a line feed: both save half of the time.
+_FIELDS = re.compile(rb"^(([!-9;-~]{1,997}+)[ \t]*+:.*+(?:\n[ \t].*+)*+(?:\n|\Z))", re.MULTILINE)
 # Written so that the search for it can skip what begins with neither.
 _FOLD = re.compile(rb"(?:\r\n|\n)(?=[ \t])")
 _FIRST_READ = 1 << 12
