@@ -46,7 +46,7 @@ def test_a_made_record_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         made.start = 4  # type: ignore[misc] # that it is refused is the point
     with pytest.raises(FrozenInstanceError):
-        del made.end  # type: ignore[misc] # that it is refused is the point
+        del made.end
     with pytest.raises((AttributeError, TypeError)):
         made.other = 4  # type: ignore[attr-defined] # that it is refused is the point
 
@@ -58,7 +58,7 @@ def test_defaults_are_those_of_the_class_and_each_record_has_its_own() -> None:
     with pytest.raises(TypeError, match="name"):
         make_named()  # type: ignore[call-arg] # that it is refused is the point
     with pytest.raises(TypeError):
-        make_named("a")  # type: ignore[misc] # that it is refused is the point
+        make_named("a")  # type: ignore[call-arg] # that it is refused is the point
 
 
 def test_what_a_class_checks_is_checked() -> None:

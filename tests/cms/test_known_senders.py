@@ -1,8 +1,9 @@
 """What a known sender says once more is not read again, and is nothing else than what it says."""
 
+import base64
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -19,7 +20,9 @@ from smimekit.cms.known_senders import KnownSenders
 from smimekit.cms.signed import Digests, SignedData
 from smimekit.cms.signed_writing import signed_data
 from smimekit.cms.signer import Integrity, check_signer
+from smimekit.errors import MimeError
 from smimekit.limits import Limits
+from smimekit.mime.transfer import base64_lines, decoded
 from tests.cms.forge import LIMITS, Forgery, ca, person
 from tests.cms.test_at_hand import shuffled
 
@@ -84,6 +87,92 @@ def test_another_mail_of_the_same_sender(monkeypatch: pytest.MonkeyPatch) -> Non
         signers[1], person("rsa-2048").certificate, second.content_type,
         Digests((), lambda: [b"other"]),
     ).integrity is Integrity.GOOD  # fmt: skip
+
+
+def unarmoured(text: bytes) -> bytes:
+    return decoded(text, "base64")
+
+
+def said(text: bytes, known: KnownSenders | None = None) -> SignedData | str | None:
+    """What is read out of base64, by known senders or without them; or what is wrong with it."""
+    try:
+        if known is None:
+            return read_at_hand(unarmoured(text), limits=LIMITS)
+        return known.read(text, unarmoured, limits=LIMITS)
+    except MimeError as error:
+        return error.code
+
+
+LAYOUTS: dict[str, Callable[[bytes], bytes]] = {
+    "lines": base64_lines,
+    "bare LF": lambda octets: base64_lines(octets).replace(b"\r\n", b"\n"),
+    "one line": base64.b64encode,
+    "lines of 75": lambda octets: re.sub(rb"(.{75})", rb"\1\r\n", base64.b64encode(octets)),
+    "blank lines": lambda octets: (
+        b"\r\n \r\n" + base64_lines(octets).replace(b"\n", b"\n\n") + b" "
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_begin_of_the_text_is_decoded_once(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, sizes = KnownSenders(SIZE), list[int]()
+
+    def noted(text: bytes) -> bytes:
+        sizes.append(len(text))
+        return unarmoured(text)
+
+    first, second = map(LAYOUTS[layout], (rsa(), rsa(b"other", "260301120001Z")))
+    with counted(monkeypatch) as read:
+        assert known.read(first, noted, limits=LIMITS) == said(first)
+        sizes.clear()
+        assert known.read(second, noted, limits=LIMITS) == said(second)
+    if layout == "lines of 75":  # where a line ends, no group does
+        assert read == [rsa(), rsa(b"other", "260301120001Z")]
+    else:
+        assert read == [rsa()]
+        assert sum(sizes) <= len(second) // 2 + 80
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_text_in_two_pieces_says_what_it_says_in_one(layout: str, data: st.DataObject) -> None:
+    known = KnownSenders(SIZE)
+    assert said(LAYOUTS[layout](rsa()), known) == said(LAYOUTS[layout](rsa()))
+    text = bytearray(LAYOUTS[layout](rsa(b"other")))
+    for _ in range(data.draw(st.integers(1, 3))):
+        near = st.integers(len(text) // 2 - 90, len(text) // 2 + 10)
+        at = data.draw(near | st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 2))] = data.draw(
+            st.sampled_from([b"", b"=", b"==", b"A", b"\n", b"\r\n", b" ", b"-", b"+/"])
+        )
+    for each in (bytes(text), LAYOUTS[layout](rsa(b"other"))):
+        assert said(each, known) == said(each)
+    other = KnownSenders(SIZE)  # what came first is damaged, and what follows is not
+    for each in (bytes(text), LAYOUTS[layout](rsa()), bytes(text)):
+        assert said(each, other) == said(each)
+
+
+@pytest.mark.parametrize("more", range(3))
+def test_text_of_one_length_says_octets_of_several(more: int) -> None:
+    """By its padding: then the signature ends somewhere else."""
+    known, who = KnownSenders(SIZE), person("rsa-2048")
+    info = Forgery(extra=[attrs.attribute("1.2.3", der.octet_string(bytes(more)))], who=who)
+    octets = signed_data(None, [], [who.certificate.der] * 2, [info.signer_info()])
+    assert said(base64.b64encode(octets), known) is not None
+    for end in (b"AAAA", b"AAA=", b"AA=="):
+        text = base64.b64encode(octets)[:-4] + end
+        assert said(text, known) == said(text)
+
+
+def test_what_has_no_certificates_is_not_kept() -> None:
+    """All of it differs from mail to mail."""
+    known = KnownSenders(SIZE)
+    same(known, signed_data(None, [], [], [Forgery().signer_info()]))
+    assert len(known) == 0
 
 
 @pytest.mark.parametrize("what", [DIGEST, TIME])

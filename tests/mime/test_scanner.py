@@ -6,7 +6,7 @@ from io import BytesIO
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from smimekit.errors import LimitExceeded, MimeError
@@ -327,6 +327,33 @@ def test_what_passes_is_the_first_part(before: bytes, inside: bytes, size: int) 
         assert outcome(entity, taken.append) == found
     if isinstance(found, tuple):
         assert b"".join(taken) == found[0].bytes()
+
+
+_EDGES = st.sampled_from(
+    [b"--b", b"\r\n--b", b"\n--b", b"--", b"--bb", b" ", b"\t", b"\r\n", b"\n", b"\r", b"x"]
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(_EDGES, max_size=14).map(b"".join))
+@example(b"--b \r\none\r\n--b\r\ntwo\r\n--b--")
+@example(b"--b\r\none\r\n--b \r\ntwo\r\n--b--")
+@example(b"--b\none\n--b\ntwo\n--b--\n")
+@example(b"--b\r\none\n--b\r\ntwo\r\n--b-- \r\n")
+@example(b"--b\r\n\n--b\r\n\r\n--b--\r\n")
+@example(b"--b\r\none\r\n--bb\r\n--b\r\ntwo\r\n--b--")
+def test_parts_that_are_cut_at_once_are_those_that_a_search_finds(body: bytes) -> None:
+    entity = read_entity(Span.of(SIGNED + b"\r\n" + body), limits=LIMITS)
+    assert outcome(entity) == outcome(entity, lambda _: None)  # whoever takes it has it searched
+
+
+def test_two_parts_may_be_too_many() -> None:
+    entity = read_entity(
+        Span.of(SIGNED + b"\r\n--b\r\none\r\n--b\r\ntwo\r\n--b--\r\n"), limits=LIMITS
+    )
+    with pytest.raises(LimitExceeded) as caught:
+        signed_parts(entity, limits=Limits(mime_parts=1))
+    assert caught.value.code == "limit.mime-parts"
 
 
 def outcome(

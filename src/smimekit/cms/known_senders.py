@@ -10,6 +10,7 @@ another SignedData but for the content of such values say the same but for these
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Self, TypeAlias, final
 
@@ -18,6 +19,7 @@ from smimekit.cms.at_hand import read_parts_at_hand
 from smimekit.cms.attributes import MESSAGE_DIGEST, SIGNING_TIME, Attributes
 from smimekit.cms.signed import SignedData, SignerInfo
 from smimekit.cms.signed_writing import signer_info
+from smimekit.errors import InputError
 from smimekit.frozen import maker
 from smimekit.limits import Limits
 
@@ -54,6 +56,10 @@ class _Form:
 
     data: SignedData
     limits: Limits
+    begin: bytes
+    """The octets that the begin of the text says, under which it is kept."""
+    size: int
+    """How many octets there are."""
     same: tuple[tuple[int, bytes], ...]
     """The octets that are the same each time, and where."""
     holes: tuple[_Hole, ...]
@@ -65,7 +71,9 @@ class _Form:
     common: object = field(default_factory=object)
 
     @classmethod
-    def of(cls, octets: bytes, data: SignedData, info: bytes, limits: Limits) -> Self | None:
+    def of(
+        cls, octets: bytes, begin: bytes, data: SignedData, info: bytes, limits: Limits
+    ) -> Self | None:
         """None for what is not as our own writer would write it, or is too much to keep."""
         signer = data.signers[0]
         attributes, size = signer.signed_attributes, len(signer.signature)
@@ -76,17 +84,23 @@ class _Form:
         # RFC 5652, 5.3: behind the attributes stand the algorithm and the signature, to the end.
         behind = signer.signature_algorithm.encode() + der.octet_string(signer.signature)
         end = len(octets) - len(behind)
-        begin = end - len(attributes.encoded)
-        holes = _holes(attributes, begin)
+        first = end - len(attributes.encoded)
+        if first < len(begin):
+            return None  # what differs is in the key: no other would be found by it
+        holes = _holes(attributes, first)
         same, at = list[tuple[int, bytes]](), 0
         for hole in holes:
             same.append((at, octets[at : hole.start + 2]))
             at = hole.end
         same.append((at, octets[at:-size]))
-        return cls(data, limits, tuple(same), holes, begin, end, len(octets) - size)
+        return cls(
+            data, limits, begin, len(octets), tuple(same), holes, first, end, len(octets) - size
+        )
 
     def fits(self, octets: bytes, limits: Limits) -> bool:
-        """Do the octets, of the same number, say the same?"""
+        """Do the octets say the same?"""
+        if len(octets) != self.size:
+            return False
         for at, piece in self.same:
             if not octets.startswith(piece, at):
                 return False
@@ -162,30 +176,52 @@ class KnownSenders:
     def __len__(self) -> int:
         return len(self._found)
 
-    def read(self, octets: bytes, *, limits: Limits) -> SignedData | None:
-        """What `read_at_hand` says."""
-        # The certificates, which are most of it, stand in the first half.
-        key = len(octets), octets[: len(octets) // 2]
+    def read(
+        self, text: bytes, decode: Callable[[bytes], bytes] = bytes, *, limits: Limits
+    ) -> SignedData | None:
+        """What `read_at_hand` says of the octets that `decode` makes of the text.
+
+        It makes the same of the text in two pieces, where it makes anything of both. Raises
+        what it raises.
+        """
+        # The certificates, which are most of it, stand in the first half; so half of what it
+        # takes to decode it is saved, too.
+        at = text.rfind(b"\n", 0, len(text) // 2) + 1 or len(text) // 8 * 4
+        key = len(text), text[:at]
         known = self._found.get(key)
-        if known is not None and known.fits(octets, limits):
-            return known.filled(octets)
+        if known is None:
+            octets = decode(text)
+        else:
+            octets = known.begin + decode(text[at:])
+            if known.fits(octets, limits):
+                return known.filled(octets)
         parts = read_parts_at_hand(octets, limits=limits)
         if parts is None:
             return None
         data, infos = parts
         if len(data.signers) == 1 == len(infos):
-            self._keep(key, _Form.of(octets, data, infos[0], limits))
+            begin = _begin(text[:at], decode)
+            made = _Form.of(octets, begin, data, infos[0], limits) if begin else None
+            self._keep(key, made)
         return data
 
     def _keep(self, key: _Key, made: _Form | None) -> None:
-        if made is None or made.attributes < len(key[1]):
-            return  # what differs is in the key: no other would be found by it
+        if made is None:
+            return
         with self._lock:
             if self._found.pop(key, None) is None:
                 self._used += _weight(key)
             self._found[key] = made
             while self._used > self._size:
                 self._used -= _weight(self._found.popitem(last=False)[0])
+
+
+def _begin(text: bytes, decode: Callable[[bytes], bytes]) -> bytes:
+    """What the begin of a text says; nothing where it does not end as it should for that."""
+    try:
+        return decode(text)
+    except InputError:
+        return b""
 
 
 def _weight(key: _Key) -> int:

@@ -89,20 +89,13 @@ class ClearSigned:
         """The CMS octets."""
         return Opaque(self.signature.body, _encoding_of(self.signature)).cms()
 
-    def octets(self, most: int) -> bytes | None:
-        """All of them, where the text of the part is no longer than `most`.
-
-        None where it is, or is damaged, or holds PEM: `cms` knows what to do then.
-        """
+    def text(self, most: int) -> tuple[bytes, str] | None:
+        """What stands in the part, and its encoding, where it is no longer than `most`."""
         body = self.signature.body
         if len(body) > most:
             return None
-        try:
-            text = body.bytes()
-            octets = decoded(text, _encoding(self.signature.header, text[:_HEAD_BYTES]))
-        except InputError:
-            return None
-        return None if _PEM_BEGIN.match(octets) else octets
+        text = body.bytes()
+        return text, _encoding(self.signature.header, text[:_HEAD_BYTES])
 
 
 @final

@@ -5,6 +5,7 @@ layer, nor inside it.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from smimekit.certificate import Certificate
@@ -13,26 +14,30 @@ from smimekit.cms.ber import BerReader
 from smimekit.cms.content import SIGNED_DATA, enter_content
 from smimekit.cms.known_senders import KnownSenders
 from smimekit.cms.signed import SignedData, read_signed_data, reject_detached_content
-from smimekit.errors import CmsError
+from smimekit.errors import CmsError, InputError
 from smimekit.frozen import maker
 from smimekit.message.evidence import Judge, load_bag
 from smimekit.message.layers import SignatureForm, SignatureResult, Signed
 from smimekit.message.recognise import ClearSigned
 from smimekit.message.signatures import check_detached, check_opaque, of_mail
 from smimekit.message.spool import Spool
+from smimekit.mime.transfer import decoded
 from smimekit.span import Span
 
 __all__ = ["end_of_layer", "read_clear_signed", "read_signed"]
 
 
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "base64": partial(decoded, encoding="base64"),
+    **dict.fromkeys(("7bit", "8bit", "binary"), bytes),
+}
 _signed: Final = maker(Signed)
 
 
 def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], Spool]) -> Signed:
     """The layer of a multipart/signed."""
     limits = judge.policy.limits
-    octets = found.octets(MOST)
-    data = None if octets is None else _known_senders(judge).read(octets, limits=limits)
+    data = _at_hand(found, judge)
     if data is None:
         reader = BerReader(found.cms(), limits=limits)
         if enter_content(reader) != SIGNED_DATA:
@@ -44,6 +49,18 @@ def read_clear_signed(found: ClearSigned, judge: Judge, new_spool: Callable[[], 
     content, results = check_detached(data, found.content, bag, judge, new_spool, found.digests)
     results = of_mail(results, data.content_type)
     return _layer(SignatureForm.MULTIPART, data, bag, content, results, found.micalg)
+
+
+def _at_hand(found: ClearSigned, judge: Judge) -> SignedData | None:
+    """A short signature; None for what is long, damaged or in another form than usual."""
+    try:
+        text = found.text(MOST)
+        if text is None or text[1] not in _DECODERS:
+            return None
+        decode = _DECODERS[text[1]]
+        return _known_senders(judge).read(text[0], decode, limits=judge.policy.limits)
+    except InputError:
+        return None
 
 
 def _known_senders(judge: Judge) -> KnownSenders:
