@@ -25,17 +25,14 @@ def maker(record: Callable[_P, _T]) -> Callable[_P, _T]:
     """
     if not isinstance(record, type):
         raise TypeError("A maker is one of the records of a class.")
-    finish: Callable[[_T], None] = getattr(record, "__post_init__", _nothing)
+    finish: Callable[[_T], None] | None = getattr(record, "__post_init__", None)
 
     def freeze(made: _T) -> None:
         made.__class__ = record
-        finish(made)
+        if finish is not None:
+            finish(made)
 
     body = {each.name: copy(each) for each in fields(record)}
     names = {"__annotations__": dict.fromkeys(body, object), "__post_init__": freeze}
     twin = type(record.__name__, (), {**body, **names})
     return dataclass(slots=True, eq=False, repr=False)(twin)
-
-
-def _nothing(_: object) -> None:
-    """Most records are ready when their fields are set."""

@@ -7,8 +7,8 @@ should be done at all was decided before.
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Final, Protocol, Self, final
+from functools import lru_cache, partial
+from typing import Final, Protocol, Self, cast, final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -243,6 +243,29 @@ def _pss(scheme: SignatureScheme) -> padding.PSS:
     return padding.PSS(mgf=padding.MGF1(_HASHES[mgf.name]), salt_length=salt)
 
 
+class _Verifier(Protocol):
+    def verify(self, signature: bytes, data: bytes, /, *how: object) -> None: ...
+    def public_numbers(self) -> rsa.RSAPublicNumbers: ...
+
+
+class _Signer(Protocol):
+    def sign(self, data: bytes, /, *how: object) -> bytes: ...
+
+
+_KINDS: Final = (
+    *(rsa.RSAPublicKey, ec.EllipticCurvePublicKey, dsa.DSAPublicKey),
+    *(rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey),
+    *(ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey),
+    *(mldsa.MLDSA44PrivateKey, mldsa.MLDSA65PrivateKey, mldsa.MLDSA87PrivateKey),
+)
+
+
+@lru_cache(maxsize=64)
+def _kind(key: type[object]) -> type[object] | None:
+    """The kind of the keys that a class makes, which takes as long to ask as to digest a mail."""
+    return next((kind for kind in _KINDS if issubclass(key, kind)), None)
+
+
 def verify(key: PublicKey, scheme: SignatureScheme, signature: bytes, data: bytes) -> bool:
     """Is `signature` one of `data` under `key`? False too where key and scheme do not fit."""
     if not scheme.kind.pure:
@@ -274,20 +297,20 @@ def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, val
     if len(value) != scheme.digest.size:
         return False
     name = scheme.digest.name
-    hashed = _PREHASHED[name]
+    hashed, known = _PREHASHED[name], cast("_Verifier", key)
     try:
-        match scheme.kind, key:
-            case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey():
-                key.verify(signature, value, _PKCS1_V15, hashed)
-            case SignatureKind.RSA_PSS, rsa.RSAPublicKey():
-                key.verify(signature, value, _pss(scheme), hashed)
-            case SignatureKind.RSA_PSS_SHAKE, rsa.RSAPublicKey():
-                numbers = key.public_numbers()
+        match scheme.kind, _kind(type(key)):
+            case SignatureKind.RSA_PKCS1, rsa.RSAPublicKey:
+                known.verify(signature, value, _PKCS1_V15, hashed)
+            case SignatureKind.RSA_PSS, rsa.RSAPublicKey:
+                known.verify(signature, value, _pss(scheme), hashed)
+            case SignatureKind.RSA_PSS_SHAKE, rsa.RSAPublicKey:
+                numbers = known.public_numbers()
                 return verify_pss_shake(numbers.n, numbers.e, signature, value)
-            case SignatureKind.ECDSA, ec.EllipticCurvePublicKey():
-                key.verify(signature, value, _ECDSA_OF_DIGEST[name])
-            case SignatureKind.DSA, dsa.DSAPublicKey():
-                key.verify(signature, value, hashed)
+            case SignatureKind.ECDSA, ec.EllipticCurvePublicKey:
+                known.verify(signature, value, _ECDSA_OF_DIGEST[name])
+            case SignatureKind.DSA, dsa.DSAPublicKey:
+                known.verify(signature, value, hashed)
             case _:
                 return False
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
@@ -298,24 +321,24 @@ def verify_digest(key: PublicKey, scheme: SignatureScheme, signature: bytes, val
 
 def sign(key: PrivateKeyTypes, scheme: SignatureScheme, data: bytes) -> bytes:
     """A signature of `data`; UsageError where the key is not one for this scheme."""
-    hashed = _HASHES[scheme.digest.name]
-    match scheme.kind, key:
-        case SignatureKind.RSA_PKCS1, rsa.RSAPrivateKey():
-            return key.sign(data, _PKCS1_V15, hashed)
-        case SignatureKind.RSA_PSS, rsa.RSAPrivateKey():
-            return key.sign(data, _pss(scheme), hashed)
-        case SignatureKind.ECDSA, ec.EllipticCurvePrivateKey():
-            return key.sign(data, _ECDSA[scheme.digest.name])
-        case SignatureKind.ED25519, ed25519.Ed25519PrivateKey():
-            return key.sign(data)
-        case SignatureKind.ED448, ed448.Ed448PrivateKey():
-            return key.sign(data)
-        case SignatureKind.ML_DSA_44, mldsa.MLDSA44PrivateKey():
-            return key.sign(data)
-        case SignatureKind.ML_DSA_65, mldsa.MLDSA65PrivateKey():
-            return key.sign(data)
-        case SignatureKind.ML_DSA_87, mldsa.MLDSA87PrivateKey():
-            return key.sign(data)
+    hashed, known = _HASHES[scheme.digest.name], cast("_Signer", key)
+    match scheme.kind, _kind(type(key)):
+        case SignatureKind.RSA_PKCS1, rsa.RSAPrivateKey:
+            return known.sign(data, _PKCS1_V15, hashed)
+        case SignatureKind.RSA_PSS, rsa.RSAPrivateKey:
+            return known.sign(data, _pss(scheme), hashed)
+        case SignatureKind.ECDSA, ec.EllipticCurvePrivateKey:
+            return known.sign(data, _ECDSA[scheme.digest.name])
+        case SignatureKind.ED25519, ed25519.Ed25519PrivateKey:
+            return known.sign(data)
+        case SignatureKind.ED448, ed448.Ed448PrivateKey:
+            return known.sign(data)
+        case SignatureKind.ML_DSA_44, mldsa.MLDSA44PrivateKey:
+            return known.sign(data)
+        case SignatureKind.ML_DSA_65, mldsa.MLDSA65PrivateKey:
+            return known.sign(data)
+        case SignatureKind.ML_DSA_87, mldsa.MLDSA87PrivateKey:
+            return known.sign(data)
         case _:
             name = key_name(key.public_key())
             raise UsageError(

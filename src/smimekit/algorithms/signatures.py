@@ -5,7 +5,7 @@ not know keys, messages or which algorithm anybody prefers (`policy` does).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, final
@@ -118,14 +118,13 @@ class SignatureScheme:
     null: bool = False
     """Are the parameters, as emitted, a NULL (RFC 5754, 3.2) or absent?"""
 
-    @property
-    def name(self) -> str:
-        """The row's name, as on the command line."""
-        if self.kind.pure:
-            return str(self.kind)
-        if self.kind is SignatureKind.RSA_PSS_SHAKE:
-            return f"rsa-pss-{self.digest.name}"
-        return f"{self.kind}-{self.digest.name}"
+    name: str = field(init=False, repr=False, compare=False)
+    """The row's name, as on the command line."""
+
+    def __post_init__(self) -> None:
+        kind = "rsa-pss" if self.kind is SignatureKind.RSA_PSS_SHAKE else str(self.kind)
+        name = kind if self.kind.pure else f"{kind}-{self.digest.name}"
+        object.__setattr__(self, "name", name)
 
     @property
     def identifier(self) -> AlgorithmIdentifier:

@@ -141,10 +141,8 @@ class HeaderBlock:
         """The places of the fields `name`."""
         key = name.lower().encode()
         last = self._last.get(key)
-        if last is None:
-            return ()
-        if not self.repeats:
-            return (last,)
+        if last is None or len(self._last) == len(self._lines):
+            return () if last is None else (last,)
         if self._places is None:
             self._places = {}
             for at, (_, each) in enumerate(self._lines):
@@ -153,14 +151,14 @@ class HeaderBlock:
 
     def _only(self, name: str) -> int | None:
         """The place of the only field `name`, where there is one."""
-        found = self._where(name)
-        if len(found) > 1:
+        last = self._last.get(name.lower().encode())
+        if last is not None and self.repeats and len(self._where(name)) > 1:
             raise MimeError(
                 f"The header has more than one {name} field; programs would disagree on which "
                 "one counts. Have the message sent again without the duplicate.",
                 code="mime.duplicate-field",
             )
-        return found[0] if found else None
+        return last
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field `name`, in order."""
