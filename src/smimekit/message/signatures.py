@@ -86,7 +86,7 @@ _Checked = tuple[SignerInfo, Certificate | None, Check]
 
 
 def _any_good(checked: Iterable[_Checked]) -> bool:
-    return any(check.integrity is Integrity.GOOD for _, _, check in checked)
+    return Integrity.GOOD in [check.integrity for _, _, check in checked]
 
 
 def _may_match_otherwise(checked: Sequence[_Checked]) -> bool:
