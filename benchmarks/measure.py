@@ -14,7 +14,7 @@ from benchmarks.contenders import CONTENDERS, LIMIT, OURS, Contender
 from benchmarks.one import BASELINES
 from benchmarks.operations import SMALL, Action, Row, Sizes
 from benchmarks.special import import_times, scanning
-from benchmarks.timing import by_turns, median_ratio
+from benchmarks.timing import by_turns, ratios
 
 __all__ = ["Abilities", "Figure", "Measured", "abilities", "large_row", "small_row"]
 
@@ -31,6 +31,8 @@ class Figure:
     seconds: float
     share: float | None
     """Of the limit: 1.0 is as fast as the machine; None where there is no limit."""
+    between: tuple[float, float] | None = None
+    """Half of the rounds had shares between these."""
     over: int | None = None
     """Octets of memory over the baseline, where that was measured."""
     peak: int | None = None
@@ -87,10 +89,14 @@ def _able(operation: str, can: Abilities) -> tuple[list[Contender], dict[str, st
 def _figures(actions: Mapping[str, Action], sizes: Sizes) -> dict[str, Figure]:
     times = by_turns(actions, rounds=sizes.rounds, seconds=sizes.seconds, patience=sizes.patience)
     limit = times[LIMIT.name]
-    return {
-        name: Figure(statistics.median(each), median_ratio(limit, each))
-        for name, each in times.items()
-    }
+    return {name: _figure(each, limit) for name, each in times.items()}
+
+
+def _figure(
+    seconds: list[float], limit: list[float], over: int | None = None, peak: int | None = None
+) -> Figure:
+    share, *between = ratios(limit, seconds)
+    return Figure(statistics.median(seconds), share, (between[0], between[1]), over, peak)
 
 
 def large_row(row: Row, folder: Path, sizes: Sizes, can: Abilities) -> Measured:
@@ -116,7 +122,7 @@ def _large(runs: list[dict[str, float]], limit: list[float]) -> Figure:
     seconds = [run["seconds"] for run in runs]
     peak = max(run["peak"] for run in runs)
     over = max(run["peak"] - run["baseline"] for run in runs)
-    return Figure(statistics.median(seconds), median_ratio(limit, seconds), int(over), int(peak))
+    return _figure(seconds, limit, int(over), int(peak))
 
 
 def _one(contender: Contender, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

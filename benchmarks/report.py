@@ -44,7 +44,7 @@ _HOW: Final = """\
   other; a share is the median, over the rounds, of two times of the same round, so what other
   jobs do to the processor's speed and caches cancels out as far as it can. It cannot wholly: jobs
   that take turns on a processor empty its caches, which costs an interpreter more than it costs a
-  loop of arithmetic.
+  loop of arithmetic. In brackets: between which shares half of the rounds lie.
 * **smimekit** does all that its defaults say: the header is protected (RFC 9788) and checked, the
   draft is made safe for transport, and `verify` includes the chain, the identity of the sender
   and the judgement. *Warm* means another mail each time, by a sender who is known from the mails
@@ -185,7 +185,7 @@ def _summary(measured: Sequence[Measured]) -> str:
             filter(None, (f">= {each.row.aim:g} %" * bool(each.row.aim), each.row.note))
         )
         reached = "yes" if reaches(each) else "**no**"
-        now = f"{_rate(each, ours)}{_with_share(ours)}{_memory(ours)}"
+        now = f"{_rate(each, ours)}{_with_share(ours)}{_between(ours)}{_memory(ours)}"
         rows.append((each.row.name, each.row.best_peer_before, aim, now, peer, reached))
     return _table(head, rows)
 
@@ -218,6 +218,11 @@ def _share(figure: Figure) -> str:
 
 def _with_share(figure: Figure) -> str:
     return "" if figure.share is None else f", {_share(figure)}"
+
+
+def _between(figure: Figure) -> str:
+    low, high = figure.between or (0.0, 0.0)
+    return "" if figure.between is None else f" ({low * 100:.3g} to {high * 100:.3g})"
 
 
 def _memory(figure: Figure) -> str:

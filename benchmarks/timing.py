@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.operations import Action
 
-__all__ = ["by_turns", "median_ratio", "processor_time"]
+__all__ = ["by_turns", "processor_time", "ratios"]
 
 _MOST: Final = 20_000
 
@@ -59,9 +59,11 @@ def _count(action: Action, seconds: float) -> int:
     return done
 
 
-def median_ratio(above: list[float], below: list[float]) -> float:
-    """The median, over the rounds, of one time by another of the same round; who sat out the last
-    rounds is compared in the first.
+def ratios(above: list[float], below: list[float]) -> tuple[float, float, float]:
+    """Of one time by another of the same round, over the rounds: the median, and between which
+    two values half of them lie. Who sat out the last rounds is compared in the first.
     """
     pairs = zip(above, below, strict=False)
-    return statistics.median(one / other for one, other in pairs if other)
+    found = [one / other for one, other in pairs if other]
+    low, median, high = statistics.quantiles(found, method="inclusive") if found[1:] else found * 3
+    return median, low, high

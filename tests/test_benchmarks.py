@@ -15,7 +15,7 @@ from benchmarks.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.measure import Figure, Measured
 from benchmarks.operations import LARGE, ROWS, SMALL, Row, Sizes
 from benchmarks.plot import plot
-from benchmarks.timing import by_turns, median_ratio
+from benchmarks.timing import by_turns, ratios
 
 SIZES = replace(Sizes.tiny(), mails=1, many=3, large=100_000, scanned=100_000)
 IN_PROCESS = [LIMIT, OURS, CONTENDERS["cryptography"]]
@@ -101,7 +101,7 @@ def test_turns_are_taken() -> None:
     )
     assert done == ["a", "b"] + ["a", "b"] * 3
     assert {name: len(each) for name, each in times.items()} == {"a": 3, "b": 3}
-    assert median_ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == 1.0
+    assert ratios([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == (1.0, 0.75, 2.0)
 
 
 def test_who_is_slow_sits_out_the_later_rounds() -> None:
@@ -111,15 +111,15 @@ def test_who_is_slow_sits_out_the_later_rounds() -> None:
         rounds=3, seconds=1e-3, patience=1e-3,
     )  # fmt: skip
     assert {name: len(each) for name, each in times.items()} == {"limit": 3, "slow": 1}
-    assert median_ratio([1.0, 9.0, 9.0], [2.0]) == 0.5
+    assert ratios([1.0, 9.0, 9.0], [2.0]) == (0.5, 0.5, 0.5)
 
 
 def measured(share: float, seconds: float, over: int | None = None) -> Measured:
     row = Row("sign-large", "sign 200 MB", 50, "35 %", large=True, note="<= 32 MiB")
     figures = {
         "limit": Figure(1.0, 1.0),
-        "smimekit": Figure(seconds, share, over, over),
-        "peer": Figure(3.0, 0.33, 5 << 20, 6 << 20),
+        "smimekit": Figure(seconds, share, (share - 0.04, share + 0.04), over, over),
+        "peer": Figure(3.0, 0.33, None, 5 << 20, 6 << 20),
     }
     return Measured(row, figures, {"other": "it said | this"}, 200_000_000)
 
@@ -134,6 +134,7 @@ def test_an_aim_is_reached_or_not(share: float, over: int, reached: bool) -> Non
     page = report.as_markdown([found], {"a": "b"}, {"sign-large": "the reason"})
     assert ("the reason" in page) is not reached
     assert "100 MB/s" in page
+    assert f"({share * 100 - 4:.3g} to {share * 100 + 4:.3g})" in page
     assert "peer: 33 %" in page
     assert "it said / this" in page
 
