@@ -24,6 +24,7 @@ from smimekit.certificate import Certificate
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.recipients import ContentKey, KeyTransRecipient
 from smimekit.errors import CertificateError, DecryptionError, UsageError
+from smimekit.frozen import maker
 from smimekit.primitives import key_name, rsa_cipher_padding
 from smimekit.private_key import PrivateKey
 
@@ -74,7 +75,10 @@ class Transport:
 
     def holding(self, encrypted: bytes) -> KeyTransRecipient:
         """The RecipientInfo with this encrypted key."""
-        return KeyTransRecipient(self.rid, self.algorithm, encrypted).behind(self.before)
+        return _recipient_info(self.rid, self.algorithm, encrypted).behind(self.before)
+
+
+_recipient_info: Final = maker(KeyTransRecipient)
 
 
 def usual_transport(certificate: Certificate) -> Transport | None:
