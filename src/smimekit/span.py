@@ -87,13 +87,17 @@ class Span:
     @staticmethod
     def of(data: bytes) -> "Span":
         """A span of all of `data`."""
-        return _span(MemorySource(data), 0, len(data))
+        return Span.whole(MemorySource(data))
 
-    @classmethod
-    def of_file(cls, file: BinaryIO) -> "Span":
+    @staticmethod
+    def of_file(file: BinaryIO) -> "Span":
         """A span of the rest of a seekable file."""
-        source = FileSource(file)
-        return cls(source, 0, source.size)
+        return Span.whole(FileSource(file))
+
+    @staticmethod
+    def whole(source: ByteSource) -> "Span":
+        """A span of all of a source."""
+        return _span(source, 0, source.size)
 
     def __len__(self) -> int:
         return self.end - self.start

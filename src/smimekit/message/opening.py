@@ -7,7 +7,7 @@ before anything looks at what was inside it (DESIGN, rule 5).
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from smimekit.certificate import Certificate
 from smimekit.cms import content as types
@@ -28,6 +28,7 @@ from smimekit.errors import (
     PolicyError,
     SmimeError,
 )
+from smimekit.frozen import maker
 from smimekit.keys import Decryptor
 from smimekit.message.evidence import Judge
 from smimekit.message.identity import Claim, claim_of, sender_of
@@ -50,6 +51,9 @@ __all__ = ["Opening"]
 
 _Reading: TypeAlias = tuple[BerReader, EnvelopedReader]
 """An envelope, read as far as its content, and where."""
+
+
+_encrypted: Final = maker(Encrypted)
 
 
 @final
@@ -239,7 +243,7 @@ class Opening:
                 opened = self.closing.enter_context(spool)
                 certificate = content_key.certificate
                 break
-        return Encrypted(
+        return _encrypted(
             cipher=cipher,
             algorithm=cipher.name if cipher else envelope.algorithm.oid,
             authenticated=cipher is not None and cipher.authenticated,

@@ -128,6 +128,7 @@ class Peek:
 
 
 _new_layer: Final = maker(ClearSigned)
+_opaque: Final = maker(Opaque)
 
 
 def is_bare_cms(span: Span) -> bool:
@@ -167,10 +168,10 @@ def recognise_opaque(entity: Entity, content: ContentType, *, limits: Limits) ->
     if content.type != "application":  # as all of these are
         return None
     if content.media in PKCS7_MIME:
-        return Opaque(entity.body, _encoding_of(entity))
+        return _opaque(entity.body, _encoding_of(entity))
     if content.media not in _VAGUE or not _has_cms_name(entity, content):
         return None
-    opaque = Opaque(entity.body, _encoding_of(entity))
+    opaque = _opaque(entity.body, _encoding_of(entity))
     found = peek(opaque, limits=limits)
     if found is None or (found.detached and _is_named(entity, content, ".p7s")):
         return None

@@ -89,7 +89,7 @@ class Spool:
 
     def span(self) -> Span:
         """All of it, as a span."""
-        return Span(self, 0, self.size)
+        return Span.whole(self)
 
     def __enter__(self) -> Self:
         return self
