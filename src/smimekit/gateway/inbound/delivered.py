@@ -34,12 +34,17 @@ __all__ = ["Readable", "header_of", "plaintext", "readable", "tagged"]
 _AUTHORS: Final = frozenset(
     {
         *("from", "sender", "reply-to", "to", "cc", "date", "message-id", "in-reply-to"),
-        *("references", "subject", "comments", "keywords", "followup-to", "mail-followup-to"),
+        *("references", "subject", "comments", "keywords"),
+        *("followup-to", "mail-followup-to", "mail-reply-to"),
         *("importance", "priority", "sensitivity", "organization", "user-agent", "x-mailer"),
     }
 )
 """Fields that come out of a payload (RFC 9788, 4): what an author writes. Others are of servers,
 filters or the gateway: what says so inside, where none of them could look, is not believed."""
+_RECIPIENTS: Final = frozenset({"to", "cc"})
+_ANSWERED: Final = _RECIPIENTS | {"reply-to", "followup-to", "mail-followup-to", "mail-reply-to"}
+"""Fields that answers go to. Where the header is protected, only those inside count (RFC 9788,
+4.4.4 and 4.6): once the encryption is gone, no mail program can tell that somebody added one."""
 _END_FORMS: Final = frozenset({SignatureForm.CERTS_ONLY, SignatureForm.DETACHED})
 
 
@@ -215,25 +220,36 @@ def header_of(
     """The header of what is delivered: the outer one, with the author's fields as they stand in
     the payload where they were protected (RFC 9788, 4), and the entity's own fields.
 
-    The author outside stays where another one is inside whom nothing binds (4.4). `tags` are
-    taken out of what comes from inside.
+    The author outside stays where another one is inside whom nothing binds (4.4). Whom to answer
+    is said inside, or nowhere (4.4.4). `tags` are taken out of what comes from inside.
     """
     if found.entity is None:
         return outer.fields
     inner = _promoted(protected, tags)
+    added = _added(protected)
     waiting = dict(inner)
     fields: list[Field] = []
     for field in outer.fields:
         name = field.name.lower()
         if name in inner:
             fields += waiting.pop(name, ())  # where the first one stood
-        elif not is_structural(name):
+        elif not is_structural(name) and name not in added:
             fields.append(field)
     fields += (field for group in waiting.values() for field in group)
     fields.append(_mime_version(outer))
     entity = found.entity.header.fields
     fields += (each for each in entity if each.name.lower().startswith("content-"))
     return tuple(fields)
+
+
+def _added(protected: HeaderSet) -> frozenset[str]:
+    """Fields that answers go to, which do not stay where a protected header is without them.
+
+    Recipients inside that cannot be sent have those outside in their place.
+    """
+    if protected.scheme is HeaderScheme.NONE:
+        return frozenset()
+    return _ANSWERED - (_RECIPIENTS & {each.name.lower() for each in protected.protected})
 
 
 def _mime_version(outer: HeaderBlock) -> Field:
