@@ -247,7 +247,8 @@ def signed_parts(
     The first span is, byte for byte, what was signed. All of it goes through `take`, too, while
     it is read here: nothing of that counts where this raises. Raises `MimeError`
     (`mime.signed-parts`) unless there are exactly two parts, both delimiters and the closing
-    one, and no delimiter after that; (`mime.encoded-multipart`) if it is transfer-encoded.
+    one, and no other line outside of the signed part that begins like one of them;
+    (`mime.encoded-multipart`) if it is transfer-encoded.
     """
     content = content_type(entity.header)
     if content.media != "multipart/signed":
@@ -265,11 +266,26 @@ def signed_parts(
         raise _not_two_parts("is cut off: its closing boundary is missing")
     if len(found.parts) != 2:
         raise _not_two_parts("does not have exactly two parts")
-    if len(found.epilogue) and any(delimiters(found.epilogue.chunks(), boundary)):
-        raise _not_two_parts("goes on after its closing boundary")
+    for unsigned in (found.preamble, found.parts[1], found.epilogue):
+        if len(unsigned) and _has_look_alike(unsigned, boundary):
+            raise _not_two_parts("has more lines that begin like its boundary")
     if first:
         first.end(found.parts[0])
     return found.parts[0], found.parts[1]
+
+
+def _has_look_alike(span: Span, boundary: bytes) -> bool:
+    """Does a line begin like a delimiter, by the letter of RFC 2046, 5.1.1, or behind a bare CR?
+
+    Dovecot, for one, takes it for a delimiter, and gives its clients a part that nobody signed.
+    """
+    needle, before = b"--" + boundary, b"\n"
+    for chunk in span.chunks():
+        data = before + chunk
+        if needle in data and re.search(rb"[\r\n]" + re.escape(needle), data):
+            return True
+        before = data[-len(needle) :]
+    return False
 
 
 def _not_two_parts(why: str) -> MimeError:
