@@ -600,6 +600,18 @@ def test_a_verdict_about_the_first_message_of_an_mbox_is_about_no_other(
     (here / "one.mbox").write_bytes(line + signed)
     (here / "two.mbox").write_bytes(line + signed + b"\n\n" + line + DRAFT)
     assert run("verify", "--anchor", "ca.pem", "one.mbox").status == 0
+    two = (here / "two.mbox").read_bytes()
     for command in (("verify", "--anchor", "ca.pem"), ("open",), ("decrypt", "--key", "bob.p12")):
-        done = run(*command, "--json", "two.mbox", *(["-o", "out"] * (command[0] == "decrypt")))
-        assert (done.status, done.code) == (2, "usage.mbox")
+        more = ["--json", *(["-o", "out"] * (command[0] == "decrypt"))]
+        for done in (run(*command, *more, "two.mbox"), run(*command, *more, "-", stdin=two)):
+            assert (done.status, done.code) == (2, "usage.mbox")
+
+
+def test_an_mbox_through_a_pipe(spawn: Run, run: Run, here: Path) -> None:
+    """What comes in pieces is looked at whole."""
+    run("sign", "--key", "alice.p12", "draft.eml", "-o", "signed.eml")
+    line = b"From alice@example.org Sun Nov 22 09:00:00 2026\n"
+    one = line + (here / "signed.eml").read_bytes()
+    two = one + b"x" * 200_000 + b"\n\n" + line + DRAFT
+    assert spawn("verify", "--anchor", "ca.pem", stdin=one).status == 0
+    assert spawn("verify", "--anchor", "ca.pem", stdin=two).status == 2
