@@ -455,6 +455,9 @@ def test_broken_signatures_are_delivered_as_they_are() -> None:
     assert "smime=neutral" in results(found)
 
 
+LAYER = "X-Smimekit-Layer-1"
+
+
 def test_old_algorithms_by_rule(tmp_path: Path, require_program: Callable[[str], str]) -> None:
     """OpenSSL writes 3DES still, on request."""
     certificate = tmp_path / "carol.pem"
@@ -467,6 +470,15 @@ def test_old_algorithms_by_rule(tmp_path: Path, require_program: Callable[[str],
     mail = made.stdout.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     assert original(delivered(core(reader), mail)) == mail
     assert body(delivered(core(reader, accept=Accept.LEGACY_READ), mail)) == body(entity())
+    # RFC 9787, 6.5: nothing says that it was encrypted, for others may have read it.
+    found = delivered(core(reader, accept=Accept.LEGACY_READ, subject_tags=True), mail)
+    assert body(found) == body(entity())
+    assert header(found).one("Subject") is None
+    assert "cipher=des-ede3-cbc; grade=weak" in " ".join(value(found, LAYER).split())
+    good = smimekit.encrypt(draft(), [reader.certificate])
+    found = delivered(core(reader, accept=Accept.LEGACY_READ, subject_tags=True), good)
+    assert value(found, "Subject") == "[encrypted] The plan"
+    assert "grade" not in value(found, LAYER)
 
 
 # --- special mail ---------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from smimekit.mime.scanner import Entity, read_entity
 from smimekit.mime.words import encode_words
 from smimekit.span import Span
 
-__all__ = ["Readable", "header_of", "plaintext", "readable", "tagged"]
+__all__ = ["Readable", "header_of", "is_confidential", "plaintext", "readable", "tagged"]
 
 _AUTHORS: Final = frozenset(
     {
@@ -108,6 +108,14 @@ def plaintext(opened: Opened) -> Span | None:
     if not opened.is_encrypted:
         return None
     return layers[_start(layers, Inbound(decrypt=True)) - 1].content
+
+
+def is_confidential(opened: Opened, found: Readable) -> bool:
+    """Was it decrypted, and is nothing known that others can have read it by? Who reads what is
+    encrypted by an old cipher must not say that it was encrypted (RFC 9787, 6.5).
+    """
+    ciphers = (each.cipher for each in opened.envelope if isinstance(each, Encrypted))
+    return found.decrypted and not any(each is not None and each.weak for each in ciphers)
 
 
 def _start(layers: Sequence[Layer], rules: Inbound) -> int:

@@ -25,16 +25,23 @@ from smimekit.gateway.core import Core, Results
 from smimekit.gateway.edit import joined, with_fields
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient, Parameters
 from smimekit.gateway.events import Action, Objection, Scan, consult
-from smimekit.gateway.inbound.delivered import Readable, header_of, plaintext, readable, tagged
+from smimekit.gateway.inbound.delivered import (
+    Readable,
+    header_of,
+    is_confidential,
+    plaintext,
+    readable,
+    tagged,
+)
 from smimekit.gateway.inbound.forged import forgeries, strip
 from smimekit.gateway.inbound.learning import learn
 from smimekit.gateway.inbound.opening import Opening, openings
 from smimekit.gateway.inbound.results import (
     Result,
-    Verdict,
     authentication_results,
     detail_fields,
     signature_results,
+    subject_tags,
     unreadable,
 )
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
@@ -221,7 +228,7 @@ class _Case:
         found = readable(self.clean, opened, rules, limits=limits, closing=self.job.closing)
         results = signature_results(opened, delivered=found.layers, cleared=found.cleared)
         fields = (*self._results(results), *self._details(opened))
-        tags = _tags(rules, results, decrypted=found.decrypted)
+        tags = subject_tags(rules, results, confidential=is_confidential(opened, found))
         return self.job.deliver(
             self.opening.recipients,
             self._written(fields, found, opened, tags),
@@ -376,17 +383,6 @@ def _uses(opened: Opened) -> Iterator[CertificateUse]:
 
 def _address(certificate: Certificate) -> str:
     return next(iter(addresses_of(certificate)), "")
-
-
-def _tags(rules: Inbound, results: Sequence[Result], *, decrypted: bool) -> tuple[str, ...]:
-    """What the subject says: nothing good that is not so."""
-    if not rules.subject_tags:
-        return ()
-    tags = [rules.encrypted_tag] if decrypted else []
-    if any(each.signature is not None for each in results):
-        passed = any(each.verdict is Verdict.PASS for each in results)
-        tags.insert(0, rules.signed_tag if passed else rules.untrusted_tag)
-    return tuple(tag for tag in tags if tag)
 
 
 def _left(opened: Opened, found: Readable, rules: Inbound) -> tuple[str, ...]:
