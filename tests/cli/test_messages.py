@@ -1,6 +1,8 @@
 """sign, encrypt, decrypt, verify and open do what they say, from files and from pipes."""
 
 import stat
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -383,6 +385,7 @@ LAYER_KEYS = {
         "kind",
         "algorithm",
         "authenticated",
+        "grade",
         "recipients",
         "opened_with",
         "failure",
@@ -586,6 +589,25 @@ def test_a_draft_that_is_refused_leaves_no_file(
     done = run(*command, "bad", "-o", "out.eml", "--json")
     assert (done.status, done.code) == (3, "mime.duplicate-field")
     assert (here / "out.eml").read_bytes() == b"as it was"
+
+
+def test_an_old_cipher_is_named_as_that(
+    run: Run, here: Path, require_program: Callable[[str], str]
+) -> None:
+    """RFC 9787, 6.5: whoever reads it must be warned. OpenSSL writes 3DES still, on request."""
+    command = (require_program("openssl"), "cms", "-encrypt", "-des3", "carol.pem")
+    made = subprocess.run(command, input=DRAFT, capture_output=True, check=True)
+    (here / "old.eml").write_bytes(made.stdout)
+    words = ("open", "--key", "carol.p12", "old.eml", "--policy")
+    for policy, status in (("interop", "policy.weak"), ("legacy-read", None)):
+        done = run(*words, policy, "--json")
+        [layer] = done.json["layers"]
+        assert (layer["algorithm"], layer["grade"]) == ("des-ede3-cbc", "weak")
+        assert (layer["failure"] and layer["failure"]["code"]) == status
+        assert "others may have read it" in run(*words, policy).text
+    done = run("open", "--key", "bob.p12", "encrypted.eml")
+    assert "others may have read it" not in done.text
+    assert run("open", "encrypted.eml", "--json").json["layers"][0]["grade"] == "good"
 
 
 # --- mailboxes -------------------------------------------------------------------------------
