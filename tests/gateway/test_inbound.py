@@ -525,6 +525,53 @@ def test_the_subject_says_what_was_found(mail: bytes, subject: str) -> None:
     assert value(delivered(core(carol(), subject_tags=True), mail), "Subject") == subject
 
 
+SUBJECT = b"Subject: The plan\r\n"
+URGENT = b"Subject: URGENT: pay Mallory"
+
+
+def test_a_good_word_stands_before_the_subject_that_was_signed() -> None:
+    """RFC 9788, 4: the protected field counts, and what stands outside only is not shown."""
+    gateway = core(carol(), subject_tags=True)
+    mail, without = signed(), smimekit.sign(draft().replace(SUBJECT, b""), alice(), at=NOW)
+    outside = SUBJECT.strip()
+    for changed in (
+        mail.replace(outside, URGENT, 1),
+        mail.replace(outside, URGENT + b"\r\n" + outside, 1),
+        mail.replace(SUBJECT, b"", 1),
+        mail.replace(outside, b"Subject: [signed] URGENT", 1),
+    ):
+        assert changed != mail
+        found = delivered(gateway, changed)
+        assert value(found, "Subject") == "[signed] The plan"
+        assert body(found) == body(mail)
+        assert smimekit.verify(found, trust()).bytes() == smimekit.verify(mail, trust()).bytes()
+    assert value(delivered(gateway, URGENT + b"\r\n" + without), "Subject") == "[signed]"
+    sealed = smimekit.encrypt(
+        draft().replace(SUBJECT, b""), [carol().certificate], signer=alice(), at=NOW
+    )
+    found = delivered(gateway, URGENT + b"\r\n" + sealed)
+    assert value(found, "Subject") == "[signed] [encrypted]"
+
+
+def test_the_same_subject_keeps_its_octets_whoever_folded_or_encoded_it() -> None:
+    gateway = core(carol(), subject_tags=True)
+    again = b"Subject: =?utf-8?q?The?=\r\n plan"
+    found = delivered(gateway, signed().replace(b"Subject: The plan", again, 1))
+    assert b"Subject: [signed]\r\n =?utf-8?q?The?=\r\n plan\r\n" in found
+
+
+def test_a_subject_that_nobody_protected_is_the_one_outside() -> None:
+    gateway = core(carol(), subject_tags=True)
+    mail = smimekit.sign(draft(), alice(), headers=None, at=NOW)
+    found = delivered(gateway, mail.replace(SUBJECT.strip(), URGENT))
+    assert value(found, "Subject") == "[signed] URGENT: pay Mallory"
+    changed = smimekit.sign(draft(), mallory(), at=NOW).replace(SUBJECT.strip(), URGENT, 1)
+    found = delivered(gateway, changed)
+    assert value(found, "Subject") == "[untrusted signature] URGENT: pay Mallory"
+    untouched = signed().replace(SUBJECT.strip(), URGENT, 1)
+    assert original(delivered(core(carol()), untouched)) == untouched
+
+
 def test_a_tag_in_the_protected_subject_is_forged_too() -> None:
     mail = smimekit.encrypt(
         draft().replace(b"Subject: ", b"Subject: [signed] "), [carol().certificate]

@@ -26,10 +26,18 @@ from smimekit.mime.prepare import prepare
 from smimekit.mime.protected import HeaderScheme, is_structural
 from smimekit.mime.safety import MAX_LINE, folded, safe_message_field
 from smimekit.mime.scanner import Entity, read_entity
-from smimekit.mime.words import encode_words
+from smimekit.mime.words import decode_words, encode_words
 from smimekit.span import Span
 
-__all__ = ["Readable", "header_of", "is_confidential", "plaintext", "readable", "tagged"]
+__all__ = [
+    "Readable",
+    "header_of",
+    "is_confidential",
+    "plaintext",
+    "readable",
+    "signed_subject",
+    "tagged",
+]
 
 _AUTHORS: Final = frozenset(
     {
@@ -41,10 +49,11 @@ _AUTHORS: Final = frozenset(
 )
 """Fields that come out of a payload (RFC 9788, 4): what an author writes. Others are of servers,
 filters or the gateway: what says so inside, where none of them could look, is not believed."""
-_RECIPIENTS: Final = frozenset({"to", "cc"})
-_ANSWERED: Final = _RECIPIENTS | {"reply-to", "followup-to", "mail-followup-to", "mail-reply-to"}
-"""Fields that answers go to. Where the header is protected, only those inside count (RFC 9788,
-4.4.4 and 4.6): once the encryption is gone, no mail program can tell that somebody added one."""
+_SHOWN: Final = frozenset({"to", "cc", "subject"})
+_ADDED: Final = _SHOWN | {"reply-to", "followup-to", "mail-followup-to", "mail-reply-to"}
+"""Fields that are shown, or that answers go to. Where the header is protected, only those inside
+count (RFC 9788, 4, 4.4.4 and 4.6): once the encryption is gone, no mail program can tell that
+somebody added one."""
 _END_FORMS: Final = frozenset({SignatureForm.CERTS_ONLY, SignatureForm.DETACHED})
 
 
@@ -251,13 +260,35 @@ def header_of(
 
 
 def _added(protected: HeaderSet) -> frozenset[str]:
-    """Fields that answers go to, which do not stay where a protected header is without them.
-
-    Recipients inside that cannot be sent have those outside in their place.
+    """Fields that do not stay where a protected header is without them. What is shown, and cannot
+    be sent as it is inside, has what stands outside in its place.
     """
     if protected.scheme is HeaderScheme.NONE:
         return frozenset()
-    return _ANSWERED - (_RECIPIENTS & {each.name.lower() for each in protected.protected})
+    return _ADDED - (_SHOWN & {each.name.lower() for each in protected.protected})
+
+
+def signed_subject(
+    fields: Sequence[Field], protected: HeaderSet, tags: Sequence[str]
+) -> tuple[Field, ...]:
+    """The fields of a mail that stays signed, with the subject that its author signed, or without
+    one: a good word of ours does not stand before what somebody wrote on the way.
+    """
+    if protected.scheme is HeaderScheme.NONE or not protected.is_bound:
+        return tuple(fields)
+    inner = _promoted(protected, tags).get("subject", ())
+    outer = [field for field in fields if field.named("Subject")]
+    if [_said(each) for each in inner] == [_said(each) for each in outer]:
+        return tuple(fields)
+    if not inner and "subject" not in _added(protected):
+        return tuple(fields)
+    rest = [field for field in fields if not field.named("Subject")]
+    at = fields.index(outer[0]) if outer else len(rest)
+    return (*rest[:at], *inner, *rest[at:])
+
+
+def _said(found: Field) -> str:
+    return " ".join(decode_words(found.value).split())
 
 
 def _mime_version(outer: HeaderBlock) -> Field:

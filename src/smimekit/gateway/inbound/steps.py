@@ -31,6 +31,7 @@ from smimekit.gateway.inbound.delivered import (
     is_confidential,
     plaintext,
     readable,
+    signed_subject,
     tagged,
 )
 from smimekit.gateway.inbound.forged import forgeries, strip
@@ -339,7 +340,10 @@ class _Case:
         except InputError:
             return joined((Span.of(b"".join(each.raw for each in new)), self.clean))
         if found is None or opened is None or found.entity is None:
-            return with_fields(self.clean, header, (*new, *tagged(header.fields, tags)))
+            around = header.fields
+            if opened is not None and tags:
+                around = signed_subject(around, opened.header, self.tags)
+            return with_fields(self.clean, header, (*new, *tagged(around, tags)))
         fields = header_of(header, found, opened.header, self.tags)
         lines = (each.raw for each in (*new, *tagged(fields, tags)))
         raw = b"".join(line if line.endswith(b"\n") else line + b"\r\n" for line in lines)
