@@ -302,6 +302,36 @@ def test_a_boundary_that_is_smuggled(parameters: bytes) -> None:
 
 @pytest.mark.parametrize(
     "parameter",
+    [b'x="; boundary=evil; y="', b'x="\\"; boundary=evil; y=\\""', b"(; boundary=evil;)",
+     b"( \\) ; BOUNDARY = evil; )", b"((a) ; boundary=evil)", b'x="; boundary*0=evil; y="',
+     b"x=boundary=evil", b"name=x boundary=evil", b'name="boundary=evil"',
+     b'type="multipart/mixed;boundary=evil"', b'x="; boundary\t*=us-ascii\'\'evil"'],
+)  # fmt: skip
+@pytest.mark.parametrize("junk", [b"", b";;"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_looks_like_a_boundary(parameter: bytes, junk: bytes, first: bool) -> None:
+    """RFC 2045, 5.1: in quotes and comments it is none. Dovecot looks for the next semicolon there
+    when it has met an empty parameter, and others for nothing but "boundary=".
+    """
+    for real in (b"boundary=bnd", b"boundary*=us-ascii''bnd", b"boundary*0=b; boundary*1=nd"):
+        both = [parameter, real] if first else [real, parameter]
+        field = b"Content-Type: multipart/signed; " + P + b"; " + junk + b"; ".join(both)
+        with pytest.raises(MimeError) as error:
+            smimekit.open(with_type(field), trust=trust())
+        assert error.value.code == "mime.parameter"
+
+
+@pytest.mark.parametrize("boundary", ["=_boundary_1", "boundary", "MIME-Boundary; x", "a=boundary"])
+def test_a_boundary_that_is_called_like_that(boundary: str) -> None:
+    """Many are; and a comment may say what it likes about something else."""
+    signature = bare_signed(entity(), alice(), detached=True)
+    source = clear_signed(entity(), signature, boundary=boundary)
+    assert verified(source) == entity()
+    assert verified(source.replace(b"micalg=", b"(the boundary is below; x=y) micalg=")) == entity()
+
+
+@pytest.mark.parametrize(
+    "parameter",
     [b"protocol*=us-ascii''application%2Fpkcs7-signature",
      b'protocol*0="application/"; protocol*1=pkcs7-signature',
      b'protocol="application/pkcs7-signature" (application/pgp-signature)'],

@@ -37,6 +37,10 @@ _LINE_REST = re.compile(rb"(--)?([ \t]*)(\r?\n|\Z)?")
 _MAYBE_MORE = re.compile(rb"-?\r?\Z")
 # What may follow "--boundary" in a delimiter, or in what may yet become one.
 _NO_LOOK_ALIKE = rb"(?=(?:--)?(?:[ \t]{999}|[ \t]*\r?(?:\n|\Z))|-\Z)"
+# Where a parameter is none; and a boundary, in sections too (RFC 2231, 3), where one may be.
+_HIDING = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)', re.DOTALL)
+_NAMED = re.compile(rb"boundary[ \t]*(?:\*[0-9]*\*?)?[ \t]*=")
+_PARAMETER = re.compile(rb";[ \t]*" + _NAMED.pattern)
 _MAX_PADDING = 998
 """Blanks after a delimiter: not more than a line holds (RFC 5322, 2.1.1)."""
 _LONGEST: Final = 2_000
@@ -248,6 +252,7 @@ def signed_parts(
     it is read here: nothing of that counts where this raises. Raises `MimeError`
     (`mime.signed-parts`) unless there are exactly two parts, both delimiters and the closing
     one, and no other line outside of the signed part that begins like one of them;
+    (`mime.parameter`) where its type has something that is no boundary, and looks like one;
     (`mime.encoded-multipart`) if it is transfer-encoded.
     """
     content = content_type(entity.header)
@@ -260,6 +265,7 @@ def signed_parts(
             code="mime.encoded-multipart",
         )
     boundary = boundary_of(content)
+    _check_alone(entity.header)
     first = FirstPart(take) if take else None
     found = split(entity.body, boundary, limits=limits, first=first)
     if not found.closed:
@@ -272,6 +278,25 @@ def signed_parts(
     if first:
         first.end(found.parts[0])
     return found.parts[0], found.parts[1]
+
+
+def _check_alone(header: HeaderBlock) -> None:
+    """Raise `MimeError` where a comment or a value looks like a boundary parameter.
+
+    Programs that find something odd go on behind the next semicolon, wherever that is (Dovecot
+    does), or never look for more than "boundary=".
+    """
+    field = header.one("Content-Type")
+    text = b"" if field is None else field.value.lower()
+    if text.count(b"boundary") == 1:
+        return
+    plain = _HIDING.sub(b"", text)  # but for comments within comments, which nobody needs
+    if b"(" in plain or len(_NAMED.findall(text)) != len(_PARAMETER.findall(plain)):
+        raise MimeError(
+            "The Content-Type field holds what looks like another boundary, so programs would "
+            "disagree on what was signed; the sender has to repair it.",
+            code="mime.parameter",
+        )
 
 
 def _has_look_alike(span: Span, boundary: bytes) -> bool:
