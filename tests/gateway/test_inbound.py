@@ -553,6 +553,23 @@ def test_a_good_word_stands_before_the_subject_that_was_signed() -> None:
     assert value(found, "Subject") == "[signed] [encrypted]"
 
 
+def test_a_subject_that_is_hidden_stays_so_where_the_mail_stays_encrypted() -> None:
+    """What is inside cannot be mailed, so nothing is decrypted: the tag tells nobody the subject."""
+    payload = (
+        f"From: {ALICE}\r\nSubject: The plan\r\nHP-Outer: From: {ALICE}\r\n"
+        'HP-Outer: Subject: [...]\r\nContent-Type: text/plain; hp="cipher"\r\n\r\nHello\r\n'
+    ).encode()
+    # The signature is one line, longer than mail transport takes.
+    inside = clear_signed(payload, bare_signed(payload, alice(), detached=True), None)
+    for outside in ("Subject: [...]", "Subject: URGENT: pay Mallory"):
+        cms = bare_enveloped(inside, carol())
+        mail = mime(cms, "enveloped-data", ALICE, outside)
+        found = delivered(core(carol(), subject_tags=True), mail)
+        assert value(found, "Content-Type").startswith("application/pkcs7-mime")
+        assert value(found, "Subject") == "[signed] [...]"
+        assert b"The plan" not in found
+
+
 def test_the_same_subject_keeps_its_octets_whoever_folded_or_encoded_it() -> None:
     gateway = core(carol(), subject_tags=True)
     again = b"Subject: =?utf-8?q?The?=\r\n plan"

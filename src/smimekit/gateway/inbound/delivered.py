@@ -23,7 +23,7 @@ from smimekit.mime.canonical import is_canonical, to_crlf
 from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import hide_displays
 from smimekit.mime.prepare import prepare
-from smimekit.mime.protected import HeaderScheme, is_structural
+from smimekit.mime.protected import FieldState, HeaderScheme, is_structural
 from smimekit.mime.safety import MAX_LINE, folded, safe_message_field
 from smimekit.mime.scanner import Entity, read_entity
 from smimekit.mime.words import decode_words, encode_words
@@ -271,20 +271,35 @@ def _added(protected: HeaderSet) -> frozenset[str]:
 def signed_subject(
     fields: Sequence[Field], protected: HeaderSet, tags: Sequence[str]
 ) -> tuple[Field, ...]:
-    """The fields of a mail that stays signed, with the subject that its author signed, or without
-    one: a good word of ours does not stand before what somebody wrote on the way.
+    """The fields of a mail that stays as it is, with the subject that its author signed, or
+    without one: a good word of ours does not stand before what somebody wrote on the way. What
+    stays encrypted has the subject that its author put outside.
     """
     if protected.scheme is HeaderScheme.NONE or not protected.is_bound:
         return tuple(fields)
-    inner = _promoted(protected, tags).get("subject", ())
+    hidden = any(
+        each.named("Subject") and each.state.is_confidential for each in protected.protected
+    )
+    inner = (
+        _put_outside(protected, tags) if hidden else _promoted(protected, tags).get("subject", ())
+    )
     outer = [field for field in fields if field.named("Subject")]
     if [_said(each) for each in inner] == [_said(each) for each in outer]:
         return tuple(fields)
-    if not inner and "subject" not in _added(protected):
+    if not inner and not hidden and "subject" not in _added(protected):
         return tuple(fields)
     rest = [field for field in fields if not field.named("Subject")]
     at = fields.index(outer[0]) if outer else len(rest)
     return (*rest[:at], *inner, *rest[at:])
+
+
+def _put_outside(protected: HeaderSet, tags: Sequence[str]) -> tuple[Field, ...]:
+    """The subject outside, as the author says (RFC 9788, 2.2)."""
+    found = [value for name, value in protected.outside if name.lower() == "subject"]
+    state = FieldState.UNPROTECTED
+    fields = [HeaderField(name="Subject", value=each, state=state, outer=each) for each in found]
+    written = (_written(each, tags) for each in fields)
+    return tuple(each for each in written if each is not None)
 
 
 def _said(found: Field) -> str:
