@@ -231,6 +231,19 @@ def test_whom_a_good_signature_binds_is_the_author() -> None:
     assert "pass" not in value(found, "Authentication-Results")
 
 
+def test_nothing_comes_out_of_an_encryption_that_remains() -> None:
+    """What is opaque becomes clear, and what is encrypted in there stays hidden, keys or not."""
+    sealed = smimekit.encrypt(draft(), [carol().certificate])
+    mail = smimekit.sign(sealed, alice(), opaque=True, headers=None)
+    for tags in (False, True):
+        gateway = core(carol(), decrypt=False, opaque_to_clear=True, subject_tags=tags)
+        found = delivered(gateway, mail)
+        assert value(found, "Content-Type").startswith("multipart/signed")
+        assert names(found, "Subject")[0].endswith("[...]")
+        assert names(found, "To") == [BOB]
+        assert b"The plan" not in found
+
+
 # --- legacy display (RFC 9788, 4.5.3) -------------------------------------------------------------
 
 

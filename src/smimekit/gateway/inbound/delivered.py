@@ -238,12 +238,14 @@ def header_of(
     the payload where they were protected (RFC 9788, 4), and the entity's own fields.
 
     The author outside stays where another one is inside whom nothing binds (4.4). Whom to answer
-    is said inside, or nowhere (4.4.4). `tags` are taken out of what comes from inside.
+    is said inside, or nowhere (4.4.4). `tags` are taken out of what comes from inside. Nothing
+    does while an encryption remains.
     """
     if found.entity is None:
         return outer.fields
-    inner = _promoted(protected, tags)
-    added = _added(protected)
+    closed = any(isinstance(each, Encrypted) for each in found.layers)
+    inner = {} if closed else _promoted(protected, tags)
+    added = frozenset[str]() if closed else _added(protected)
     waiting = dict(inner)
     fields: list[Field] = []
     for field in outer.fields:
