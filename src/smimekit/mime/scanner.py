@@ -272,9 +272,7 @@ def signed_parts(
         raise _not_two_parts("is cut off: its closing boundary is missing")
     if len(found.parts) != 2:
         raise _not_two_parts("does not have exactly two parts")
-    for unsigned in (found.preamble, found.parts[1], found.epilogue):
-        if len(unsigned) and _has_look_alike(unsigned, boundary):
-            raise _not_two_parts("has more lines that begin like its boundary")
+    _check_look_alikes(found, boundary)
     if first:
         first.end(found.parts[0])
     return found.parts[0], found.parts[1]
@@ -287,9 +285,9 @@ def _check_alone(header: HeaderBlock) -> None:
     does), or never look for more than "boundary=".
     """
     field = header.one("Content-Type")
-    text = b"" if field is None else field.value.lower()
-    if text.count(b"boundary") == 1:
+    if field is None or field.raw.lower().count(b"boundary") == 1:
         return
+    text = field.value.lower()
     plain = _HIDING.sub(b"", text)  # but for comments within comments, which nobody needs
     if b"(" in plain or len(_NAMED.findall(text)) != len(_PARAMETER.findall(plain)):
         raise MimeError(
@@ -297,6 +295,15 @@ def _check_alone(header: HeaderBlock) -> None:
             "disagree on what was signed; the sender has to repair it.",
             code="mime.parameter",
         )
+
+
+def _check_look_alikes(found: Multipart, boundary: bytes) -> None:
+    """Raise `MimeError` for a line like a delimiter, and outside of the signed part."""
+    if len(found.body) <= CHUNK and found.body.bytes().count(b"--" + boundary) == 3:
+        return  # those are the delimiters, as nearly always
+    for unsigned in (found.preamble, found.parts[1], found.epilogue):
+        if _has_look_alike(unsigned, boundary):
+            raise _not_two_parts("has more lines that begin like its boundary")
 
 
 def _has_look_alike(span: Span, boundary: bytes) -> bool:
