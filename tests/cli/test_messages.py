@@ -1,6 +1,8 @@
 """sign, encrypt, decrypt, verify and open do what they say, from files and from pipes."""
 
 import stat
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -383,6 +385,7 @@ LAYER_KEYS = {
         "kind",
         "algorithm",
         "authenticated",
+        "grade",
         "recipients",
         "opened_with",
         "failure",
@@ -588,6 +591,25 @@ def test_a_draft_that_is_refused_leaves_no_file(
     assert (here / "out.eml").read_bytes() == b"as it was"
 
 
+def test_an_old_cipher_is_named_as_that(
+    run: Run, here: Path, require_program: Callable[[str], str]
+) -> None:
+    """RFC 9787, 6.5: whoever reads it must be warned. OpenSSL writes 3DES still, on request."""
+    command = (require_program("openssl"), "cms", "-encrypt", "-des3", "carol.pem")
+    made = subprocess.run(command, input=DRAFT, capture_output=True, check=True)
+    (here / "old.eml").write_bytes(made.stdout)
+    words = ("open", "--key", "carol.p12", "old.eml", "--policy")
+    for policy, status in (("interop", "policy.weak"), ("legacy-read", None)):
+        done = run(*words, policy, "--json")
+        [layer] = done.json["layers"]
+        assert (layer["algorithm"], layer["grade"]) == ("des-ede3-cbc", "weak")
+        assert (layer["failure"] and layer["failure"]["code"]) == status
+        assert "others may have read it" in run(*words, policy).text
+    done = run("open", "--key", "bob.p12", "encrypted.eml")
+    assert "others may have read it" not in done.text
+    assert run("open", "encrypted.eml", "--json").json["layers"][0]["grade"] == "good"
+
+
 # --- mailboxes -------------------------------------------------------------------------------
 
 
@@ -600,6 +622,18 @@ def test_a_verdict_about_the_first_message_of_an_mbox_is_about_no_other(
     (here / "one.mbox").write_bytes(line + signed)
     (here / "two.mbox").write_bytes(line + signed + b"\n\n" + line + DRAFT)
     assert run("verify", "--anchor", "ca.pem", "one.mbox").status == 0
+    two = (here / "two.mbox").read_bytes()
     for command in (("verify", "--anchor", "ca.pem"), ("open",), ("decrypt", "--key", "bob.p12")):
-        done = run(*command, "--json", "two.mbox", *(["-o", "out"] * (command[0] == "decrypt")))
-        assert (done.status, done.code) == (2, "usage.mbox")
+        more = ["--json", *(["-o", "out"] * (command[0] == "decrypt"))]
+        for done in (run(*command, *more, "two.mbox"), run(*command, *more, "-", stdin=two)):
+            assert (done.status, done.code) == (2, "usage.mbox")
+
+
+def test_an_mbox_through_a_pipe(spawn: Run, run: Run, here: Path) -> None:
+    """What comes in pieces is looked at whole."""
+    run("sign", "--key", "alice.p12", "draft.eml", "-o", "signed.eml")
+    line = b"From alice@example.org Sun Nov 22 09:00:00 2026\n"
+    one = line + (here / "signed.eml").read_bytes()
+    two = one + b"x" * 200_000 + b"\n\n" + line + DRAFT
+    assert spawn("verify", "--anchor", "ca.pem", stdin=one).status == 0
+    assert spawn("verify", "--anchor", "ca.pem", stdin=two).status == 2

@@ -69,3 +69,33 @@ def test_no_output_steers_a_terminal(run: Run, evil: Path, words: tuple[str, ...
 def test_names_are_no_markup(run: Run, evil: Path) -> None:
     run("harvest", *STORE, "evil.eml")
     assert "[red]" in run("trust", "show", *STORE, "alice@example.org").text
+
+
+FORGED = "smimekit: all is well"
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\v", "\x1c"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("encrypt", "--to", "eve.pem", "draft.eml", "-o", "out"),
+        ("sign", "--key", "eve.p12", "--password-file", "password", "draft.eml", "-o", "out"),
+        ("trust", "trust", *STORE, "eve.pem"),
+        ("trust", "reject", *STORE, "eve.pem"),
+        ("verify", "--anchor", "eve.pem", "evil.eml"),
+    ],
+)
+def test_an_address_with_a_line_break_says_nothing_by_itself(
+    run: Run, here: Path, words: tuple[str, ...], line_break: str
+) -> None:
+    """Whoever makes a certificate of their own writes any characters of ASCII into its address
+    (RFC 5280, 4.2.1.6): what stands on a line of its own has to be ours.
+    """
+    eve = FakeCA("CA").person(f"alice@example.org{line_break}{FORGED}")
+    (here / "eve.p12").write_bytes(eve.to_pkcs12(PASSWORD))
+    (here / "eve.pem").write_bytes(eve.certificate.pem())
+    (here / "evil.eml").write_bytes(smimekit.sign(DRAFT, eve))
+    found = run(*words)
+    said = found.text + found.err
+    assert FORGED in said
+    assert not any(line.startswith(FORGED) for line in said.splitlines())

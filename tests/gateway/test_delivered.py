@@ -43,8 +43,9 @@ def names(mail: bytes, name: str) -> list[str]:
 
 
 def test_protected_fields_take_the_place_of_those_outside() -> None:
-    payload = inside(f"From: Alice <{ALICE}>", "Subject: The plan", "Keywords: secret")
-    mail = wrapped(payload, "Subject: [...]", "Subject: another", "X-Other: stays", f"To: {CAROL}")
+    to = f"To: {CAROL}"
+    payload = inside(f"From: Alice <{ALICE}>", "Subject: The plan", "Keywords: secret", to)
+    mail = wrapped(payload, "Subject: [...]", "Subject: another", "X-Other: stays", to)
     found = delivered(core(carol()), mail)
     assert names(found, "Subject") == ["The plan"]
     assert names(found, "From") == [f"Alice <{ALICE}>"]
@@ -91,6 +92,48 @@ def test_what_a_filter_said_outside_stays() -> None:
     payload = inside(f"From: {ALICE}", "Subject: The plan", "X-Spam-Flag: NO")
     found = delivered(core(carol()), wrapped(payload, "X-Spam-Flag: YES"))
     assert names(found, "X-Spam-Flag") == ["YES"]
+
+
+ANSWERED = ["Reply-To", "To", "Cc", "Followup-To", "Mail-Followup-To", "Mail-Reply-To"]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+@pytest.mark.parametrize("hp", ["cipher", "clear"])
+def test_an_address_that_was_added_on_the_way_is_not_answered(name: str, hp: str) -> None:
+    """RFC 9788, 4.4.4: recipients of an answer come from inside. Who added one outside would be
+    sent what the answer quotes, by a program that no longer sees what was inside.
+    """
+    payload = inside(f"From: {ALICE}", "Subject: The plan", hp=hp)
+    added = f"{name}: mallory@evil.example"
+    mail = wrapped(payload, "Subject: [...]", added, added.upper())
+    signed = f"From: {ALICE}\r\nSubject: The plan\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+    sealed = smimekit.encrypt(signed.encode(), [carol().certificate], signer=alice())
+    for source in (mail, f"{added}\r\n".encode() + sealed):
+        found = delivered(core(carol()), source)
+        assert names(found, name) == []
+        assert names(found, "From") == [ALICE]
+        assert names(found, "Subject") == ["The plan"]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_address_that_the_author_wrote_is_answered(name: str) -> None:
+    written, added = f"{name}: list@example.org", f"{name}: mallory@evil.example"
+    payload = inside(f"From: {ALICE}", written)
+    found = delivered(core(carol()), wrapped(payload, added))
+    assert names(found, name) == ["list@example.org"]
+
+
+def test_an_answer_that_the_author_cannot_get_goes_to_nobody_else() -> None:
+    """What the author wrote needs a transport for it; what stands outside is anybody's word."""
+    payload = inside(f"From: {ALICE}", "Reply-To: jos\u00e9@example.org")
+    found = delivered(core(carol()), wrapped(payload, "Reply-To: mallory@evil.example"))
+    assert names(found, "Reply-To") == []
+
+
+def test_without_a_protected_header_those_outside_are_the_only_ones() -> None:
+    payload = b"Content-Type: text/plain\r\n\r\nHello\r\n"
+    found = delivered(core(carol()), wrapped(payload, f"Reply-To: {BOB}", f"Cc: {BOB}"))
+    assert names(found, "Reply-To") == names(found, "Cc") == [BOB]
 
 
 def test_a_header_that_was_not_protected_stays_inside() -> None:
@@ -186,6 +229,19 @@ def test_whom_a_good_signature_binds_is_the_author() -> None:
     found = delivered(core(carol()), from_outside(mail, ALICE, "lists@example.net"))
     assert names(found, "From") == [ALICE]
     assert "pass" not in value(found, "Authentication-Results")
+
+
+def test_nothing_comes_out_of_an_encryption_that_remains() -> None:
+    """What is opaque becomes clear, and what is encrypted in there stays hidden, keys or not."""
+    sealed = smimekit.encrypt(draft(), [carol().certificate])
+    mail = smimekit.sign(sealed, alice(), opaque=True, headers=None)
+    for tags in (False, True):
+        gateway = core(carol(), decrypt=False, opaque_to_clear=True, subject_tags=tags)
+        found = delivered(gateway, mail)
+        assert value(found, "Content-Type").startswith("multipart/signed")
+        assert names(found, "Subject")[0].endswith("[...]")
+        assert names(found, "To") == [BOB]
+        assert b"The plan" not in found
 
 
 # --- legacy display (RFC 9788, 4.5.3) -------------------------------------------------------------

@@ -455,6 +455,9 @@ def test_broken_signatures_are_delivered_as_they_are() -> None:
     assert "smime=neutral" in results(found)
 
 
+LAYER = "X-Smimekit-Layer-1"
+
+
 def test_old_algorithms_by_rule(tmp_path: Path, require_program: Callable[[str], str]) -> None:
     """OpenSSL writes 3DES still, on request."""
     certificate = tmp_path / "carol.pem"
@@ -467,6 +470,15 @@ def test_old_algorithms_by_rule(tmp_path: Path, require_program: Callable[[str],
     mail = made.stdout.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     assert original(delivered(core(reader), mail)) == mail
     assert body(delivered(core(reader, accept=Accept.LEGACY_READ), mail)) == body(entity())
+    # RFC 9787, 6.5: nothing says that it was encrypted, for others may have read it.
+    found = delivered(core(reader, accept=Accept.LEGACY_READ, subject_tags=True), mail)
+    assert body(found) == body(entity())
+    assert header(found).one("Subject") is None
+    assert "cipher=des-ede3-cbc; grade=weak" in " ".join(value(found, LAYER).split())
+    good = smimekit.encrypt(draft(), [reader.certificate])
+    found = delivered(core(reader, accept=Accept.LEGACY_READ, subject_tags=True), good)
+    assert value(found, "Subject") == "[encrypted] The plan"
+    assert "grade" not in value(found, LAYER)
 
 
 # --- special mail ---------------------------------------------------------------------------------
@@ -511,6 +523,70 @@ def test_invitations_by_rule() -> None:
 )
 def test_the_subject_says_what_was_found(mail: bytes, subject: str) -> None:
     assert value(delivered(core(carol(), subject_tags=True), mail), "Subject") == subject
+
+
+SUBJECT = b"Subject: The plan\r\n"
+URGENT = b"Subject: URGENT: pay Mallory"
+
+
+def test_a_good_word_stands_before_the_subject_that_was_signed() -> None:
+    """RFC 9788, 4: the protected field counts, and what stands outside only is not shown."""
+    gateway = core(carol(), subject_tags=True)
+    mail, without = signed(), smimekit.sign(draft().replace(SUBJECT, b""), alice(), at=NOW)
+    outside = SUBJECT.strip()
+    for changed in (
+        mail.replace(outside, URGENT, 1),
+        mail.replace(outside, URGENT + b"\r\n" + outside, 1),
+        mail.replace(SUBJECT, b"", 1),
+        mail.replace(outside, b"Subject: [signed] URGENT", 1),
+    ):
+        assert changed != mail
+        found = delivered(gateway, changed)
+        assert value(found, "Subject") == "[signed] The plan"
+        assert body(found) == body(mail)
+        assert smimekit.verify(found, trust()).bytes() == smimekit.verify(mail, trust()).bytes()
+    assert value(delivered(gateway, URGENT + b"\r\n" + without), "Subject") == "[signed]"
+    sealed = smimekit.encrypt(
+        draft().replace(SUBJECT, b""), [carol().certificate], signer=alice(), at=NOW
+    )
+    found = delivered(gateway, URGENT + b"\r\n" + sealed)
+    assert value(found, "Subject") == "[signed] [encrypted]"
+
+
+def test_a_subject_that_is_hidden_stays_so_where_the_mail_stays_encrypted() -> None:
+    """What is inside cannot be mailed, so nothing is decrypted: the tag tells nobody the subject."""
+    payload = (
+        f"From: {ALICE}\r\nSubject: The plan\r\nHP-Outer: From: {ALICE}\r\n"
+        'HP-Outer: Subject: [...]\r\nContent-Type: text/plain; hp="cipher"\r\n\r\nHello\r\n'
+    ).encode()
+    # The signature is one line, longer than mail transport takes.
+    inside = clear_signed(payload, bare_signed(payload, alice(), detached=True), None)
+    for outside in ("Subject: [...]", "Subject: URGENT: pay Mallory"):
+        cms = bare_enveloped(inside, carol())
+        mail = mime(cms, "enveloped-data", ALICE, outside)
+        found = delivered(core(carol(), subject_tags=True), mail)
+        assert value(found, "Content-Type").startswith("application/pkcs7-mime")
+        assert value(found, "Subject") == "[signed] [...]"
+        assert b"The plan" not in found
+
+
+def test_the_same_subject_keeps_its_octets_whoever_folded_or_encoded_it() -> None:
+    gateway = core(carol(), subject_tags=True)
+    again = b"Subject: =?utf-8?q?The?=\r\n plan"
+    found = delivered(gateway, signed().replace(b"Subject: The plan", again, 1))
+    assert b"Subject: [signed]\r\n =?utf-8?q?The?=\r\n plan\r\n" in found
+
+
+def test_a_subject_that_nobody_protected_is_the_one_outside() -> None:
+    gateway = core(carol(), subject_tags=True)
+    mail = smimekit.sign(draft(), alice(), headers=None, at=NOW)
+    found = delivered(gateway, mail.replace(SUBJECT.strip(), URGENT))
+    assert value(found, "Subject") == "[signed] URGENT: pay Mallory"
+    changed = smimekit.sign(draft(), mallory(), at=NOW).replace(SUBJECT.strip(), URGENT, 1)
+    found = delivered(gateway, changed)
+    assert value(found, "Subject") == "[untrusted signature] URGENT: pay Mallory"
+    untouched = signed().replace(SUBJECT.strip(), URGENT, 1)
+    assert original(delivered(core(carol()), untouched)) == untouched
 
 
 def test_a_tag_in_the_protected_subject_is_forged_too() -> None:

@@ -16,7 +16,16 @@ from smimekit.mailboxes import Mailbox, Maildir, imap_connection
 from smimekit.mailboxes.imap import Imap, ImapAccount, Login, Security
 from tests.harvesting.support import everything, kinds, making
 from tests.interop.dovecot import PASSWORD, USER, Dovecot, dovecot
-from tests.message.people import NOW, draft, person
+from tests.message.people import (
+    NOW,
+    alice,
+    bare_signed,
+    clear_signed,
+    draft,
+    entity,
+    person,
+    trust,
+)
 
 FOLDERS = ("INBOX", "Sent", "Entw\N{LATIN SMALL LETTER U WITH DIAERESIS}rfe & mehr", 'a "b" c')
 
@@ -75,6 +84,34 @@ def test_both_teach_the_same(server: Dovecot) -> None:
         stores.append({(one.fingerprint, one.capabilities) for one in everything(store)})
     assert stores[0] == stores[1]
     assert len(stores[0]) > 4
+
+
+LIE = b"Content-Type: text/plain\r\n\r\nTransfer the money.\r\n"
+
+
+@pytest.mark.parametrize("line", [b"--bnd2\r\n", b"--bnd evil\r\n", b"--bnd\x0b\r\n"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_mail_that_verifies_has_the_parts_that_the_server_shows(
+    server: Dovecot, line: bytes, behind: bool
+) -> None:
+    """Clients ask the server for parts, as it cuts them (RFC 3501, 6.4.5): by the beginning of a
+    line (RFC 2046, 5.1.1). One more than the two that were signed is none of the signer's.
+    """
+    signature = bare_signed(entity(), alice(), detached=True)
+    mail = clear_signed(entity(), signature, USER)
+    end = b"--bnd--\r\n" if behind else b"--bnd\r\nContent-Type: text"
+    added = mail.replace(end, line + LIE + end)
+    server.ask("mailbox", "create", "-u", USER, folder := f"{line.hex()}{behind}")
+    put(server, folder, mail)
+    put(server, folder, added)
+    assert smimekit.verify(mail, trust()).bytes() == entity()
+    with imaplib.IMAP4("127.0.0.1", server.port) as client:
+        client.authenticate("PLAIN", lambda _: f"\0{USER}\0{PASSWORD}".encode())
+        client.select(folder)
+        bodies = [str(client.fetch(number, "(BODYSTRUCTURE)")[1]) for number in ("1", "2")]
+    assert [found.count('"text" "plain"') for found in bodies] == [1, 2]
+    with pytest.raises(smimekit.MimeError):
+        smimekit.verify(added, trust())
 
 
 def test_reading_changes_nothing_there(server: Dovecot) -> None:

@@ -179,7 +179,8 @@ FIELDS = {
     "two From": ((f"From: {ALICE}", f"From: {MALLORY}"), ALICE, Identity.NO_SENDER),
     "From behind a bare CR": ((f"Subject: x\rFrom: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.NO_SENDER),
     "From behind a bare CR and blanks": ((f"From: {ALICE}", f"X: y\r \tFROM : {MALLORY}"), ALICE, Identity.NO_SENDER),
-    "bare CR in the subject": ((f"Subject: a\rb From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
+    "bare CR in the subject": ((f"Subject: a\rb From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.NO_SENDER),
+    "bare CR and a blank in the subject": ((f"Subject: a\r b From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
     "folded look-alike": ((f"Subject: x\r\n From: {MALLORY}", f"From: {ALICE}"), ALICE, Identity.MATCH),
     "mbox line": ((f"From {MALLORY} Mon Jan  1 00:00:00 2026", f"From: {ALICE}"), ALICE, Identity.MATCH),
 }  # fmt: skip

@@ -342,6 +342,8 @@ _EDGES = st.sampled_from(
 @example(b"--b\r\none\n--b\r\ntwo\r\n--b-- \r\n")
 @example(b"--b\r\n\n--b\r\n\r\n--b--\r\n")
 @example(b"--b\r\none\r\n--bb\r\n--b\r\ntwo\r\n--b--")
+@example(b"\r--bx\r\n--b\r\none\r\n--b\r\ntwo\r\n--b--")
+@example(b"--b\r\none\r\n--b\r\ntwo\r--b x\r\n--b--")
 def test_parts_that_are_cut_at_once_are_those_that_a_search_finds(body: bytes) -> None:
     entity = read_entity(Span.of(SIGNED + b"\r\n" + body), limits=LIMITS)
     assert outcome(entity) == outcome(entity, lambda _: None)  # whoever takes it has it searched

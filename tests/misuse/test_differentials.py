@@ -168,10 +168,38 @@ def test_a_bare_cr_hides_no_author() -> None:
         assert Protection.VERIFIED not in opened.protection
 
 
-def test_a_bare_cr_hides_no_type() -> None:
-    """It breaks no line (RFC 5322, 2.2): the type below it counts, and no other."""
-    for hidden in (b"X: y\rContent-Type: text/html", b"X: y\r\rContent-Type: text/html"):
-        assert verified(hidden + b"\r\n" + mail()) == entity()
+HIDDEN = {
+    "a type": b"X: y\rContent-Type: text/html",
+    "a type, and a text": b"X: y\rContent-Type: text/plain\r\rTransfer the money.",
+    "the end of the header": b"X: y\r\r\nTransfer-the-money: now",
+    "a line that is no field": b"Subject: Hello\rTransfer the money.",
+    "other parts": b"X: y\rContent-Type: multipart/mixed; boundary=other",
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_a_bare_cr_hides_no_text(case: str) -> None:
+    """It breaks no line (RFC 5322, 2.2), so the type below it counts; but Python's `email`, for
+    one, shows another text then, and of that nothing is verified.
+    """
+    source = HIDDEN[case] + b"\r\n" + mail()
+    shown = email.message_from_bytes(source, policy=policy.default)
+    assert shown.get_content_type() != "multipart/signed"
+    with smimekit.open(source, trust=trust()) as opened:
+        assert [type(layer) for layer in opened.envelope] == [Signed]
+        assert opened.signatures[0].identity is Identity.NO_SENDER
+        assert Protection.VERIFIED not in opened.protection
+
+
+def test_a_bare_cr_before_a_blank_goes_on_with_the_field() -> None:
+    """As a fold, for whom it is a line break: both read the same message."""
+    source = b"Subject: Hello\r there\r\n" + mail()
+    shown = email.message_from_bytes(source, policy=policy.default)
+    assert shown.get_content_type() == "multipart/signed"
+    assert verified(source) == entity()
+
+
+def test_a_bare_cr_in_the_type_is_an_error() -> None:
     broken = with_type(b"Content-Type: multipart/signed; boundary=bnd;\r" + P)
     with pytest.raises(MimeError):
         smimekit.open(broken, trust=trust())
@@ -270,6 +298,36 @@ def test_a_boundary_that_is_smuggled(parameters: bytes) -> None:
     field = b"Content-Type: multipart/signed; " + parameters + b"; " + P
     with pytest.raises(MimeError):
         smimekit.open(with_type(field), trust=trust())
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [b'x="; boundary=evil; y="', b'x="\\"; boundary=evil; y=\\""', b"(; boundary=evil;)",
+     b"( \\) ; BOUNDARY = evil; )", b"((a) ; boundary=evil)", b'x="; boundary*0=evil; y="',
+     b"x=boundary=evil", b"name=x boundary=evil", b'name="boundary=evil"',
+     b'type="multipart/mixed;boundary=evil"', b'x="; boundary\t*=us-ascii\'\'evil"'],
+)  # fmt: skip
+@pytest.mark.parametrize("junk", [b"", b";;"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_looks_like_a_boundary(parameter: bytes, junk: bytes, first: bool) -> None:
+    """RFC 2045, 5.1: in quotes and comments it is none. Dovecot looks for the next semicolon there
+    when it has met an empty parameter, and others for nothing but "boundary=".
+    """
+    for real in (b"boundary=bnd", b"boundary*=us-ascii''bnd", b"boundary*0=b; boundary*1=nd"):
+        both = [parameter, real] if first else [real, parameter]
+        field = b"Content-Type: multipart/signed; " + P + b"; " + junk + b"; ".join(both)
+        with pytest.raises(MimeError) as error:
+            smimekit.open(with_type(field), trust=trust())
+        assert error.value.code == "mime.parameter"
+
+
+@pytest.mark.parametrize("boundary", ["=_boundary_1", "boundary", "MIME-Boundary; x", "a=boundary"])
+def test_a_boundary_that_is_called_like_that(boundary: str) -> None:
+    """Many are; and a comment may say what it likes about something else."""
+    signature = bare_signed(entity(), alice(), detached=True)
+    source = clear_signed(entity(), signature, boundary=boundary)
+    assert verified(source) == entity()
+    assert verified(source.replace(b"micalg=", b"(the boundary is below; x=y) micalg=")) == entity()
 
 
 @pytest.mark.parametrize(

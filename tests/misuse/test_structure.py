@@ -4,6 +4,7 @@ import pytest
 
 import smimekit
 from smimekit import MimeError
+from smimekit.span import CHUNK
 from tests.message.people import (
     ALICE,
     alice,
@@ -119,6 +120,44 @@ def test_a_boundary_look_alike_is_content() -> None:
     content = entity("--bnd2\r\n--bndx--\r\n --bnd")
     mail = clear_signed(content, bare_signed(content, alice(), detached=True))
     assert smimekit.verify(mail, trust()).bytes() == content
+
+
+LIE = b"Content-Type: text/plain\r\n\r\nTransfer the money.\r\n"
+
+
+@pytest.mark.parametrize("line", [b"--bnd evil\r\n", b"--bndx\r\n", b"--bnd-\r\n", b"--bnd\x0b\n",
+                                  b"--bnd--x\r\n", b"x\r--bnd\r", b"x\n--bnd\0\n"])  # fmt: skip
+def test_a_look_alike_outside_of_what_is_signed(line: bytes) -> None:
+    """RFC 2046, 5.1.1: "it is sufficient that the boundary appear in its entirety following the
+    CRLF". Readers that go by the letter have a part there, which nobody signed.
+    """
+    good = mail()
+    head, end = b"\r\n\r\n--bnd\r\n", b"\r\n--bnd--\r\n"
+    for bad in (
+        good.replace(head, b"\r\n\r\n" + line + LIE + b"--bnd\r\n", 1),
+        good.replace(head, b"\r\n\r\nA preamble.\r\n" + line + LIE + b"--bnd\r\n", 1),
+        good.replace(end, b"\r\n" + line + LIE + end),
+        good + line + LIE,
+    ):
+        assert bad != good
+        with pytest.raises(MimeError) as error:
+            smimekit.open(bad, trust=trust())
+        assert error.value.code == "mime.signed-parts"
+
+
+def test_what_only_holds_the_boundary_is_no_look_alike() -> None:
+    text = b"It is --bnd, and not bnd--.\r\n bnd\r\n --bnd\r\n"
+    good = mail().replace(b"\r\n\r\n--bnd\r\n", b"\r\n\r\n" + text + b"--bnd\r\n", 1) + text
+    assert smimekit.verify(good, trust()).bytes() == entity()
+
+
+def test_a_look_alike_far_from_what_is_signed() -> None:
+    """Wherever one chunk ends and another begins."""
+    for size in range(CHUNK - 20, CHUNK + 3):
+        preamble = b"-" * size + b"\n--bnd2\r\n"
+        bad = mail().replace(b"\r\n\r\n--bnd\r\n", b"\r\n\r\n" + preamble + b"--bnd\r\n", 1)
+        with pytest.raises(MimeError):
+            smimekit.open(bad, trust=trust())
 
 
 @pytest.mark.parametrize(

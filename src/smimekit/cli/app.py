@@ -14,7 +14,7 @@ import click
 from smimekit import __version__
 from smimekit.cli.exits import Exit, Refused, exit_of, sentence_of
 from smimekit.cli.facts import error_facts
-from smimekit.cli.output import forget, note, show_json
+from smimekit.cli.output import forget, note, note_lines, show_json
 from smimekit.errors import SmimeError
 
 __all__ = ["program", "run"]
@@ -93,13 +93,13 @@ def _misused(error: click.ClickException, *, as_json: bool) -> int:
     """A wrong command line: the words of click, without what could steer a terminal."""
     message = error.format_message()
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        note(message)
+        note_lines(message)
         return Exit.USAGE
     if as_json:
         show_json({"error": {"code": "usage", "message": message}})
     context = getattr(error, "ctx", None)
     if context is not None:
-        note(context.get_usage())
+        note_lines(context.get_usage())
     note(f"smimekit: {message}")
     return Exit.USAGE
 

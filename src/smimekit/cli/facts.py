@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from smimekit import Certificate, CertificateError, Opened, Protection, SmimeError
+from smimekit.algorithms import ContentCipher
 from smimekit.cli.exits import code_of, sentence_of
 from smimekit.cli.output import Json
 from smimekit.cms.content import content_type_name
@@ -33,6 +34,7 @@ from smimekit.message.layers import (
     Signed,
     TimestampResult,
 )
+from smimekit.policy import Grade
 from smimekit.span import Span
 from smimekit.trust import Decision, Judgement, Reason
 
@@ -133,6 +135,7 @@ def _layer(layer: Layer) -> Json:
                 "kind": "encrypted",
                 "algorithm": layer.algorithm,
                 "authenticated": layer.authenticated,
+                "grade": None if layer.cipher is None else _grade(layer.cipher),
                 "recipients": [_recipient(each) for each in layer.recipients],
                 "opened_with": _named(layer.opened_with),
                 "failure": None if layer.failure is None else error_facts(layer.failure),
@@ -144,6 +147,11 @@ def _layer(layer: Layer) -> Json:
                 "algorithm": layer.algorithm,
                 "size": len(layer.content),
             }
+
+
+def _grade(cipher: ContentCipher) -> str:
+    """Of a cipher that a policy accepted, or that nobody has a key for."""
+    return str(Grade.WEAK if cipher.weak else Grade.GOOD)
 
 
 def _recipient(recipient: RecipientInfo) -> Json:

@@ -17,6 +17,7 @@ __all__ = [
     "Json",
     "forget",
     "note",
+    "note_lines",
     "require_room_for_json",
     "say",
     "show_json",
@@ -29,8 +30,14 @@ Json = dict[str, Any]
 
 
 def note(text: str) -> None:
-    """A line for people, on standard error."""
-    _write(sys.stderr, "\n".join(map(safe, text.splitlines())) + "\n")
+    """A line for people, on standard error: one, whatever line breaks a stranger put into it."""
+    _write(sys.stderr, safe(text) + "\n")
+
+
+def note_lines(text: str) -> None:
+    """Lines of our own for people, on standard error, such as help."""
+    for each in text.splitlines():
+        note(each)
 
 
 def say(text: str, tone: str = "") -> None:

@@ -99,6 +99,8 @@ def _layer_rows(layer: Json) -> Iterator[Row]:
         for recipient in layer["recipients"]:
             ids = ", ".join(recipient["ids"])
             yield "  Recipient", f"{recipient['kind']} {recipient['algorithm']} {ids}".strip(), ""
+        if layer["grade"] == "weak":
+            yield "  Weak", "others may have read it: the cipher is obsolete", "bad"
         if layer["opened_with"]:
             yield "  Opened with", layer["opened_with"]["subject"], "good"
         if layer["failure"]:

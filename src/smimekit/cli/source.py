@@ -8,8 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import click
 
@@ -17,13 +16,17 @@ import smimekit
 from smimekit import Opened, Policy, Trust, UsageError
 from smimekit.cli.inputs import reading
 from smimekit.cli.options import BARE, MESSAGE, POLICY, KeyOptions, TrustOptions, as_record
-from smimekit.mailboxes import Mbox, open_place
+from smimekit.mailboxes.mbox import MboxForm, begins_mbox, mbox_messages
 from smimekit.message.layers import Layer
 from smimekit.message.receive import open_file
+from smimekit.message.source import span_of
+from smimekit.span import Span
 
 __all__ = ["SourceOptions", "source_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_LINE: Final = 1_000
+"""Octets of the first line that are looked at."""
 
 
 @final
@@ -53,13 +56,14 @@ class SourceOptions:
                 "The message and its content cannot both come from standard input.",
                 code="usage.stdin",
             )
-        _require_one(self.message)
         credentials = keys.load()
         with ExitStack() as closing:
             trust = Trust()
             if trusting is not None:
                 trust = closing.enter_context(trusting.open(self.policy))
-            source = closing.enter_context(reading(self.message))
+            file = closing.enter_context(reading(self.message))
+            source = span_of(file, self.policy, closing)
+            _require_one(self.message, source)
             content = None
             if self.content is not None:
                 content = closing.enter_context(reading(self.content))
@@ -77,14 +81,14 @@ class SourceOptions:
             yield closing.enter_context(opened)
 
 
-def _require_one(message: str) -> None:
+def _require_one(name: str, source: Span) -> None:
     """UsageError for an mbox with several messages: a verdict about the first is about no other."""
-    if message == "-" or not Path(message).is_file():
+    if not begins_mbox(source.read(0, _LINE)):
         return
-    mailbox = open_place(Path(message))
-    if isinstance(mailbox, Mbox) and len(tuple(islice(mailbox.messages({}), 2))) > 1:
+    if len(tuple(islice(mbox_messages(source, MboxForm.RD), 2))) > 1:
+        which = "Standard input" if name == "-" else name
         raise UsageError(
-            f"{message} is an mbox with several messages, and one is read: divide it, as by "
+            f"{which} is an mbox with several messages, and one is read: divide it, as by "
             "formail -s. (smimekit harvest reads it whole.)",
             code="usage.mbox",
         )

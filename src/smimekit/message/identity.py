@@ -17,9 +17,9 @@ from smimekit.mime.fields import HeaderBlock, field_value
 
 __all__ = ["Claim", "Identity", "claim_of", "identity_of", "sender_of", "signer_addresses"]
 
-_HIDDEN_FROM: Final = re.compile(rb"\r(?!\n)[ \t]*from[ \t]*:", re.IGNORECASE)
-"""A From field for programs that take a bare CR for a line break, Python's `email` among them."""
-
+_HIDDEN: Final = re.compile(rb"\r(?:[^\n \t]|[ \t]+from[ \t]*:)", re.IGNORECASE)
+"""Another field, or the end of the header, for programs that take a bare CR for a line break,
+Python's `email` among them: they show another author, or another text."""
 
 _SHORT: Final = 200
 """Octets of a From field that is remembered: it stands outside and inside, and comes again."""
@@ -63,7 +63,7 @@ def claim_of(header: HeaderBlock, limits: Limits) -> Claim:
             for field in header.fields
         )
         return None if about_content else ()
-    if len(found) != 1 or _hides_from(header.raw):
+    if len(found) != 1 or _hides_lines(header.raw):
         return ()  # RFC 5322, 3.6: programs show one or the other
     raw = found[0]
     return _known(raw) if len(raw) <= _SHORT <= limits.mailboxes else _authors(raw, limits)
@@ -80,9 +80,9 @@ def _authors(raw: bytes, limits: Limits = _LIMITS) -> tuple[str, ...]:
 _known: Final = lru_cache(maxsize=256)(_authors)
 
 
-def _hides_from(raw: bytes) -> bool:
+def _hides_lines(raw: bytes) -> bool:
     bare = raw.count(b"\r") != raw.count(b"\r\n")  # a fraction of what the search takes
-    return bare and _HIDDEN_FROM.search(raw) is not None
+    return bare and _HIDDEN.search(raw) is not None
 
 
 def sender_of(header: HeaderBlock, limits: Limits) -> str | None:

@@ -38,6 +38,7 @@ from smimekit.cms.signing import (
 from smimekit.cms.timestamp import timestamp_attribute
 from smimekit.errors import CmsError, LimitExceeded, PolicyError, UsageError
 from smimekit.keys import Credential
+from smimekit.keys.checked import checked
 from smimekit.policy import Grade, Policy
 
 __all__ = ["Chain", "Signer", "Signers", "Signing", "announced_by"]
@@ -274,7 +275,7 @@ def _ready(signer: Signer, habit: _Habit, said: bytes) -> ContentSigner:
     adds = signer.unsigned or signer.timestamp is not None
     return ContentSigner(
         habit.credential.certificate,
-        habit.credential.key,
+        checked(habit.credential.key),
         habit.form.scheme,
         (*habit.attributes, said, *own),
         (lambda signature: _unsigned(signer, signature)) if adds else None,

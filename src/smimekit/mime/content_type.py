@@ -192,7 +192,8 @@ def _parameters(cursor: Cursor) -> Mapping[str, str]:
         if not cursor.accept(";"):
             raise cursor.error("has text where only a parameter may be", "mime.parameter")
         cursor.skip()
-        # Empty parameters are an error that no two programs read differently.
+        # Empty parameters are an error that hides no other parameter from anybody; for what some
+        # find in quotes behind one, see `scanner.signed_parts`.
         if not (cursor.done or cursor.sees(";")):
             _parameter(cursor, found)
     for name in _LABELS & found.keys():

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, final
 from smimekit.errors import LimitExceeded, MimeError
 from smimekit.limits import Limits
 from smimekit.mime.content_type import ContentType, content_type, transfer_encoding
-from smimekit.mime.fields import HeaderBlock, read_header
+from smimekit.mime.fields import HeaderBlock, field_value, read_header
 from smimekit.span import CHUNK, Span
 
 __all__ = [
@@ -37,6 +37,10 @@ _LINE_REST = re.compile(rb"(--)?([ \t]*)(\r?\n|\Z)?")
 _MAYBE_MORE = re.compile(rb"-?\r?\Z")
 # What may follow "--boundary" in a delimiter, or in what may yet become one.
 _NO_LOOK_ALIKE = rb"(?=(?:--)?(?:[ \t]{999}|[ \t]*\r?(?:\n|\Z))|-\Z)"
+# Where a parameter is none; and a boundary, in sections too (RFC 2231, 3), where one may be.
+_HIDING = re.compile(rb'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)', re.DOTALL)
+_NAMED = re.compile(rb"boundary[ \t]*(?:\*[0-9]*\*?)?[ \t]*=")
+_PARAMETER = re.compile(rb";[ \t]*" + _NAMED.pattern)
 _MAX_PADDING = 998
 """Blanks after a delimiter: not more than a line holds (RFC 5322, 2.1.1)."""
 _PARTS: Final = 2
@@ -251,7 +255,9 @@ def signed_parts(
     The first span is, byte for byte, what was signed. All of it goes through `take`, too, while
     it is read here: nothing of that counts where this raises. Raises `MimeError`
     (`mime.signed-parts`) unless there are exactly two parts, both delimiters and the closing
-    one, and no delimiter after that; (`mime.encoded-multipart`) if it is transfer-encoded.
+    one, and no other line outside of the signed part that begins like one of them;
+    (`mime.parameter`) where its type has something that is no boundary, and looks like one;
+    (`mime.encoded-multipart`) if it is transfer-encoded.
     """
     content = content_type(entity.header)
     if content.media != "multipart/signed":
@@ -263,6 +269,7 @@ def signed_parts(
             code="mime.encoded-multipart",
         )
     boundary = boundary_of(content)
+    _check_alone(entity.header)
     at_hand = take is None and len(entity.body) <= CHUNK and limits.mime_parts >= _PARTS
     known = _two_at_hand(entity.body, boundary) if at_hand else None
     if known:
@@ -273,8 +280,7 @@ def signed_parts(
         raise _not_two_parts("is cut off: its closing boundary is missing")
     if len(found.parts) != _PARTS:
         raise _not_two_parts("does not have exactly two parts")
-    if len(found.epilogue) and any(delimiters(found.epilogue.chunks(), boundary)):
-        raise _not_two_parts("goes on after its closing boundary")
+    _check_look_alikes(found, boundary)
     if first:
         first.end(found.parts[0])
     return found.parts[0], found.parts[1]
@@ -284,7 +290,8 @@ def _two_at_hand(body: Span, boundary: bytes) -> tuple[Span, Span] | None:
     """The parts of a body that is one chunk, where there are two, delimited as everybody does.
 
     None where only a look at each line tells. A delimiter line that begins where it should, and
-    ends at once, is one for every reader.
+    ends at once, is one for every reader; and nothing that begins like one is outside of the
+    signed part.
     """
     needle = b"\n--" + boundary
     # A delimiter at the very start has no line break before it: lend it one.
@@ -294,12 +301,56 @@ def _two_at_hand(body: Span, boundary: bytes) -> tuple[Span, Span] | None:
     preamble, first, second, _ = pieces
     if not (first.startswith(b"\r\n") and second.startswith(b"\r\n")):
         return None
+    if needle[1:] in preamble or needle[1:] in second:
+        return None
     start = len(preamble) + len(needle) - 1
     behind = start + len(first) + len(needle)
     return (
         body.slice(start + 2, start + len(first.removesuffix(b"\r"))),
         body.slice(behind + 2, behind + len(second.removesuffix(b"\r"))),
     )
+
+
+def _check_alone(header: HeaderBlock) -> None:
+    """Raise `MimeError` where a comment or a value looks like a boundary parameter.
+
+    Programs that find something odd go on behind the next semicolon, wherever that is (Dovecot
+    does), or never look for more than "boundary=".
+    """
+    (raw,) = header.octets("Content-Type")
+    if raw.lower().count(b"boundary") == 1:
+        return
+    text = field_value(raw).lower()
+    plain = _HIDING.sub(b"", text)  # but for comments within comments, which nobody needs
+    if b"(" in plain or len(_NAMED.findall(text)) != len(_PARAMETER.findall(plain)):
+        raise MimeError(
+            "The Content-Type field holds what looks like another boundary, so programs would "
+            "disagree on what was signed; the sender has to repair it.",
+            code="mime.parameter",
+        )
+
+
+def _check_look_alikes(found: Multipart, boundary: bytes) -> None:
+    """Raise `MimeError` for a line like a delimiter, and outside of the signed part."""
+    if len(found.body) <= CHUNK and found.body.bytes().count(b"--" + boundary) == 3:
+        return  # those are the delimiters, as nearly always
+    for unsigned in (found.preamble, found.parts[1], found.epilogue):
+        if _has_look_alike(unsigned, boundary):
+            raise _not_two_parts("has more lines that begin like its boundary")
+
+
+def _has_look_alike(span: Span, boundary: bytes) -> bool:
+    """Does a line begin like a delimiter, by the letter of RFC 2046, 5.1.1, or behind a bare CR?
+
+    Dovecot, for one, takes it for a delimiter, and gives its clients a part that nobody signed.
+    """
+    needle, before = b"--" + boundary, b"\n"
+    for chunk in span.chunks():
+        data = before + chunk
+        if needle in data and re.search(rb"[\r\n]" + re.escape(needle), data):
+            return True
+        before = data[-len(needle) :]
+    return False
 
 
 def _not_two_parts(why: str) -> MimeError:

@@ -23,23 +23,37 @@ from smimekit.mime.canonical import is_canonical, to_crlf
 from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import hide_displays
 from smimekit.mime.prepare import prepare
-from smimekit.mime.protected import HeaderScheme, is_structural
+from smimekit.mime.protected import FieldState, HeaderScheme, is_structural
 from smimekit.mime.safety import MAX_LINE, folded, safe_message_field
 from smimekit.mime.scanner import Entity, read_entity
-from smimekit.mime.words import encode_words
+from smimekit.mime.words import decode_words, encode_words
 from smimekit.span import Span
 
-__all__ = ["Readable", "header_of", "plaintext", "readable", "tagged"]
+__all__ = [
+    "Readable",
+    "header_of",
+    "is_confidential",
+    "plaintext",
+    "readable",
+    "signed_subject",
+    "tagged",
+]
 
 _AUTHORS: Final = frozenset(
     {
         *("from", "sender", "reply-to", "to", "cc", "date", "message-id", "in-reply-to"),
-        *("references", "subject", "comments", "keywords", "followup-to", "mail-followup-to"),
+        *("references", "subject", "comments", "keywords"),
+        *("followup-to", "mail-followup-to", "mail-reply-to"),
         *("importance", "priority", "sensitivity", "organization", "user-agent", "x-mailer"),
     }
 )
 """Fields that come out of a payload (RFC 9788, 4): what an author writes. Others are of servers,
 filters or the gateway: what says so inside, where none of them could look, is not believed."""
+_SHOWN: Final = frozenset({"to", "cc", "subject"})
+_ADDED: Final = _SHOWN | {"reply-to", "followup-to", "mail-followup-to", "mail-reply-to"}
+"""Fields that are shown, or that answers go to. Where the header is protected, only those inside
+count (RFC 9788, 4, 4.4.4 and 4.6): once the encryption is gone, no mail program can tell that
+somebody added one."""
 _END_FORMS: Final = frozenset({SignatureForm.CERTS_ONLY, SignatureForm.DETACHED})
 
 
@@ -103,6 +117,14 @@ def plaintext(opened: Opened) -> Span | None:
     if not opened.is_encrypted:
         return None
     return layers[_start(layers, Inbound(decrypt=True)) - 1].content
+
+
+def is_confidential(opened: Opened, found: Readable) -> bool:
+    """Was it decrypted, and is nothing known that others can have read it by? Who reads what is
+    encrypted by an old cipher must not say that it was encrypted (RFC 9787, 6.5).
+    """
+    ciphers = (each.cipher for each in opened.envelope if isinstance(each, Encrypted))
+    return found.decrypted and not any(each is not None and each.weak for each in ciphers)
 
 
 def _start(layers: Sequence[Layer], rules: Inbound) -> int:
@@ -215,25 +237,75 @@ def header_of(
     """The header of what is delivered: the outer one, with the author's fields as they stand in
     the payload where they were protected (RFC 9788, 4), and the entity's own fields.
 
-    The author outside stays where another one is inside whom nothing binds (4.4). `tags` are
-    taken out of what comes from inside.
+    The author outside stays where another one is inside whom nothing binds (4.4). Whom to answer
+    is said inside, or nowhere (4.4.4). `tags` are taken out of what comes from inside. Nothing
+    does while an encryption remains.
     """
     if found.entity is None:
         return outer.fields
-    inner = _promoted(protected, tags)
+    closed = any(isinstance(each, Encrypted) for each in found.layers)
+    inner = {} if closed else _promoted(protected, tags)
+    added = frozenset[str]() if closed else _added(protected)
     waiting = dict(inner)
     fields: list[Field] = []
     for field in outer.fields:
         name = field.name.lower()
         if name in inner:
             fields += waiting.pop(name, ())  # where the first one stood
-        elif not is_structural(name):
+        elif not is_structural(name) and name not in added:
             fields.append(field)
     fields += (field for group in waiting.values() for field in group)
     fields.append(_mime_version(outer))
     entity = found.entity.header.fields
     fields += (each for each in entity if each.name.lower().startswith("content-"))
     return tuple(fields)
+
+
+def _added(protected: HeaderSet) -> frozenset[str]:
+    """Fields that do not stay where a protected header is without them. What is shown, and cannot
+    be sent as it is inside, has what stands outside in its place.
+    """
+    if protected.scheme is HeaderScheme.NONE:
+        return frozenset()
+    return _ADDED - (_SHOWN & {each.name.lower() for each in protected.protected})
+
+
+def signed_subject(
+    fields: Sequence[Field], protected: HeaderSet, tags: Sequence[str]
+) -> tuple[Field, ...]:
+    """The fields of a mail that stays as it is, with the subject that its author signed, or
+    without one: a good word of ours does not stand before what somebody wrote on the way. What
+    stays encrypted has the subject that its author put outside.
+    """
+    if protected.scheme is HeaderScheme.NONE or not protected.is_bound:
+        return tuple(fields)
+    hidden = any(
+        each.named("Subject") and each.state.is_confidential for each in protected.protected
+    )
+    inner = (
+        _put_outside(protected, tags) if hidden else _promoted(protected, tags).get("subject", ())
+    )
+    outer = [field for field in fields if field.named("Subject")]
+    if [_said(each) for each in inner] == [_said(each) for each in outer]:
+        return tuple(fields)
+    if not inner and not hidden and "subject" not in _added(protected):
+        return tuple(fields)
+    rest = [field for field in fields if not field.named("Subject")]
+    at = fields.index(outer[0]) if outer else len(rest)
+    return (*rest[:at], *inner, *rest[at:])
+
+
+def _put_outside(protected: HeaderSet, tags: Sequence[str]) -> tuple[Field, ...]:
+    """The subject outside, as the author says (RFC 9788, 2.2)."""
+    found = [value for name, value in protected.outside if name.lower() == "subject"]
+    state = FieldState.UNPROTECTED
+    fields = [HeaderField(name="Subject", value=each, state=state, outer=each) for each in found]
+    written = (_written(each, tags) for each in fields)
+    return tuple(each for each in written if each is not None)
+
+
+def _said(found: Field) -> str:
+    return " ".join(decode_words(found.value).split())
 
 
 def _mime_version(outer: HeaderBlock) -> Field:

@@ -13,6 +13,7 @@ from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, SmimeError
+from smimekit.gateway.rules.inbound import Inbound
 from smimekit.message.identity import Identity
 from smimekit.message.layers import (
     Compressed,
@@ -40,6 +41,7 @@ __all__ = [
     "authentication_results",
     "detail_fields",
     "signature_results",
+    "subject_tags",
     "unreadable",
     "verdict_of",
 ]
@@ -194,6 +196,19 @@ def _places(layers: Iterable[Layer], *, cleared: bool) -> dict[int, str]:
     return found
 
 
+def subject_tags(
+    rules: Inbound, results: Sequence[Result], *, confidential: bool
+) -> tuple[str, ...]:
+    """What the subject says: nothing good that is not so."""
+    if not rules.subject_tags:
+        return ()
+    tags = [rules.encrypted_tag] if confidential else []
+    if any(each.signature is not None for each in results):
+        passed = any(each.verdict is Verdict.PASS for each in results)
+        tags.insert(0, rules.signed_tag if passed else rules.untrusted_tag)
+    return tuple(tag for tag in tags if tag)
+
+
 # --- Authentication-Results -------------------------------------------------------------------
 
 
@@ -306,8 +321,9 @@ def _layer(layer: Layer) -> str:
             return f"signed; form={layer.form}; signatures={len(layer.signatures)}"
         case Encrypted():
             said = "no" if layer.failure is not None else "yes"
+            weak = layer.cipher is not None and layer.cipher.weak
             return (
-                f"encrypted; cipher={layer.algorithm}; "
+                f"encrypted; cipher={layer.algorithm}; {'grade=weak; ' if weak else ''}"
                 f"authenticated={'yes' if layer.authenticated else 'no'}; opened={said}"
                 + _failure(layer.failure)
             )

@@ -25,16 +25,24 @@ from smimekit.gateway.core import Core, Results
 from smimekit.gateway.edit import joined, with_fields
 from smimekit.gateway.envelope import Envelope, EnvelopeRecipient, Parameters
 from smimekit.gateway.events import Action, Objection, Scan, consult
-from smimekit.gateway.inbound.delivered import Readable, header_of, plaintext, readable, tagged
+from smimekit.gateway.inbound.delivered import (
+    Readable,
+    header_of,
+    is_confidential,
+    plaintext,
+    readable,
+    signed_subject,
+    tagged,
+)
 from smimekit.gateway.inbound.forged import forgeries, strip
 from smimekit.gateway.inbound.learning import learn
 from smimekit.gateway.inbound.opening import Opening, openings
 from smimekit.gateway.inbound.results import (
     Result,
-    Verdict,
     authentication_results,
     detail_fields,
     signature_results,
+    subject_tags,
     unreadable,
 )
 from smimekit.gateway.letter import Letter, Protected, is_calendar, read_letter
@@ -221,7 +229,7 @@ class _Case:
         found = readable(self.clean, opened, rules, limits=limits, closing=self.job.closing)
         results = signature_results(opened, delivered=found.layers, cleared=found.cleared)
         fields = (*self._results(results), *self._details(opened))
-        tags = _tags(rules, results, decrypted=found.decrypted)
+        tags = subject_tags(rules, results, confidential=is_confidential(opened, found))
         return self.job.deliver(
             self.opening.recipients,
             self._written(fields, found, opened, tags),
@@ -332,7 +340,10 @@ class _Case:
         except InputError:
             return joined((Span.of(b"".join(each.raw for each in new)), self.clean))
         if found is None or opened is None or found.entity is None:
-            return with_fields(self.clean, header, (*new, *tagged(header.fields, tags)))
+            around = header.fields
+            if opened is not None and tags:
+                around = signed_subject(around, opened.header, self.tags)
+            return with_fields(self.clean, header, (*new, *tagged(around, tags)))
         fields = header_of(header, found, opened.header, self.tags)
         lines = (each.raw for each in (*new, *tagged(fields, tags)))
         raw = b"".join(line if line.endswith(b"\n") else line + b"\r\n" for line in lines)
@@ -376,17 +387,6 @@ def _uses(opened: Opened) -> Iterator[CertificateUse]:
 
 def _address(certificate: Certificate) -> str:
     return next(iter(addresses_of(certificate)), "")
-
-
-def _tags(rules: Inbound, results: Sequence[Result], *, decrypted: bool) -> tuple[str, ...]:
-    """What the subject says: nothing good that is not so."""
-    if not rules.subject_tags:
-        return ()
-    tags = [rules.encrypted_tag] if decrypted else []
-    if any(each.signature is not None for each in results):
-        passed = any(each.verdict is Verdict.PASS for each in results)
-        tags.insert(0, rules.signed_tag if passed else rules.untrusted_tag)
-    return tuple(tag for tag in tags if tag)
 
 
 def _left(opened: Opened, found: Readable, rules: Inbound) -> tuple[str, ...]:

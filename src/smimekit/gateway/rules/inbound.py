@@ -65,7 +65,7 @@ class Inbound:
     signed_tag: str = "[signed]"
     """For mail with a good and trusted signature by its sender."""
     encrypted_tag: str = "[encrypted]"
-    """For mail that was decrypted."""
+    """For mail that was decrypted, and by no weak cipher (RFC 9787, 6.5)."""
     untrusted_tag: str = "[untrusted signature]"
     """For mail with a signature that shows nothing."""
     results: bool = True
