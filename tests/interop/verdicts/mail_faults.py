@@ -125,9 +125,17 @@ def _labels(case: Case) -> list[bytes]:
 def bad_label(case: Case) -> bool:
     """RFC 2045, 5.1 and RFC 2046, 5.1.1; parameters by RFC 2231 are judged there."""
     return any(
-        not _TYPE.match(each) or b"*" in each or b"\\" in each or _bad_boundary(each)
+        not _TYPE.match(each)
+        or b"*" in each
+        or b"\\" in each
+        or _bad_boundary(each)
+        or _NO_ATTRIBUTE.search(each)
         for each in _all(case, b"content-type")
     )
+
+
+_NO_ATTRIBUTE = re.compile(rb";[ \t]*[^;=\"]*[%'][^;=\"]*=")
+"""A parameter whose name has what RFC 2231, 7 takes out of them."""
 
 
 def _bad_boundary(label: bytes) -> bool:

@@ -91,6 +91,8 @@ _STRICT: tuple[Row, ...] = (
              "RFC 2045, 6.1", unknown_transfer_encoding),
     Stricter("*", "mime.parameter", "it guesses at a parameter that is none, or has two readings",
              "RFC 2045, 5.1; RFC 2231, 3", bad_label),
+    Stricter("*", "mime.comment", "it passes over a parenthesis that nothing closes",
+             "RFC 5322, 3.2.2", bad_label),
     Stricter("*", "mime.boundary", "it takes a boundary that cannot be one", "RFC 2046, 5.1.1",
              bad_label),
     Stricter("*", "mime.header-line",
@@ -143,6 +145,10 @@ _ENCRYPTED_INSIDE = tuple(inside(row) for row in ENCRYPTED if isinstance(row, St
 MAILS: tuple[Row, ...] = (
     *_STRICT,
     *_BY_CALLER,
+    inside(
+        Stricter("bouncycastle", "cms.not-signed-data",
+                 "it does not look at the type of the ContentInfo", "RFC 5652, 3", another_type_than_signed)
+    ),
     *(
         Stricter(peer, "content-changed.content", "it takes several CR before a LF for one",
                  "RFC 8551, 3.1.1; RFC 5322, 2.3", several_cr)
