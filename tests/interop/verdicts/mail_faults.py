@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from tests.interop.verdicts.comparing import Case
+from tests.interop.verdicts.sealing import SIGNED
 
 __all__ = [
     "another_label",
@@ -20,6 +21,7 @@ __all__ = [
     "bad_base64",
     "bad_label",
     "bad_quoted_printable",
+    "bare_cr",
     "duplicate_field",
     "duplicate_parameter",
     "encoded_multipart",
@@ -28,6 +30,7 @@ __all__ = [
     "not_labelled_base64",
     "not_two_parts",
     "several_cr",
+    "signature_of_another_type",
     "unknown_transfer_encoding",
     "wrong_protocol",
 ]
@@ -143,7 +146,12 @@ def _bad_boundary(label: bytes) -> bool:
     if found is None:
         return b"multipart" in label.lower()
     value = found[1] or found[2] or b""
-    return b"(" in label or not re.fullmatch(rb"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]", value)
+    several = label.lower().count(b"boundary") > 1  # wherever a program looks for it
+    return (
+        several
+        or b"(" in label
+        or not re.fullmatch(rb"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]", value)
+    )
 
 
 def another_label(case: Case) -> bool:
@@ -191,6 +199,8 @@ def not_two_parts(case: Case) -> bool:
         if found is None:
             return True
         line = re.escape(found[1] or found[2] or b"")
+        if len(re.findall(rb"[\r\n]--" + line, b"\n" + case.message)) != 3:
+            return True  # RFC 2046, 5.1.1: a line need only begin like a delimiter
         opened = re.findall(rb"(?m)^--" + line + rb"[ \t]*\r*$", case.message)
         closed = re.findall(rb"(?m)^--" + line + rb"--[ \t]*\r?$", case.message)
         if (len(opened), len(closed)) != (2, 1):
@@ -274,6 +284,21 @@ def bad_quoted_printable(case: Case) -> bool:
             return True
         if octets != quopri.decodestring(binascii.b2a_qp(octets)):
             return True
+    return False
+
+
+def bare_cr(case: Case) -> bool:
+    """RFC 5322, 2.3: a CR stands before a LF; some end a line, or the header, at any other, too."""
+    return any(b"\r" in value for fields, _, _ in _headers(case.message) for _, value in fields)
+
+
+def signature_of_another_type(case: Case) -> bool:
+    """RFC 8551, 3.5.1: what stands in the part of the signature is SignedData."""
+    for fields, text, _ in _headers(case.message):
+        if any(value.strip().lower().startswith(tuple(_SIGNATURES)) for _, value in fields):
+            found = base64.b64decode(text.partition(b"\n--")[0])
+            if SIGNED not in found[:24]:
+                return True
     return False
 
 

@@ -17,6 +17,7 @@ from tests.interop.verdicts.mail_faults import (
     bad_base64,
     bad_label,
     bad_quoted_printable,
+    bare_cr,
     duplicate_field,
     duplicate_parameter,
     encoded_multipart,
@@ -25,6 +26,7 @@ from tests.interop.verdicts.mail_faults import (
     not_labelled_base64,
     not_two_parts,
     several_cr,
+    signature_of_another_type,
     unknown_transfer_encoding,
     wrong_protocol,
 )
@@ -121,6 +123,9 @@ _STRICT: tuple[Row, ...] = (
     Stricter("*", "wrong-sender", "it does not look at From", "RFC 8550, 3", another_sender),
     Stricter("*", "wrong-sender.no-sender", "it does not look at From, or takes one of several",
              "RFC 8550, 3; RFC 5322, 3.6.2", no_one_sender),
+    Stricter("*", "wrong-sender.no-sender",
+             "it does not break lines at a bare CR; others do, and find other fields there",
+             "RFC 5322, 2.3", bare_cr),
     Stricter("*", "cms.not-cms", "it passes over what stands before the first octet",
              "RFC 2045, 6.8", bad_base64),
 )  # fmt: skip
@@ -145,10 +150,9 @@ _ENCRYPTED_INSIDE = tuple(inside(row) for row in ENCRYPTED if isinstance(row, St
 MAILS: tuple[Row, ...] = (
     *_STRICT,
     *_BY_CALLER,
-    inside(
-        Stricter("bouncycastle", "cms.not-signed-data",
-                 "it does not look at the type of the ContentInfo", "RFC 5652, 3", another_type_than_signed)
-    ),
+    Stricter("bouncycastle", "cms.not-signed-data",
+             "it does not look at the type of the ContentInfo", "RFC 5652, 3",
+             signature_of_another_type),
     *(
         Stricter(peer, "content-changed.content", "it takes several CR before a LF for one",
                  "RFC 8551, 3.1.1; RFC 5322, 2.3", several_cr)
