@@ -403,6 +403,26 @@ def test_oaep_parameters_say_one_thing(tag: int, first: bytes) -> None:
         rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", more))
 
 
+@pytest.mark.parametrize("where", ["digest", "mask"])
+@pytest.mark.parametrize("oid", [SHA1.oid, SHA256.oid])
+@pytest.mark.parametrize(
+    ("parameters", "known"),
+    [(b"", True), (der.NULL_VALUE, True), (b"\x05\x01\x00", False), (der.sequence(), False),
+     (der.octet_string(b""), False), (der.integer(256), False), (der.oid("1.2.3"), False)],
+)  # fmt: skip
+def test_digests_in_parameters_have_none(
+    where: str, oid: str, parameters: bytes, known: bool
+) -> None:
+    """RFC 4055, 2.1: NULL or absent, for PSS as for OAEP."""
+    digest = der.sequence(der.oid(oid), parameters)
+    field = digest if where == "digest" else der.sequence(der.oid(MGF1), digest)
+    value = der.sequence(der.explicit(0 if where == "digest" else 1, field))
+    found = rsa_padding(AlgorithmIdentifier("1.2.840.113549.1.1.7", value))
+    signed_with = SHA256 if where == "digest" and oid == SHA256.oid else SHA1
+    scheme = signature_scheme(AlgorithmIdentifier(RSASSA_PSS, value), signed_with)
+    assert (found is not None, scheme is not None) == (known, known)
+
+
 @pytest.mark.parametrize(
     ("parameters", "known"),
     [(None, True), (der.NULL_VALUE, True), (b"\x05\x01\x00", False), (der.sequence(), False),

@@ -24,7 +24,8 @@
 
 Each error has a `code`: a stable, dotted, lower-case word, the same in logs, JSON and
 docs; `docs/reference/errors.md` lists them. The first word is the class's own default.
-The message is a sentence for a person and never holds plaintext, keys or passwords.
+The message is a sentence for a person and never holds plaintext, keys or passwords. It is one line
+of printable characters: addresses and names in it may be a stranger's, and steer no terminal.
 """
 
 from typing import ClassVar
@@ -60,8 +61,12 @@ class SmimeError(Exception):
     default_code: ClassVar[str] = "smime"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if message.isprintable() else _printable(message))
         self.code = code or self.default_code
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 class InputError(SmimeError):

@@ -68,6 +68,28 @@ def test_what_is_wrong_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", ["gateway.toml", "postfix-milter/gateway.toml"])
 def test_the_examples_are_not_odd(tmp_path: Path, name: str) -> None:
-    (tmp_path / "marker").write_text("0" * 64)
+    for here in ("marker", "anchors.pem", "password"):
+        (tmp_path / here).write_text("0" * 64)
+    (tmp_path / "keys").mkdir()
     text = (ROOT / "examples" / "gateway" / name).read_text()
     assert lint_config(text, str(tmp_path / "gateway.toml")) == ()
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"), [("anchors.pem", 12), ("keys", 14), ("password", 15), ("master.key", 17)]
+)
+def test_what_the_gateway_does_not_start_without_is_said(
+    tmp_path: Path, missing: str, line: int
+) -> None:
+    text = QUIET.replace(
+        "[workers]",
+        'anchors = ["anchors.pem"]\n[keys]\nfolder = "keys"\npassword_file = "password"\n'
+        'database = "sqlite:///keys.db"\nmaster_key_file = "master.key"\n[workers]',
+    )
+    for each in {"anchors.pem", "keys", "password", "master.key"} - {missing}:
+        (tmp_path / each).write_bytes(bytes(32))
+    file = str(tmp_path / "gw.toml")
+    [found] = lint_config(text, file)
+    assert found.startswith(f"{file}, line {line}: {tmp_path / missing} is not there")
+    (tmp_path / missing).touch()
+    assert lint_config(text, file) == ()

@@ -131,15 +131,21 @@ def opened_times(monkeypatch: pytest.MonkeyPatch, at: Core, mail: bytes, *to: st
 
 
 def test_what_nobody_can_read_is_not_tried_again_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it is broken outside, or inside an encryption that all of them open."""
+    """Whether it is broken outside, or inside an encryption that all of them open.
+
+    What is broken inside one without a tag is as what does not decrypt.
+    """
     at = core(carol(), dave(), person(ERIN))
     outside = mime(b"\x30\x03\x02\x01\x00", "enveloped-data")
     assert opened_times(monkeypatch, at, outside, CAROL, DAVE, ERIN) == 1
     broken = b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"\r\n\r\n'
-    inside = mime(bare_enveloped(broken, carol(), dave()), "enveloped-data")
+    sealed = bare_enveloped(broken, carol(), dave(), cipher=AES256_GCM)
+    inside = mime(sealed, "authEnveloped-data")
     assert opened_times(monkeypatch, at, inside, CAROL, DAVE) == 1
     assert opened_times(monkeypatch, at, inside, CAROL, DAVE, ERIN) == 2
     assert opened_times(monkeypatch, at, inside, ERIN, DAVE, CAROL) == 2
+    inside = mime(bare_enveloped(broken, carol(), dave()), "enveloped-data")
+    assert opened_times(monkeypatch, at, inside, CAROL, DAVE) == 2
 
 
 def test_all_keys_of_a_recipient_are_tried() -> None:

@@ -14,9 +14,11 @@ from dataclasses import replace
 import pytest
 
 import smimekit
-from smimekit import CertificateRecipient, Policy, Protection, Trust
+from smimekit import CertificateRecipient, Policy, Protection, Trust, der
 from smimekit import algorithms as rows
+from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
+from smimekit.cms.wrapping import wrap_for
 from smimekit.keys import PasswordRecipient, SharedKeyRecipient
 from smimekit.message.layers import Encrypted
 from smimekit.testing import FakeCA
@@ -105,6 +107,29 @@ def test_openssl_unpads(
     bob = people("bob rsa-2048")
     to = CertificateRecipient(bob.certificate, padding)
     assert openssl.decrypt(smimekit.encrypt(MAIL, [to], headers=None), bob) == ENTITY
+
+
+@pytest.mark.parametrize("parameters", [b"", der.NULL_VALUE], ids=["absent", "NULL"])
+def test_digests_of_oaep_with_and_without_null(
+    openssl: OpenSsl, people: People, parameters: bytes
+) -> None:
+    """RFC 4055, 2.1: both mean the same; and other parameters mean nothing that we know."""
+    bob = people("bob rsa-2048")
+    padding, key = rows.RsaPadding(rows.SHA256, rows.SHA256), new_content_key(rows.AES128_CBC)
+    info = wrap_for(bob.certificate, key, padding)
+    assert isinstance(info, KeyTransRecipient)
+
+    def saying(parameters: bytes) -> bytes:
+        digest = der.sequence(der.oid(rows.SHA256.oid), parameters)
+        mask = der.sequence(der.oid("1.2.840.113549.1.1.8"), digest)
+        value = der.sequence(der.explicit(0, digest), der.explicit(1, mask))
+        said = replace(info, algorithm=rows.AlgorithmIdentifier(rows.RSAES_OAEP, value))
+        return enveloped_data(ENTITY, rows.AES128_CBC, key, [said])
+
+    assert openssl.decrypt(saying(parameters), bob, "-binary", form="der") == ENTITY
+    layer_of(saying(parameters), bob)
+    with pytest.raises(smimekit.DecryptionError):
+        smimekit.decrypt(saying(der.sequence()), [bob])
 
 
 AGREEMENTS = [

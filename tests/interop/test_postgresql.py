@@ -182,6 +182,11 @@ def test_nodes_share_revocation_evidence_and_the_newest_stays(postgres: Postgres
             one.put(first)
             other.put(second)
             assert list(one.get(KEYS)) == list(other.get(KEYS)) == [newer]
+        one.put(piece(der=b"as new"), instead_of=b"unseen")
+        assert list(other.get(KEYS)) == [newer]
+        newer = piece(der=b"as new")
+        one.put(newer, instead_of=b"newer")
+        assert list(other.get(KEYS)) == [newer]
         assert other.forget(NOW + DAY) == 1
         assert list(one.get(KEYS)) == []
 

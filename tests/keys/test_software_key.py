@@ -309,6 +309,41 @@ def test_an_old_cipher_that_is_not_known_is_not_the_passwords_fault(cipher: str)
         assert code_of(error) == "key.unsupported"
 
 
+@pytest.mark.parametrize("form", ["PEM", "DER"])
+@pytest.mark.parametrize("bits", [128, 192, 256])
+def test_pkcs8_under_camellia(bits: int, form: str) -> None:
+    """RFC 3657, as OpenSSL writes it; a wrong password is a wrong password."""
+    find_program("openssl")
+    done = subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-v2", f"camellia-{bits}-cbc", "-outform", form,
+         "-passout", "pass:geheim"],
+        input=pem(P256, PrivateFormat.PKCS8), capture_output=True, check=True,
+    )  # fmt: skip
+    found = load_private_key(done.stdout, "geheim")
+    assert found.pkcs8() == SoftwareKey(P256).pkcs8()
+    for password, code in (("other", "key.wrong-password"), (None, "key.password-needed")):
+        with pytest.raises(KeyFileError) as error:
+            load_private_key(done.stdout, password)
+        assert code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("bits", "size", "iv"), [(128, 32, 16), (256, 16, 16), (256, 32, 8), (192, 32, 16)]
+)
+def test_camellia_has_its_own_key_size(bits: int, size: int, iv: int) -> None:
+    """Only AES had an NSS that wrote another one."""
+    oid = {128: "2", 192: "3", 256: "4"}[bits]
+    hashing = der.sequence(der.octet_string(bytes(8)), der.integer(1), der.integer(size))
+    cipher = AlgorithmIdentifier(f"1.2.392.200011.61.1.1.1.{oid}", der.octet_string(bytes(iv)))
+    scheme = der.sequence(
+        AlgorithmIdentifier("1.2.840.113549.1.5.12", hashing).encode(), cipher.encode()
+    )
+    named = AlgorithmIdentifier("1.2.840.113549.1.5.13", scheme).encode()
+    with pytest.raises(KeyFileError) as error:
+        load_private_key(der.sequence(named, der.octet_string(bytes(32))), "geheim")
+    assert code_of(error) == "key.malformed"
+
+
 def test_a_block_ends_as_it_began() -> None:
     text = pem(P256, PrivateFormat.PKCS8)
     for damaged in (text.replace(b"END PRIVATE", b"END PUBLIC"), text.replace(b"MIG", b"MI!G")):

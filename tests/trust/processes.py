@@ -27,11 +27,11 @@ Worker = subprocess.Popen[str]
 
 
 @contextmanager
-def worker(url: str, *words: object) -> Iterator[Worker]:
+def worker(url: str, *words: object, module: str = "worker") -> Iterator[Worker]:
     """A worker, which is gone afterwards."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.trust.worker", url, *map(str, words)],
+        [sys.executable, "-m", f"tests.trust.{module}", url, *map(str, words)],
         env=environment,
         cwd=ROOT,
         text=True,

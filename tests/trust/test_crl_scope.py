@@ -1,17 +1,28 @@
 """Which CRLs are about a certificate, and what they say of it (RFC 5280, 5.2, 5.3.1 and 6.3.3)."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import permutations
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smimekit.trust import Judgement, Revocation, RevocationPolicy, Status
+from smimekit.trust import (
+    HandedEvidence,
+    Judgement,
+    Purpose,
+    Revocation,
+    RevocationPolicy,
+    Status,
+    Trust,
+)
 from tests.trust.certs import CA_USAGE, DAY, NOW, Made, ca, crl, key, person
 from tests.trust.judging import judge
+from tests.trust.network import Clock
 
+MINUTE = timedelta(minutes=1)
 ROOT = ca("Root")
 SUB = ca("Sub", ROOT)
 ALICE = person("alice@example.com", SUB)
@@ -202,6 +213,67 @@ def test_a_complete_crl_takes_nothing_back() -> None:
     later = NOW - DAY / 2
     other = numbered(SUB, entry(ALICE, REASONS.remove_from_crl), number=6, points=True, this=later)
     assert ask(crl(ROOT), held, other).status is Status.REJECTED
+
+
+REMOVED = REASONS.remove_from_crl
+
+
+@pytest.mark.parametrize("reason", [None, REASONS.certificate_hold, REASONS.key_compromise])
+@pytest.mark.parametrize("hard", [True, False])
+def test_of_two_entries_about_one_certificate_the_one_that_revokes_counts(
+    reason: x509.ReasonFlags | None, hard: bool
+) -> None:
+    """In whatever order: no entry of a complete CRL takes another one back (RFC 5280, 5.3.1)."""
+    for entries in permutations((entry(ALICE, REMOVED), entry(ALICE, reason), entry(SUB))):
+        assert ask(crl(ROOT), numbered(SUB, *entries), hard=hard).status is Status.REJECTED
+
+
+def test_of_two_entries_about_one_certificate_the_earlier_date_counts() -> None:
+    """A date that is to come, and one that has passed."""
+    dates = permutations((NOW + DAY, NOW - DAY))
+    for entries in ([entry(ALICE, when=when) for when in both] for both in dates):
+        assert ask(crl(ROOT), numbered(SUB, *entries)).status is Status.REJECTED
+    later = [entry(ALICE, when=NOW + DAY), entry(ALICE, when=NOW + DAY / 2)]
+    assert ask(crl(ROOT), numbered(SUB, *later)).status is Status.TRUSTED
+
+
+@pytest.mark.parametrize("again", [REASONS.certificate_hold, REASONS.superseded])
+def test_a_delta_crl_that_ends_a_hold_and_says_otherwise_as_well_ends_nothing(
+    again: x509.ReasonFlags,
+) -> None:
+    held = numbered(SUB, entry(ALICE, REASONS.certificate_hold), points=True)
+    for entries in permutations((entry(ALICE, REMOVED), entry(ALICE, again))):
+        delta = numbered(SUB, *entries, number=7, base=5, this=NOW - DAY / 2)
+        assert ask(crl(ROOT), held, delta).status is Status.REJECTED
+    twice = [entry(ALICE, REMOVED), entry(ALICE, REMOVED)]
+    delta = numbered(SUB, *twice, number=7, base=5, this=NOW - DAY / 2)
+    assert ask(crl(ROOT), held, delta).status is Status.TRUSTED
+
+
+def test_that_a_key_is_compromised_is_heard_in_whichever_entry() -> None:
+    """With it, all certificates for the key of a CA fall, also those that nobody revoked."""
+    renewed = ca("Sub", ROOT, private=SUB.key)
+    both = (entry(SUB, REASONS.superseded), entry(SUB, REASONS.key_compromise))
+    for entries in permutations(both):
+        crls = [numbered(ROOT, *entries), crl(SUB)]
+        found = judge(ALICE, [ROOT], [renewed, SUB], crls=crls)
+        assert found.status is Status.REJECTED
+    alone = judge(ALICE, [ROOT], [renewed, SUB], crls=[numbered(ROOT, both[0]), crl(SUB)])
+    assert alone.status is Status.TRUSTED
+
+
+def test_a_judgement_that_is_remembered_ends_at_the_first_date_of_several_entries() -> None:
+    entries = [entry(ALICE, when=NOW + when) for when in (3 * MINUTE, MINUTE)]
+    clock, handed = Clock(), HandedEvidence([crl(ROOT), numbered(SUB, *entries)])
+    trust = Trust(anchors=[ROOT.certificate], evidence=handed, clock=clock)
+
+    def status() -> Status:
+        extra = [SUB.certificate]
+        return trust.judge(ALICE.certificate, Purpose.VERIFY, extra_certificates=extra).status
+
+    assert status() is Status.TRUSTED
+    clock.pass_by(2 * MINUTE)
+    assert status() is Status.REJECTED
 
 
 @pytest.mark.parametrize(("number", "good"), [(5, True), (6, True), (4, False)])

@@ -55,11 +55,24 @@ def test_the_newest_stays_in_whichever_order(cache: EvidenceCache) -> None:
         assert list(cache.get(KEYS)) == [newer]
 
 
-def test_of_equal_ones_the_last_fetched_stays(cache: EvidenceCache) -> None:
+def test_of_equally_new_ones_the_first_stays_unless_it_is_named(cache: EvidenceCache) -> None:
+    """Who did not see it does not displace it: it may be a revocation."""
+    first, other = piece(der=b"first"), piece(der=b"other")
+    cache.put(first)
+    for unseen in (None, b"something else", other.der):
+        cache.put(other, instead_of=unseen)
+        assert list(cache.get(KEYS)) == [first]
+    cache.put(other, instead_of=first.der)
+    assert list(cache.get(KEYS)) == [other]
+    cache.put(piece(der=b"older", this=NOW - DAY), instead_of=other.der)
+    assert list(cache.get(KEYS)) == [other]
+
+
+def test_what_is_fetched_again_was_fetched_then(cache: EvidenceCache) -> None:
     for hour in (0, 1):
-        cache.put(piece(der=b"%d" % hour, fetched=NOW + hour * DAY / 24))
+        cache.put(piece(fetched=NOW + hour * DAY / 24))
     (found,) = cache.get(KEYS)
-    assert found.der == b"1"
+    assert found.fetched_at == NOW + DAY / 24
 
 
 def test_what_is_old_can_be_forgotten(cache: EvidenceCache) -> None:

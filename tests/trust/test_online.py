@@ -607,7 +607,7 @@ class BrokenCache:
     def get(self, keys: Any) -> tuple[CachedEvidence, ...]:
         raise StoreError("The database is gone.", code="store.evidence")
 
-    def put(self, evidence: CachedEvidence) -> None:
+    def put(self, evidence: CachedEvidence, *, instead_of: bytes | None = None) -> None:
         raise StoreError("The database is gone.", code="store.evidence")
 
     def forget(self, before: Any) -> int:
@@ -633,6 +633,7 @@ def test_what_was_damaged_in_the_cache_is_fetched_again() -> None:
     world.clock.pass_by(HOUR)
     assert world.judge(ALICE).revocation is GOOD
     assert len(world.net.asked) == 2
+    assert cache._kept[key].der == kept.der
 
 
 def test_one_ca_cannot_displace_what_another_says() -> None:

@@ -138,6 +138,7 @@ __all__ = [
     "HMAC_SHA256",
     "KDF3_SHA256",
     "KEMS",
+    "KEY_FILE_CIPHERS",
     "KEY_WRAPS",
     "MACS",
     "MD5",
@@ -291,6 +292,21 @@ CONTENT_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
     }
 )  # fmt: skip
 
+KEY_FILE_CIPHERS: Final[Mapping[str, ContentCipher]] = MappingProxyType(
+    {
+        **{row.oid: row for row in CONTENT_CIPHERS.values() if row.mode is Mode.CBC},
+        **{
+            oid: ContentCipher(f"camellia-{bits}-cbc", oid, bits // 8, Mode.CBC, 16, emitted=False)
+            for bits, oid in (  # RFC 3657
+                (128, "1.2.392.200011.61.1.1.1.2"),
+                (192, "1.2.392.200011.61.1.1.1.3"),
+                (256, "1.2.392.200011.61.1.1.1.4"),
+            )
+        },
+    }
+)
+"""What PBES2 may name in a key file (RFC 8018, B.2): Camellia, too, which OpenSSL writes there."""
+
 UNREAD_CIPHERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "1.3.14.3.2.7": "des-cbc",
@@ -303,7 +319,7 @@ UNREAD_CIPHERS: Final[Mapping[str, str]] = MappingProxyType(
         "1.2.643.2.2.21": "gost-28147-89",  # RFC 4490
     }
 )
-"""Content ciphers that other programs announce, and that nothing here reads or writes."""
+"""Content ciphers that other programs announce, and that no message is read or written with."""
 
 CEK_HKDF_SHA256: Final = "1.2.840.113549.1.9.16.3.31"
 """In place of a content cipher: its parameters name it, and its key is derived (RFC 9709)."""

@@ -186,13 +186,14 @@ def mgf1_parameter(digest: Digest) -> bytes:
 
 def read_hash(reader: der.Reader) -> Digest | None:
     """A HashAlgorithm, and nothing behind it; None where it is not known, or one without a
-    fixed length.
+    fixed length, or one with parameters: they are NULL or absent (RFC 4055, 2.1), and nobody can
+    say what any others would mean.
 
     RFC 8702 gives PSS with SHAKE identifiers of its own, and has no MGF1 with it.
     """
     identifier = AlgorithmIdentifier.read(reader)
     reader.finish()  # X.690, 8.14: one value; whoever takes the last of two reads another
-    found = DIGEST_BY_OID.get(identifier.oid)
+    found = DIGEST_BY_OID.get(identifier.oid) if identifier.plain else None
     return None if found in {SHAKE128, SHAKE256, SHAKE256_LEN} else found
 
 

@@ -3,7 +3,7 @@ not know what is done with them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, final, runtime_checkable
 
@@ -11,6 +11,8 @@ from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.outcomes import Mail, Outcome
 from smimekit.gateway.reports.audit import CertificateUse
 from smimekit.gateway.rules import Rules
+from smimekit.gateway.rules.policies import Policies
+from smimekit.gateway.rules.treatment import Treatment
 from smimekit.keys import Credential, Decryptor
 from smimekit.policy import Policy
 from smimekit.trust import Trust
@@ -46,6 +48,12 @@ class Core:
     events: Events = NO_EVENTS
     policy: Policy = Policy.INTEROP
     """Its limits bound the work; its algorithms are for what the rules leave open."""
+    policies: Policies = field(default_factory=Policies, repr=False)
+    """The gateway's, of what its rules allow to be emitted."""
+
+    def policy_of(self, treatment: Treatment) -> Policy:
+        """What may be emitted under a treatment; the limits are those of `policy`."""
+        return self.policies.of(treatment, self.policy.limits)
 
 
 @final

@@ -26,6 +26,7 @@ from smimekit.gateway.outcomes import Defer, Deliver, Mail, Outcome, Outcomes
 from smimekit.gateway.reports.audit import CertificateUse, Entry
 from smimekit.gateway.reports.sender_notice import sender_notices
 from smimekit.gateway.rules import Rules
+from smimekit.gateway.rules.policies import Policies
 from smimekit.mime.fields import read_header
 from smimekit.policy import Policy
 from smimekit.span import Span
@@ -87,6 +88,7 @@ class Gateway:
         self._events: Final = events
         self._portal: Final = portal
         self._policy: Final = policy
+        self._policies: Final = Policies()
 
     def plan(self, envelope: Envelope, message: Span, *, at: datetime) -> Plan:
         """What would happen to a message, and why. No crypto is done, nothing is written.
@@ -123,6 +125,7 @@ class Gateway:
             store=self._store,
             events=self._events,
             policy=self._policy,
+            policies=self._policies,
         )
 
 

@@ -10,16 +10,23 @@ from collections.abc import Iterator
 from typing import Final
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import (
+    BlockCipherAlgorithm,
+    Cipher,
+    algorithms,
+    modes,
+)
 
 from smimekit import der
 from smimekit.algorithms import (
+    AES128_CBC,
+    AES192_CBC,
     AES256_CBC,
-    CONTENT_CIPHERS,
     DES_EDE3_CBC,
     DIGEST_BY_OID,
     HMAC_SHA256,
     HMACS,
+    KEY_FILE_CIPHERS,
     PASSWORD_CIPHERS,
     PBE_SHA1_DES_EDE3,
     PBES2,
@@ -31,7 +38,6 @@ from smimekit.algorithms import (
     AlgorithmIdentifier,
     ContentCipher,
     Digest,
-    Mode,
 )
 from smimekit.errors import CmsError, LimitExceeded
 from smimekit.keys.failures import malformed, unsupported, wrong_password
@@ -45,6 +51,7 @@ __all__ = ["decrypt", "encrypt", "encrypt_triple_des", "mac_matches", "pkcs12_ma
 ITERATIONS: Final = 100_000
 """What we write: about 0.1 s for the MAC, which is hashed in Python. An attacker takes the
 cheaper of MAC and cipher, so both cost the same."""
+_AES: Final = (AES128_CBC, AES192_CBC, AES256_CBC)
 
 
 # --- ciphers -------------------------------------------------------------------------------
@@ -53,12 +60,18 @@ cheaper of MAC and cipher, so both cost the same."""
 def _cbc(cipher: ContentCipher, key: bytes, iv: bytes, data: bytes, bits: int) -> bytes:
     if cipher is RC2_CBC:
         return rc2_cbc_decrypt(key, bits, iv, data)
-    if cipher is DES_EDE3_CBC:
-        block: TripleDES | algorithms.AES = TripleDES((key + key[:8])[:24])
-    else:
-        block = algorithms.AES(key)
-    running = Cipher(block, modes.CBC(iv)).decryptor()
+    running = Cipher(_block_cipher(cipher, key), modes.CBC(iv)).decryptor()
     return running.update(data) + running.finalize()
+
+
+def _block_cipher(cipher: ContentCipher, key: bytes) -> BlockCipherAlgorithm:
+    if cipher is DES_EDE3_CBC:
+        return TripleDES((key + key[:8])[:24])
+    if cipher in _AES:
+        return algorithms.AES(key)
+    from cryptography.hazmat.decrepit.ciphers.algorithms import Camellia  # noqa: PLC0415 - it may go
+
+    return Camellia(key)
 
 
 def _unpad(padded: bytes, block: int) -> bytes | None:
@@ -133,8 +146,8 @@ def _pbes2(
     kdf = password_hash(AlgorithmIdentifier.read(inside))
     scheme = AlgorithmIdentifier.read(inside)
     inside.finish()
-    cipher = CONTENT_CIPHERS.get(scheme.oid)
-    if cipher is None or cipher.mode is not Mode.CBC:
+    cipher = KEY_FILE_CIPHERS.get(scheme.oid)
+    if cipher is None:
         raise unsupported("it is encrypted with a cipher that is not known")
     size, iv, bits = _cipher_parameters(cipher, scheme.parameters, kdf.key_size)
     keys = ((kdf.derive(secret, size, budget), iv) for secret in passphrase.pkcs5)
@@ -154,8 +167,7 @@ def _cipher_parameters(
     iv = der.Reader(parameters or b"").octets()
     size = key_size or cipher.key_size
     # Old NSS wrote "AES-128" and encrypted with the 32 octets that it named as the key's length.
-    is_aes = cipher.block == AES256_CBC.block
-    if len(iv) != cipher.block or not (size == cipher.key_size or (is_aes and size == 32)):
+    if len(iv) != cipher.block or not (size == cipher.key_size or (cipher in _AES and size == 32)):
         raise malformed("the parameters of its cipher do not fit")
     return size, iv, 0
 

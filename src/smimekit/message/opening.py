@@ -6,7 +6,7 @@ before anything looks at what was inside it (DESIGN, rule 5).
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias, final
 
 from smimekit.certificate import Certificate
@@ -81,12 +81,15 @@ class Opening:
     """Layers that are looked into for the next one."""
     in_file: bool = False
     """Is what is in the last layer a file, of which nothing is asked?"""
+    layers: list[Layer] = field(default_factory=list)
+    """The layers so far, outermost first."""
+    claims: tuple[Claim, ...] = ()
+    """Who claims to be the author, outside and inside."""
 
-    def run(self, span: Span) -> tuple[list[Layer], Span | None, tuple[Claim, ...]]:
-        """The layers, the payload (None: encrypted still), and who claims to be the author."""
-        layers: list[Layer] = []
-        claims: list[Claim] = []
-        found = self._outermost(span, claims)
+    def run(self, span: Span) -> Span | None:
+        """The payload, behind all layers; None where it is encrypted still."""
+        layers = self.layers
+        found = self._outermost(span)
         self._check_detached(found)
         payload: Span | None = span
         while found is not None:
@@ -102,8 +105,24 @@ class Opening:
                 break
             found = self._inner(payload)
         if payload is not None and layers and not self.in_file:
-            claims.append(self._claim_inside(payload))
-        return layers, payload, tuple(claims)
+            self.claims += (self._claim_inside(payload),)
+        return payload
+
+    def take_back(self) -> bool:
+        """Whether there is a decryption to be taken back, after malformed input; it is, then.
+
+        Without a tag anybody may have changed the ciphertext, to learn from the answer what came
+        out of it: so what is malformed inside has the answer of what does not decrypt (RFC 3218).
+        Of the layers it is the innermost such one, which is as if no key had opened it.
+        """
+        for at, layer in reversed(list(enumerate(self.layers))):
+            if isinstance(layer, Encrypted) and not (layer.authenticated or layer.failure):
+                shut = replace(layer, opened_with=None, failure=DecryptionError(), content=None)
+                self.layers[at:] = [shut]
+                self.claims = self.claims[:1] if self.header is not None else ()
+                self.unread = None
+                return True
+        return False
 
     def _check_detached(self, found: ClearSigned | Opaque | None) -> None:
         """Content that was handed in counts only as what a bare, detached signature signs.
@@ -120,7 +139,7 @@ class Opening:
                 code="cms.not-detached",
             )
 
-    def _outermost(self, span: Span, claims: list[Claim]) -> ClearSigned | Opaque | None:
+    def _outermost(self, span: Span) -> ClearSigned | Opaque | None:
         if is_bare_cms(span):
             return recognise_bare(span)
         limits = self.judge.policy.limits
@@ -131,7 +150,7 @@ class Opening:
                 "This is neither a mail nor CMS: it has no header.", code="mime.no-header"
             )
         self.header = entity.header
-        claims.append(claim_of(entity.header, limits))
+        self.claims = (claim_of(entity.header, limits),)
         self.sender = sender_of(entity.header, limits)
         return recognise(entity, limits=limits, verified=True)
 

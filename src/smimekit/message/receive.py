@@ -11,6 +11,7 @@ from typing import Final
 
 from smimekit.errors import (
     CmsError,
+    InputError,
     UsageError,
 )
 from smimekit.frozen import maker
@@ -57,10 +58,11 @@ def open_message(
     without one, now by its clock. `expect` is the address that should have signed, in place
     of the From field. `content` is what a bare detached signature signs.
 
-    A wrong or missing key is a fact of the layer, not an error. Raises MimeError, CmsError
-    and LimitExceeded for input that nobody can read unambiguously; UsageError for a source
-    that is none. Close the result, or use it in a `with` block: plaintext may wait in a
-    temporary file.
+    A wrong or missing key is a fact of the layer, not an error; so is what is malformed inside
+    an encryption without a tag (CBC), which shows as a DecryptionError like any other. Raises
+    MimeError, CmsError and LimitExceeded for input that nobody can read unambiguously;
+    UsageError for a source that is none. Close the result, or use it in a `with` block:
+    plaintext may wait in a temporary file.
     """
     if at is not None:
         require_aware(at, "at")
@@ -73,20 +75,13 @@ def open_message(
             content=None if content is None else span_of(content, policy, closing),
             may_inflate=policy.limits.inflated_bytes,
         )
-        layers, payload, claims = job.run(span_of(source, policy, closing))
-        if expect is not None:
-            claims, job.sender = ((expect,),), None
-        envelope = tuple(layers)
-        _identify(envelope, claims, job.sender)
-        inside = None if payload is None else job.entity(payload)
-        return Opened(
-            envelope=envelope,
-            errant=_errant(inside, job.unread, policy),
-            header=header_set(job.header, inside, envelope, policy.limits),
-            content=payload,
-            closing=closing,
-            limits=policy.limits,
-        )
+        span = span_of(source, policy, closing)
+        try:
+            return _opened(job, job.run(span), expect)
+        except InputError:
+            if not job.take_back():
+                raise
+        return _opened(job, None, expect)
     except BaseException:
         closing.close()
         raise
@@ -125,16 +120,38 @@ def open_file(
             through=through,
             in_file=True,
         )
-        envelope, payload, _ = job.run(span)
-        _identify(envelope, () if expect is None else ((expect,),), None)
+        try:
+            payload = job.run(span)
+        except InputError:
+            if not job.take_back():
+                raise
+            payload = None
+        _identify(job.layers, () if expect is None else ((expect,),), None)
         return Opened(
-            envelope=tuple(envelope),
+            envelope=tuple(job.layers),
             errant=(),
-            header=header_set(None, None, tuple(envelope), policy.limits),
+            header=header_set(None, None, tuple(job.layers), policy.limits),
             content=payload,
             closing=closing.pop_all(),
             limits=policy.limits,
         )
+
+
+def _opened(job: Opening, payload: Span | None, expect: str | None) -> Opened:
+    """Everything that can be said of a message whose layers are open."""
+    policy = job.judge.policy
+    claims, sender = (job.claims, job.sender) if expect is None else (((expect,),), None)
+    envelope = tuple(job.layers)
+    _identify(envelope, claims, sender)
+    inside = None if payload is None else job.entity(payload)
+    return Opened(
+        envelope=envelope,
+        errant=_errant(inside, job.unread, policy),
+        header=header_set(job.header, inside, envelope, policy.limits),
+        content=payload,
+        closing=job.closing,
+        limits=policy.limits,
+    )
 
 
 def _decryptors(keys: Iterable[Decryptor]) -> tuple[Decryptor, ...]:

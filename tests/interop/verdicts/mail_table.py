@@ -294,7 +294,7 @@ NESTED: tuple[Row, ...] = (
         if isinstance(row, Stricter)
         for code in (row.code, "insufficient-protection")
     ),
-    *(around(row) for row in ENCRYPTED if isinstance(row, Stricter) and row.code != "mime."),
+    *(around(row) for row in ENCRYPTED if isinstance(row, Stricter)),
     *(
         Taken(peer, "", _NOT_FOR_IT, "RFC 9787, 5.2; RFC 8551, 3.7", only_what_is_around_it)
         for peer in ("openssl", "bouncycastle")

@@ -18,7 +18,6 @@ from smimekit.gateway.letter import Protected
 from smimekit.gateway.outbound.case import Case
 from smimekit.gateway.outbound.chains import completed
 from smimekit.gateway.outbound.plan import Action, Part
-from smimekit.gateway.outbound.selection import policy_of
 from smimekit.gateway.outbound.triggers import Ask
 from smimekit.gateway.outcomes import Defer, Deliver, Hold, Mail, Outcome, Reject
 from smimekit.gateway.reports.audit import CertificateRole, CertificateUse
@@ -191,7 +190,7 @@ def _protected(core: Core, case: Case, part: Part, closing: ExitStack) -> Outcom
         chunks = _chunks(core, case, part, treatment, draft)
         message = _spooled(chunks, core.policy, closing)
     except SmimeError as error:
-        _raise_unencryptable(part, treatment, core.policy)
+        _raise_unencryptable(part, core.policy_of(treatment))
         if isinstance(error, MimeError | LimitExceeded):
             text = f"{_BROKEN}{error}"
             return Reject(recipients=part.recipients, code=550, enhanced="5.6.0", text=text)
@@ -202,7 +201,7 @@ def _protected(core: Core, case: Case, part: Part, closing: ExitStack) -> Outcom
 def _chunks(
     core: Core, case: Case, part: Part, treatment: Treatment, draft: Span
 ) -> Iterator[bytes]:
-    policy, headers = policy_of(treatment, core.policy), _HEADERS.get(treatment.headers)
+    policy, headers = core.policy_of(treatment), _HEADERS.get(treatment.headers)
     signer = None
     if part.credential is not None:
         signer = Signer(_signing(core, part.credential, treatment, case), chain=treatment.chain)
@@ -238,11 +237,11 @@ def _spooled(chunks: Iterable[bytes], policy: Policy, closing: ExitStack) -> Spa
     return spool.span()
 
 
-def _raise_unencryptable(part: Part, treatment: Treatment, policy: Policy) -> None:
+def _raise_unencryptable(part: Part, policy: Policy) -> None:
     """Was it a certificate? Then another plan may do without it."""
     if not part.encrypt:
         return
-    tried = plan_encryption(_records(part), policy=policy_of(treatment, policy))
+    tried = plan_encryption(_records(part), policy=policy)
     found = {
         one.certificate.fingerprint: one.reason
         for one in tried.refused

@@ -124,8 +124,8 @@ class Plan:
         raise TypeError("A plan has no truth value: look at its parts.")
 
     def explain(self) -> str:
-        """The plan in a few lines, for people."""
-        return "\n".join(_lines(self)) + "\n"
+        """The plan in a few lines, for people: what strangers wrote into it steers no terminal."""
+        return "\n".join(map(_printable, _lines(self))) + "\n"
 
     def as_json(self) -> dict[str, Json]:
         """The plan for programs and audit trails: certificates by fingerprint, no content."""
@@ -141,6 +141,10 @@ class Plan:
 
 
 # --- for people ---------------------------------------------------------------------------------
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def _lines(plan: Plan) -> Iterator[str]:

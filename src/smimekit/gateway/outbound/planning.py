@@ -16,7 +16,7 @@ from smimekit.gateway.envelope import EnvelopeRecipient
 from smimekit.gateway.letter import Protected
 from smimekit.gateway.outbound.case import Case
 from smimekit.gateway.outbound.plan import Action, Chosen, Part, Plan, Refusal, Unused
-from smimekit.gateway.outbound.selection import Available, available, policy_of, share
+from smimekit.gateway.outbound.selection import Available, available, share
 from smimekit.gateway.outbound.triggers import Ask
 from smimekit.gateway.rules.treatment import Encrypt, Impossible, NoKey, Sign, Treatment
 from smimekit.keys import Credential
@@ -182,7 +182,7 @@ class _Planning:
         return available(
             self.core.trust,
             address,
-            policy_of(treatment, self.core.policy),
+            self.core.policy_of(treatment),
             self.case.at,
             excluded=self.case.excluded,
             archive=archive,
@@ -292,7 +292,7 @@ class _Planning:
             yield _part(Action.DEFER, recipients, why, refusal=_CONFIGURATION, treatment=treatment)
             return
         archive = tuple(each for one in found for each in one.chosen)
-        policy = policy_of(treatment, self.core.policy)
+        policy = self.core.policy_of(treatment)
         for together, cipher in share([(one, one.chosen) for one in group], archive, policy):
             if cipher is None:
                 why = "There is no cipher that the recipient and the archive both read."

@@ -5,26 +5,21 @@ rules of addresses, MIME or envelopes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Final, TypeVar, final
+from typing import TypeVar, final
 
-from smimekit.algorithms import AES256_CBC, AES256_GCM, ContentCipher
+from smimekit.algorithms import ContentCipher
 from smimekit.gateway.outbound.plan import Chosen, Unused
-from smimekit.gateway.rules.treatment import Suite, Treatment
-from smimekit.limits import Limits
 from smimekit.message.plan import decide
 from smimekit.policy import Policy
 from smimekit.trust import Purpose, Trust
 from smimekit.trust.judgement import Judgement
 from smimekit.trust.records import Record
 
-__all__ = ["Available", "available", "policy_of", "share"]
+__all__ = ["Available", "available", "share"]
 
 _Who = TypeVar("_Who")
-_POLICIES: Final = 64
-"""Kinds of policy that are kept: rules have a handful."""
 
 
 @final
@@ -35,37 +30,6 @@ class Available:
     address: str
     chosen: tuple[Chosen, ...]
     unused: tuple[Unused, ...]
-
-
-def policy_of(treatment: Treatment, policy: Policy) -> Policy:
-    """What may be emitted under a treatment; the limits are those of `policy`."""
-    one = treatment
-    return _policy_of(
-        one.suite, one.authenticated, one.cipher_bits, one.rsa_bits, limits=policy.limits
-    )
-
-
-@lru_cache(_POLICIES)
-def _policy_of(
-    named: Suite | None, authenticated: bool, cipher_bits: int, rsa_bits: int, *, limits: Limits
-) -> Policy:
-    """The same object for the same minimums: what credentials and certificates remember of the
-    last message counts under the very policy that it was worked out for.
-    """
-    suite = Policy.MODERN if named is Suite.MODERN else Policy.INTEROP
-    ciphers = tuple(
-        row
-        for row in suite.ciphers
-        if row.key_size * 8 >= cipher_bits and (row.authenticated or not authenticated)
-    )
-    preferred = (suite.cipher, AES256_GCM, AES256_CBC)
-    return replace(
-        suite,
-        limits=limits,
-        ciphers=ciphers,
-        cipher=next(row for row in preferred if row in ciphers),
-        minimum_rsa=max(suite.minimum_rsa, rsa_bits),
-    )
 
 
 def available(

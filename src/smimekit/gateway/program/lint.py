@@ -1,9 +1,10 @@
 """What is odd about the adapters' part of a gateway's file: what its writer may not have meant.
 
-Knows the configuration, and where it needs something of the rules. Changes nothing and opens
-nothing. What is odd about the rules alone, `rules.lint` says.
+Knows the configuration, where it needs something of the rules, and whether its files are there.
+Changes nothing and opens nothing. What is odd about the rules alone, `rules.lint` says.
 """
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def lint_config(text: str, file: str) -> tuple[str, ...]:
     top = read_toml(text, file)
     rules = read_rules(text, file, folder=Path(file).parent)
     config = parse_config(top, Path(file))
-    return (*_digest(rules, config, top), *_sockets(config, top))
+    return (*_digest(rules, config, top), *_sockets(config, top), *_files(config, top))
 
 
 def _warning(table: Table, key: str | None, why: str) -> str:
@@ -75,4 +76,23 @@ def _sockets(config: Config, top: Table) -> Iterator[str]:
                 tables[listener.name],
                 "mode",
                 "every user of this machine may connect, and is believed whatever they say.",
+            )
+
+
+def _files(config: Config, top: Table) -> Iterator[str]:
+    """What has to be there when the gateway starts, and can be read by who asks now."""
+    keys = config.keys
+    named = (
+        *(("store", "anchors", each) for each in config.store.anchors),
+        ("keys", "folder", keys.folder),
+        ("keys", "password_file", keys.password_file),
+        ("keys", "master_key_file", keys.master_key_file),
+    )
+    for table, key, name in named:
+        if name is not None and not os.access(name, os.R_OK):
+            yield _warning(
+                top.table(table),
+                key,
+                f"{name} is not there, or not for you to read, and without it the gateway does "
+                "not start. Ask as the user that it runs as.",
             )

@@ -6,7 +6,10 @@ found to be signed by whoever may sign it, before it was put here.
 The contract of an `EvidenceCache`:
 
 * Of one key the piece with the newest `this_update` stays, whatever comes later: an old answer
-  that somebody plays back does not displace a newer one. Of equal ones the last fetched stays.
+  that somebody plays back does not displace a newer one. Of equally new ones the first stays,
+  unless the other one has the same octets, or its caller names those that it stands in for:
+  what somebody else put meanwhile, perhaps a revocation, is not displaced unseen.
+* To compare and to put is one step, also where several processes share the cache.
 * It may forget anything at any time; what is forgotten is fetched again.
 * It may be used from several threads.
 """
@@ -61,13 +64,23 @@ class EvidenceCache(Protocol):
         """What is kept under these keys, in any order."""
         ...
 
-    def put(self, evidence: CachedEvidence) -> None:
-        """Keep a piece, unless a newer one is kept under its key."""
+    def put(self, evidence: CachedEvidence, *, instead_of: bytes | None = None) -> None:
+        """Keep a piece, unless a newer one is kept under its key, or one as new.
+
+        Of those that are as new it takes the place of itself, and of that with the octets
+        `instead_of`.
+        """
         ...
 
     def forget(self, before: datetime) -> int:
         """Forget what was fetched before a time; how many pieces that were."""
         ...
+
+
+def _gives_way(known: CachedEvidence, other: CachedEvidence, instead_of: bytes | None) -> bool:
+    if known.this_update != other.this_update:
+        return known.this_update < other.this_update
+    return known.der in {other.der, instead_of}
 
 
 @final
@@ -83,10 +96,10 @@ class MemoryEvidenceCache:
         with self._lock:
             return tuple(self._kept[key] for key in keys if key in self._kept)
 
-    def put(self, evidence: CachedEvidence) -> None:
+    def put(self, evidence: CachedEvidence, *, instead_of: bytes | None = None) -> None:
         with self._lock:
             known = self._kept.get(evidence.key)
-            if known is not None and known.this_update > evidence.this_update:
+            if known is not None and not _gives_way(known, evidence, instead_of):
                 return
             self._kept.pop(evidence.key, None)  # so that the order is the one of fetching
             self._kept[evidence.key] = evidence

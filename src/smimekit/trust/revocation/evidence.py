@@ -22,6 +22,7 @@ from smimekit.limits import Limits
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.names import normal_name
 from smimekit.trust.paths import Path, signature_matches
+from smimekit.trust.revocation.listed import entries_about
 from smimekit.trust.usage import structure_reason
 
 __all__ = [
@@ -273,8 +274,7 @@ def _crl_moments(view: Any, path: Path) -> Iterator[datetime | None]:
         yield view.last_update_utc + _WITHOUT_NEXT_UPDATE
     yield view.next_update_utc
     for one in path:
-        entry = view.get_revoked_certificate_by_serial_number(one.serial)
-        if entry is not None:
+        for entry in entries_about(view, one.serial):
             yield entry.revocation_date_utc
 
 

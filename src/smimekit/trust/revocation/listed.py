@@ -6,6 +6,8 @@ anybody may sign it: what comes here was signed by a CA of the path, or whom it 
 certvalidator asks a CRL for a good word and meets the bad one on its way: where that way ends
 early, because a delta CRL is missing or the CRL is about other certificates, it would say nothing
 of an entry that is there for all to see. It also lets any delta CRL take back what a CRL says.
+And of several entries with one serial number it sees the first: here each of them counts, so
+that none of them hides a revocation, be it by its place, its date or its reason.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,11 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, final
 
+from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.trust.certvalidator import refusals
 from smimekit.trust.names import normal_name
 
-__all__ = ["REMOVED", "Listed", "is_outdated", "listed", "reason_of"]
+__all__ = ["REMOVED", "Listed", "entries_about", "is_outdated", "listed", "reason_of"]
 
 _KNOWN: Final = frozenset(
     {
@@ -31,6 +34,7 @@ _KNOWN: Final = frozenset(
 """With another critical extension, nobody knows what the entries mean (RFC 5280, 5.2)."""
 _SCOPE: Final = "2.5.29.28"
 _HOLD: Final = "certificate_hold"
+_TIMES: Final = (der.UTC_TIME, der.GENERALIZED_TIME)
 REMOVED: Final = "remove_from_crl"
 """The end of a hold (RFC 5280, 5.3.1)."""
 _COMPROMISED: Final = frozenset({"key_compromise", "ca_compromise"})
@@ -86,25 +90,41 @@ def _words(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Itera
     issuer = normal_name(certificate.issuer)
     for container in crls:
         try:
-            found = _word(certificate, issuer, container, at)
+            yield from _said_by(certificate, issuer, container, at)
         except refusals():
             continue
-        if found is not None:
-            yield found
 
 
-def _word(certificate: Certificate, issuer: bytes, container: Any, at: datetime) -> _Word | None:
+def _said_by(
+    certificate: Certificate, issuer: bytes, container: Any, at: datetime
+) -> tuple[_Word, ...]:
     from cryptography import x509  # noqa: PLC0415 - slow to import
 
     view = x509.load_der_x509_crl(container.crl_data.dump())
     if normal_name(view.issuer.public_bytes()) != issuer or not _is_about_its_own(view):
-        return None
-    found = view.get_revoked_certificate_by_serial_number(certificate.serial)
-    reason = None if found is None else reason_of(found)
-    if found is not None and found.revocation_date_utc >= at:
-        return None
+        return ()
+    entries = entries_about(view, certificate.serial)
+    past = [reason_of(one) for one in entries if one.revocation_date_utc < at]
+    reasons: list[str | None] = [*past] if entries else [None]
     issued: datetime = view.last_update_utc
-    return _Word(reason, issued, _is_delta(view), _scope(view))
+    delta, scope = _is_delta(view), _scope(view)
+    return tuple(_Word(reason, issued, delta, scope) for reason in reasons)
+
+
+def entries_about(view: Any, serial: int) -> tuple[Any, ...]:
+    """The entries of a CRL (cryptography's view) with a serial number, of which there may be two.
+
+    cryptography gives the first. To look at each entry takes long, and so this is done only where
+    the number is written before two dates (RFC 5280, 5.1).
+    """
+    first = view.get_revoked_certificate_by_serial_number(serial)
+    if first is None:
+        return ()
+    written, octets = der.integer(serial), view.tbs_certlist_bytes
+    seen = sum(octets.count(written + bytes([kind])) for kind in _TIMES)
+    if seen <= 1:
+        return (first,)
+    return tuple(one for one in view if one.serial_number == serial)
 
 
 def reason_of(entry: Any) -> str:

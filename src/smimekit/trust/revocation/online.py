@@ -14,23 +14,20 @@ from itertools import pairwise
 from typing import Final, final
 
 from smimekit.certificate import Certificate
-from smimekit.errors import StoreError
 from smimekit.limits import Limits
 from smimekit.trust.network.fetch import Budget, Fetcher
 from smimekit.trust.paths import Path
 from smimekit.trust.revocation.cache import EvidenceCache, MemoryEvidenceCache
-from smimekit.trust.revocation.contradictions import takes_back
 from smimekit.trust.revocation.fetching import (
     Job,
-    Piece,
     Wanted,
-    read_piece,
     together,
     wanted_crls,
     wanted_deltas,
     wanted_ocsp,
 )
 from smimekit.trust.revocation.gather import EvidenceSource, Gathered
+from smimekit.trust.revocation.pieces import Found
 from smimekit.trust.status import Reason
 
 __all__ = ["FetchRules", "OnlineEvidence", "Renewed"]
@@ -101,8 +98,7 @@ class OnlineEvidence:
         return self.rules.retry_after
 
     def known(self, path: Path, *, limits: Limits) -> Gathered:
-        found = _Found(self.cache, limits)
-        found.load(path)
+        found = self._at_hand(path, limits)
         now = self._clock()
         due = any(
             self._touched(one, found) and not self._settled(one, found, now) for one in _links(path)
@@ -119,8 +115,7 @@ class OnlineEvidence:
         self, budget: Budget, path: Path, *, extra: Iterable[Certificate], limits: Limits
     ) -> Gathered:
         """As `fetch`, with what is left of a budget."""
-        found = _Found(self.cache, limits)
-        found.load(path)
+        found = self._at_hand(path, limits)
         fetched, reasons = self._update(path, found, extra, self._clock(), budget)
         evidence = together(found.pieces.values())
         return Gathered(evidence, changed=fetched > 0, reasons=reasons)
@@ -136,24 +131,30 @@ class OnlineEvidence:
 
         CRLs first: they are about many certificates.
         """
-        found = _Found(self.cache, limits)
-        found.load(path)
+        found = self._at_hand(path, limits)
         budget = self.budget(limits)
         fetched, reasons = self._update(path, found, extra, until, budget, crls_first=True)
         return Renewed(fetched, reasons)
 
     # --- the work -------------------------------------------------------------------------
 
-    def _touched(self, link: "_Link", found: "_Found") -> bool:
+    def _at_hand(self, path: Path, limits: Limits) -> Found:
+        """What the cache has about a path."""
+        found, links = Found(self.cache, limits), _links(path)
+        found.read(one.key for link in links for one in (*link.ocsp, *link.crls))
+        found.read(one.key for link in links for one in link.deltas(found))
+        return found
+
+    def _touched(self, link: "_Link", found: Found) -> bool:
         """Whether anything is kept about a certificate: else there is nothing to renew."""
         return any(one.key in found.pieces for one in (*link.ocsp, *link.crls))
 
-    def _settled(self, link: "_Link", found: "_Found", until: datetime) -> bool:
+    def _settled(self, link: "_Link", found: Found, until: datetime) -> bool:
         """Whether what is kept about a certificate will do until a time."""
         groups = [group for group in (link.ocsp, link.crls) if group]
         return not groups or any(not self._stale(group, found, until) for group in groups)
 
-    def _stale(self, group: Iterable[Wanted], found: "_Found", until: datetime) -> list[Wanted]:
+    def _stale(self, group: Iterable[Wanted], found: Found, until: datetime) -> list[Wanted]:
         """Those that are missing, or end before a time, or were fetched long ago."""
         oldest = self._clock() - self.rules.renew_after
         kept = [(one, found.pieces.get(one.key)) for one in group]
@@ -166,7 +167,7 @@ class OnlineEvidence:
     def _update(
         self,
         path: Path,
-        found: "_Found",
+        found: Found,
         extra: Iterable[Certificate],
         until: datetime,
         budget: Budget,
@@ -200,7 +201,7 @@ class OnlineEvidence:
             monotonic=self._monotonic,
         )
 
-    def _first_good(self, groups: Iterable[Sequence[Wanted]], found: "_Found", job: Job) -> int:
+    def _first_good(self, groups: Iterable[Sequence[Wanted]], found: Found, job: Job) -> int:
         """The first kind of evidence that can be had in full; how many pieces were fetched."""
         fetched = 0
         for group in groups:
@@ -210,13 +211,13 @@ class OnlineEvidence:
                 break
         return fetched
 
-    def _all(self, group: Iterable[Wanted], found: "_Found", job: Job) -> int:
+    def _all(self, group: Iterable[Wanted], found: Found, job: Job) -> int:
         return sum(self._one(wanted, found, job) for wanted in group)
 
-    def _one(self, wanted: Wanted, found: "_Found", job: Job) -> bool:
+    def _one(self, wanted: Wanted, found: Found, job: Job) -> bool:
         """Whether a piece is there that was not before, by us or by another thread."""
         if not self._asked.begin(wanted.key, job.seconds_left):
-            return found.look_again(wanted)
+            return found.look_again(wanted.key)
         try:
             piece = job.get(wanted, self._clock())
             if piece is not None:
@@ -264,7 +265,7 @@ class _Link:
         self.ocsp = wanted_ocsp(certificate, issuer)
         self.crls = wanted_crls(certificate, issuer)
 
-    def deltas(self, found: "_Found") -> tuple[Wanted, ...]:
+    def deltas(self, found: Found) -> tuple[Wanted, ...]:
         """The delta CRLs, once the CRLs are there."""
         crls = [found.pieces[one.key] for one in self.crls if one.key in found.pieces]
         return wanted_deltas(self.certificate, self.issuer, crls) if crls else ()
@@ -273,66 +274,6 @@ class _Link:
 def _links(path: Path) -> list[_Link]:
     """From the certificate in question upwards: it is the likeliest to be revoked."""
     return [_Link(one, issuer) for issuer, one in reversed(list(pairwise(path)))]
-
-
-@final
-class _Found:
-    """What is at hand about one path."""
-
-    def __init__(self, cache: EvidenceCache, limits: Limits) -> None:
-        self._cache = cache
-        self.limits = limits
-        self.pieces: dict[str, Piece] = {}
-        self.reasons: list[Reason] = []
-
-    def load(self, path: Path) -> None:
-        """What the cache has about a path."""
-        links = _links(path)
-        self._read(wanted for link in links for wanted in (*link.ocsp, *link.crls))
-        self._read(wanted for link in links for wanted in link.deltas(self))
-
-    def _read(self, wanted: Iterable[Wanted]) -> None:
-        keys = list(dict.fromkeys(one.key for one in wanted))
-        try:
-            kept = self._cache.get(keys) if keys else ()
-        except StoreError as error:
-            self.reasons.append(Reason("revocation.cache", str(error)))
-            return
-        for one in kept:
-            piece = read_piece(one, self.limits)
-            if piece is not None:
-                self.pieces[one.key] = piece
-
-    def look_again(self, wanted: Wanted) -> bool:
-        """Whether the cache has a newer piece now."""
-        before = self.pieces.get(wanted.key)
-        self._read([wanted])
-        after = self.pieces.get(wanted.key)
-        return after is not None and (before is None or before.kept != after.kept)
-
-    def take(self, piece: Piece) -> None:
-        """Keep what was fetched; what is older than what is at hand does not take its place.
-
-        Nor does what is equally old, where a revocation would be lost: both are looked at then.
-        """
-        known = self.pieces.get(piece.kept.key)
-        if known is not None and known.kept.this_update > piece.kept.this_update:
-            return
-        if known is not None and _loses(known, piece):
-            self.pieces[piece.kept.key] = Piece(known.kept, known.evidence + piece.evidence)
-            return
-        self.pieces[piece.kept.key] = piece
-        try:
-            self._cache.put(piece.kept)
-        except StoreError as error:
-            self.reasons.append(Reason("revocation.cache", str(error)))
-
-
-def _loses(known: Piece, piece: Piece) -> bool:
-    """Whether evidence of the same time takes back what is at hand."""
-    if known.kept.this_update != piece.kept.this_update or known.kept.der == piece.kept.der:
-        return False
-    return takes_back(known.evidence, piece.evidence)
 
 
 @final

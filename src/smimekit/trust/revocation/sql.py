@@ -71,7 +71,7 @@ class SqlEvidenceCache(OpenDatabase):
         wanted = sa.select(_evidence).where(_evidence.c.key.in_(list(keys)))
         return self._reading(lambda connection: tuple(map(_read, connection.execute(wanted))))
 
-    def put(self, evidence: CachedEvidence) -> None:
+    def put(self, evidence: CachedEvidence, *, instead_of: bytes | None = None) -> None:
         end = evidence.next_update
         row = {
             "key": evidence.key,
@@ -86,7 +86,13 @@ class SqlEvidenceCache(OpenDatabase):
         statement = insert.on_conflict_do_update(
             index_elements=["key"],
             set_={name: insert.excluded[name] for name in row},
-            where=_evidence.c.this_update <= insert.excluded.this_update,
+            where=sa.or_(
+                _evidence.c.this_update < insert.excluded.this_update,
+                sa.and_(
+                    _evidence.c.this_update == insert.excluded.this_update,
+                    _evidence.c.der.in_([evidence.der, instead_of or evidence.der]),
+                ),
+            ),
         )
         self._writing(lambda connection: connection.execute(statement))
 
