@@ -37,7 +37,7 @@ domains = ["our.example"]
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: aiosmtpd asks for all members, and Python 3.11.2 stumbles
 class Handler:
     """A gateway, and where mails go from it: `send` raises OSError where they cannot."""
 
