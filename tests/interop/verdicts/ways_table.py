@@ -95,6 +95,16 @@ def _is_bad(parameters: list[Tree]) -> bool:
     return any(_NAMES[tag] not in {None, name[1]} for tag, name in named.items())
 
 
+def digest_with_parameters(case: Case) -> bool:
+    """RFC 4055, 2.1: the parameters of a digest, and of that of a mask, are NULL or absent."""
+    infos = [value for tag, value in envelope(case.message).recipients if tag == 0x30]
+    named = [each[2][1][1][1] for each in infos if each[2][1][0] == _OAEP and each[2][1][1:]]
+    found = [inside[0] for each in named for tag, inside in each if tag in {0xA0, 0xA1}]
+    masks = [value[1][1] for value in found if value[1][0] == (6, _NAMES[0xA1])]
+    digests = [value for value in found if value[1][0] != (6, _NAMES[0xA1])]
+    return any(value[1][1:] not in ([], [(5, b"")]) for value in (*digests, *masks))
+
+
 _OAEP = (6, oid("1.2.840.113549.1.1.7")[2:])
 _NAMES = {0xA0: None, 0xA1: oid("1.2.840.113549.1.1.8")[2:], 0xA2: oid("1.2.840.113549.1.1.9")[2:]}
 _TRIES_ONE = "of several keys for bob it tries the first, and reads all the others' besides"
@@ -121,6 +131,8 @@ _WAYS: tuple[Row, ...] = (
     Stricter("bouncycastle", "decryption",
              "it passes over what is not in RSAES-OAEP-params, and over what names mask and label",
              "RFC 4055, 4.1", bad_oaep_parameters),
+    Stricter("*", "decryption", "it passes over parameters of a digest that are none",
+             "RFC 4055, 2.1", digest_with_parameters),
     Stricter("bouncycastle", "no-matching-key",
              "it passes over what stands behind the name and the number of whose key it is",
              "RFC 5652, 6.2.2 and 10.2.4", another_name),
@@ -133,6 +145,7 @@ _WAYS: tuple[Row, ...] = (
             ("openssl", "aes_wrap_cipher_internal"),
             ("bouncycastle", "exception unwrapping key"),
             ("bouncycastle", "in getInstance"),
+            ("bouncycastle", "out of bounds"),
             ("bouncycastle", "implicit expected"),
             ("bouncycastle", "originator key invalid"),
             ("bouncycastle", "key invalid in message"),
