@@ -77,8 +77,8 @@ def leaking(_: bytes) -> None:
 
 def squaring(data: bytes) -> None:
     """Quadratic, and quick as long as inputs are short."""
-    for at in range(0, len(data), 6):
-        data[at:]
+    for _ in range((len(data) // 64) ** 2):  # and not by copies: caches make a difference there
+        pass
 
 
 def nameless(_: bytes) -> None:
