@@ -143,11 +143,13 @@ class HeaderBlock:
         last = self._last.get(key)
         if last is None or len(self._last) == len(self._lines):
             return () if last is None else (last,)
-        if self._places is None:
-            self._places = {}
+        places = self._places
+        if places is None:
+            places = {}
             for at, (_, each) in enumerate(self._lines):
-                self._places.setdefault(each.lower(), []).append(at)
-        return self._places[key]
+                places.setdefault(each.lower(), []).append(at)
+            self._places = places  # whole: headers that come again are read by several threads
+        return places[key]
 
     def _only(self, name: str) -> int | None:
         """The place of the only field `name`, where there is one."""
