@@ -97,6 +97,7 @@ def expected(view: x509.Certificate) -> dict[str, object]:
         if extended is None
         else frozenset(one.dotted_string for one in extended),
         "is_ca": constraints is not None and constraints.ca,
+        "path_length": constraints and constraints.path_length,
         "key_id": ski and ski.digest,
         "authority_key_id": aki and aki.key_identifier,
         "addresses": () if names is None else tuple(names.get_values_for_type(x509.RFC822Name)),
@@ -193,7 +194,29 @@ def test_without_extensions() -> None:
     assert made.addresses == ()
     for name in ("key_usage", "extended_key_usage", "capabilities", "key_id", "authority_key_id"):
         assert getattr(made, name) is None
+    assert made.path_length is None
     assert not made.is_ca
+
+
+@pytest.mark.parametrize("most", [None, 0, 3, 300])
+def test_path_length(most: int | None) -> None:
+    made = built((x509.BasicConstraints(ca=True, path_length=most), True))
+    assert (made.is_ca, made.path_length) == (True, most)
+
+
+def test_path_length_of_who_is_no_ca() -> None:
+    """RFC 5280, 4.2.1.9: it must not stand there, and it is seen if it does."""
+    made = with_extension("2.5.29.19", der.sequence(der.integer(2)))
+    assert (made.is_ca, made.path_length) == (False, 2)
+
+
+def test_nothing_stands_behind_the_path_length() -> None:
+    made = with_extension(
+        "2.5.29.19", der.sequence(der.boolean(True), der.integer(2), der.NULL_VALUE)
+    )
+    with pytest.raises(CertificateError) as caught:
+        made.path_length  # noqa: B018
+    assert caught.value.code == "certificate.malformed"
 
 
 @given(st.lists(st.sampled_from(["key_agreement", *USAGES]), unique=True))

@@ -1,8 +1,11 @@
 """Spans of memory and of files."""
 
 import io
+import os
+import tempfile
 import threading
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +78,36 @@ def test_a_file_that_shrinks() -> None:
         with pytest.raises(UsageError) as error:
             read()
         assert error.value.code == "usage.file-changed"
+
+
+def test_a_real_file_that_shrinks(tmp_path: Path) -> None:
+    path = tmp_path / "mail.eml"
+    path.write_bytes(b"From here to there")
+    with path.open("rb") as file:
+        span, buffer = Span.of_file(file), bytearray()
+        os.truncate(path, 9)
+        with pytest.raises(UsageError) as error:
+            span.fill(buffer, 8, 10)
+        assert error.value.code == "usage.file-changed"
+        span.fill(buffer, 5, 9)
+        assert buffer == b"here"
+
+
+@given(st.lists(places, min_size=1), st.integers(0, 50))
+def test_a_buffer_is_filled(wanted: Any, before: int) -> None:
+    """However long it was: with what stands there, and nothing of what was in it."""
+    content = bytes(range(100, 160))
+    with tempfile.NamedTemporaryFile() as written:
+        written.write(b"before" + content)
+        written.flush()
+        with Path(written.name).open("rb") as file:
+            file.seek(6)
+            for span in (*spans(content), Span.of_file(file)):
+                part, buffer = span.slice(before, 60), bytearray(7)
+                for one in wanted:
+                    start, end = (min(place, len(part)) for place in one)
+                    part.fill(buffer, start, end)
+                    assert buffer == content[before:][start:end]
 
 
 def test_a_file_that_stands_behind_its_end() -> None:

@@ -7,6 +7,7 @@ above.
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import BinaryIO, Final, Protocol, final
 
 from smimekit.errors import UsageError
@@ -67,12 +68,29 @@ class FileSource:
             while len(found) < end - start and (more := self._file.read(end - start - len(found))):
                 found += more  # a raw file may give less than it has
         if len(found) < end - start:
-            raise UsageError(
-                "The file became shorter while it was in use; keep it unchanged until the "
-                "message is written or closed.",
-                code="usage.file-changed",
-            )
+            raise _file_changed()
         return found
+
+    def fill(self, buffer: bytearray, start: int, end: int) -> None:
+        """The same in a buffer: to make one takes as long as to read into it."""
+        if type(self._file) is not BufferedReader:
+            buffer[:] = self.read(start, end)
+            return
+        del buffer[end - start :]
+        buffer += bytes(end - start - len(buffer))
+        with self._lock:
+            self._file.seek(self._base + start)
+            found = self._file.readinto(buffer)
+        if found < end - start:
+            raise _file_changed()
+
+
+def _file_changed() -> UsageError:
+    return UsageError(
+        "The file became shorter while it was in use; keep it unchanged until the "
+        "message is written or closed.",
+        code="usage.file-changed",
+    )
 
 
 @final
@@ -120,6 +138,13 @@ class Span:
         if begin <= last <= self.end:
             return self.source.read(begin, last)
         return self.slice(start, end).bytes()
+
+    def fill(self, buffer: bytearray, start: int, end: int) -> None:
+        """Make of `buffer` the bytes from `start` to `end`, which both lie within this span."""
+        if isinstance(self.source, FileSource):
+            self.source.fill(buffer, self.start + start, self.start + end)
+        else:
+            buffer[:] = self.read(start, end)
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """All of it in order, `size` bytes at a time."""

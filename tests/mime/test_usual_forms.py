@@ -174,6 +174,34 @@ def test_chunks_of_equal_lines_are_as_safe_as_any_other(data: bytes, size: int) 
         assert safety.is_transport_safe(data) is found
 
 
+LONG = st.builds(
+    lambda width, eol: b"a" * width + eol,
+    st.sampled_from([0, 1, 76, 500, 990, 996, 997, 998, 999, 1000]),
+    st.sampled_from([b"\r\n"] * 9 + [b"\n", b" \r\n", b"\r", b"\x00\r\n", b"\r\nFrom "]),
+)
+
+
+@given(st.lists(LONG, max_size=12), st.integers(1000, 1100))
+def test_a_span_is_as_safe_as_its_octets(lines: list[bytes], size: int) -> None:
+    data = b"".join(lines)
+    around = Span.of(b"\r" + data + b"\n").slice(1, 1 + len(data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(safety, "CHUNK", size)
+        assert safety.is_safe_span(around) is safety.is_transport_safe(data)
+
+
+@pytest.mark.parametrize("end", [b"", b"=\r\n", b" \r\n", b"\r"])
+def test_a_span_is_as_safe_wherever_it_is_cut(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    data = b"word and\tword\r\n" * 99 + end
+    for size in range(1000, 1015):
+        monkeypatch.setattr(safety, "CHUNK", size)
+        assert safety.is_safe_span(Span.of(data)) is (end in {b"", b"=\r\n"})
+
+
+def test_a_line_without_end_is_not_safe() -> None:
+    assert not safety.is_safe_span(Span.of(b"a" * (safety.CHUNK + 1)))
+
+
 @given(nearly_equal_lines())
 def test_what_is_no_text_of_equal_lines_stays_as_it_is(data: bytes) -> None:
     """The other ways of looking at it come after this one."""

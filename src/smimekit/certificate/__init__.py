@@ -23,6 +23,7 @@ from smimekit.certificate.extensions import (
     ca_flag,
     issuer_key_id,
     oids,
+    path_length,
     read_extensions,
     usages,
 )
@@ -171,6 +172,11 @@ class Certificate:
     def is_ca(self) -> bool:
         """Basic constraints with cA TRUE (RFC 5280, 4.2.1.9)."""
         return bool(self._extension(_BASIC_CONSTRAINTS, ca_flag))
+
+    @property
+    def path_length(self) -> int | None:
+        """How many CAs may stand below it (RFC 5280, 4.2.1.9); None for any number."""
+        return self._extension(_BASIC_CONSTRAINTS, path_length)
 
     @cached_property
     def key_id(self) -> bytes | None:

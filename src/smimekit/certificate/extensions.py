@@ -15,6 +15,7 @@ __all__ = [
     "ca_flag",
     "issuer_key_id",
     "oids",
+    "path_length",
     "read_extensions",
     "usages",
 ]
@@ -92,6 +93,16 @@ def ca_flag(reader: der.Reader) -> bool:
     """The cA of basicConstraints (RFC 5280, 4.2.1.9); what follows it is passed over."""
     inside = reader.enter(der.SEQUENCE)
     return inside.peek == der.BOOLEAN and inside.boolean()
+
+
+def path_length(reader: der.Reader) -> int | None:
+    """The pathLenConstraint of basicConstraints (RFC 5280, 4.2.1.9), if there is one."""
+    inside = reader.enter(der.SEQUENCE)
+    if inside.peek == der.BOOLEAN:
+        inside.boolean()
+    found = inside.integer() if inside.peek == der.INTEGER else None
+    inside.finish()
+    return found
 
 
 def issuer_key_id(reader: der.Reader) -> bytes | None:

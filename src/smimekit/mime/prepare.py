@@ -22,7 +22,7 @@ from smimekit.mime.content_type import (
 from smimekit.mime.encoded import Octets, Ready, crlf, encoded, labelled, safe_header, text_type
 from smimekit.mime.fields import Field, HeaderBlock, read_header
 from smimekit.mime.legacy import display
-from smimekit.mime.safety import are_transport_safe, domain, is_transport_safe
+from smimekit.mime.safety import are_transport_safe, domain, is_safe_span, is_transport_safe
 from smimekit.mime.scanner import boundary_of, read_entity, split
 from smimekit.mime.transfer import (
     Transfer,
@@ -154,7 +154,7 @@ class _Walk:
             return False
         if len(body) <= CHUNK:
             return is_transport_safe(body.bytes())
-        return are_transport_safe(body.chunks())
+        return is_safe_span(body)
 
     def may_stay(self, octets: Octets) -> bool:
         """Whether a part may go out as it is."""

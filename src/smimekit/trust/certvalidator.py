@@ -64,6 +64,7 @@ _MAX_NAME_CHECKS: Final = 50_000
 EVIDENCE_SKEW: Final = timedelta(minutes=5)
 """How far the clock of who signs evidence may be from ours: an OCSP response that was made for
 us is some seconds younger than the question."""
+_NAME_CONSTRAINTS: Final = "2.5.29.30"
 _ANY_POLICY: Final = "any_policy"
 _LONG_AGO: Final = timedelta(days=365 * 50)
 
@@ -112,7 +113,9 @@ def finish(coroutine: Coroutine[Any, Any, object]) -> object:
     raise NotImplementedError("Path validation wanted to wait for something.")
 
 
-def _name_checks(views: Iterable["Asn1Certificate"]) -> int:
+def _name_checks(path: Sequence[Certificate], views: Sequence["Asn1Certificate"]) -> int:
+    if not any(one.extension(_NAME_CONSTRAINTS) for one in path):
+        return 0  # as nearly always; to look at a view takes long
     names = constraints = 0
     for view in views:
         alternative = view.subject_alt_name_value
@@ -128,12 +131,13 @@ def _anchor_qualifiers(anchor: Certificate, view: "Asn1Certificate") -> Any:
     """What the anchor's certificate says about itself binds too (RFC 5937), as in OpenSSL."""
     from pyhanko_certvalidator.authority import TrustQualifiers  # noqa: PLC0415 - see above
 
-    length = view.max_path_length
+    constrained = anchor.extension(_NAME_CONSTRAINTS) is not None  # else there is nothing to view
+    length = anchor.path_length
     return TrustQualifiers(
         # Both lengths: with only the first, certvalidator computes with None.
         max_path_length=length,
         max_aa_path_length=length,
-        standard_parameters=_anchor_parameters(view),
+        standard_parameters=_anchor_parameters(view) if constrained else None,
         valid_from=anchor.not_before,
         valid_until=anchor.not_after,
     )
@@ -144,8 +148,6 @@ def _anchor_parameters(view: "Asn1Certificate") -> Any:
     from pyhanko_certvalidator.policy_decl import PKIXValidationParams  # noqa: PLC0415
 
     limits = view.name_constraints_value
-    if limits is None:
-        return None
     permitted, excluded = limits["permitted_subtrees"], limits["excluded_subtrees"]
     return PKIXValidationParams(
         initial_permitted_subtrees=(
@@ -253,14 +255,15 @@ def setting_for(path: Sequence[Certificate], request: Request, *, strict: bool) 
     from pyhanko_certvalidator.context import ValidationContext  # noqa: PLC0415
 
     views = [one.asn1 for one in path]  # once: to look at one takes most of the time here
-    if _name_checks(views) > _MAX_NAME_CHECKS:
+    if _name_checks(path, views) > _MAX_NAME_CHECKS:
         raise LimitExceeded("The path has too many names and name constraints.", code="limit.names")
     anchor = CertTrustAnchor(views[0], quals=_anchor_qualifiers(path[0], views[0]))
     others = _others(path, views, request)
     registry = _crl_issuers_kind().build(others)
     registry.appoint([*views[1:], *others] if request.crls else ())
     context = ValidationContext(
-        trust_roots=[anchor],
+        # Who signed evidence is asked for; the path has its anchor. To note one takes long.
+        trust_roots=[anchor] if request.crls or request.ocsps else [],
         certificate_registry=registry,
         moment=request.at,
         allow_fetching=False,

@@ -132,13 +132,12 @@ def structure_reason(certificate: Certificate) -> Reason | None:
 
 
 def _structure_reason(certificate: Certificate) -> Reason | None:
-    # Reads it afresh, whatever was read before: the views go when the answer is there.
     if len(certificate.der) > MAX_CERTIFICATE_BYTES:
         return Reason("certificate.too-large", "The certificate is too large to be judged.")
     try:
         found = _structure(certificate)
         if found is None:
-            _touch(Certificate(certificate.der))
+            _touch(certificate)
     except (CertificateError, CmsError, LimitExceeded) as error:
         return Reason(error.code, str(error))
     except unreadable() as error:
