@@ -26,6 +26,7 @@ _CHUNK: Final = 57 << 10
 """Small enough for the processor's caches, a multiple of what makes a line of base64."""
 _SHA256: Final = hashes.SHA256()
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+_PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 def operations(folder: Path) -> Makers:
@@ -56,8 +57,7 @@ def _signature(key: _Key, data: bytes) -> bytes:
     return key.sign(data, ec.ECDSA(_SHA256))
 
 
-def _check(key: _Key, signature: bytes, data: bytes) -> None:
-    public = key.public_key()
+def _check(public: _PublicKey, signature: bytes, data: bytes) -> None:
     if isinstance(public, rsa.RSAPublicKey):
         public.verify(signature, data, padding.PKCS1v15(), _SHA256)
     else:
@@ -84,13 +84,13 @@ def _sign(folder: Path, kind: str) -> Action:
 
 def _verify(folder: Path, kind: str) -> Action:
     key = _key(folder, kind)
-    signature = _signature(key, _ATTRIBUTES)
+    public, signature = key.public_key(), _signature(key, _ATTRIBUTES)
     text = base64.encodebytes((folder / f"signed-{kind}.der").read_bytes())
 
     def action() -> None:
         _digest((BODY,))
         binascii.a2b_base64(text)
-        _check(key, signature, _ATTRIBUTES)
+        _check(public, signature, _ATTRIBUTES)
 
     return action
 
@@ -160,11 +160,11 @@ def _sign_large(folder: Path) -> Action:
 
 def _verify_large(folder: Path) -> Action:
     key, chunks = _key(folder, "rsa"), _chunks(folder)
-    signature = _signature(key, _ATTRIBUTES)
+    public, signature = key.public_key(), _signature(key, _ATTRIBUTES)
 
     def action() -> None:
         _digest(chunks)
-        _check(key, signature, _ATTRIBUTES)
+        _check(public, signature, _ATTRIBUTES)
 
     return action
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smimekit
+from smimekit import Certificate, Credential
 from smimekit.cli.text import safe
 from smimekit.testing import FakeCA
 from tests.cli.support import DRAFT, PASSWORD, Run
@@ -74,6 +75,14 @@ def test_names_are_no_markup(run: Run, evil: Path) -> None:
 FORGED = "smimekit: all is well"
 
 
+def person_at(address: str) -> Credential:
+    """Of any address, where the primitives library writes only those that look like one."""
+    stand_in = "a@" + "b" * (len(address) - 2)
+    made = FakeCA("CA").person(stand_in)
+    changed = made.certificate.der.replace(stand_in.encode(), address.encode())
+    return Credential(made.key, Certificate(changed), made.chain)
+
+
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\v", "\x1c"])
 @pytest.mark.parametrize(
     "words",
@@ -91,7 +100,7 @@ def test_an_address_with_a_line_break_says_nothing_by_itself(
     """Whoever makes a certificate of their own writes any characters of ASCII into its address
     (RFC 5280, 4.2.1.6): what stands on a line of its own has to be ours.
     """
-    eve = FakeCA("CA").person(f"alice@example.org{line_break}{FORGED}")
+    eve = person_at(f"alice@example.org{line_break}{FORGED}")
     (here / "eve.p12").write_bytes(eve.to_pkcs12(PASSWORD))
     (here / "eve.pem").write_bytes(eve.certificate.pem())
     (here / "evil.eml").write_bytes(smimekit.sign(DRAFT, eve))
