@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smimekit import der, primitives
 from smimekit.algorithms import AlgorithmIdentifier, Digest, SignatureScheme
+from smimekit.certificate import Certificate
 from smimekit.cms import attributes as attrs
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import DATA, enter_content
@@ -228,3 +229,19 @@ def loosen(value: bytes) -> bytes:
 
 def join(chunks: Iterable[bytes]) -> bytes:
     return b"".join(chunks)
+
+
+def with_key_algorithm(certificate: Certificate, algorithm: AlgorithmIdentifier) -> Certificate:
+    """The same certificate, but for what it says of its key (its signature is broken by that)."""
+    key = der.Reader(certificate.spki).enter(der.SEQUENCE)
+    key.raw()
+    spki = der.sequence(algorithm.encode(), key.raw())
+    outer = der.Reader(certificate.der).enter(der.SEQUENCE)
+    outer.raw()
+    inside = der.Reader(certificate.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
+    parts = []
+    while inside.more:
+        part = inside.raw()
+        parts.append(spki if part == certificate.spki else part)
+    assert spki in parts
+    return Certificate(der.sequence(der.sequence(*parts), outer.raw(), outer.raw()))

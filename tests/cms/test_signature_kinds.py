@@ -47,6 +47,7 @@ from smimekit.policy import Grade, Policy
 from smimekit.pss_shake import encoding_matches, shake_mask, verify_pss_shake
 from smimekit.testing import FakeCA
 from smimekit.trust.paths import signature_matches
+from tests.cms.forge import with_key_algorithm
 from tests.cms.signing import CONTENT, bare, check, info, message, of, person, read, read_message
 
 PURE = {
@@ -240,22 +241,6 @@ def test_certificates_of_such_authorities(key: str) -> None:
     assert someone.signed_by(issuer.certificate)
     assert not someone.signed_by(FakeCA("Modern CA", key=key).certificate)
     assert not someone.signed_by(person().certificate)
-
-
-def with_key_algorithm(certificate: Certificate, algorithm: AlgorithmIdentifier) -> Certificate:
-    """The same certificate, but for what it says of its key (its signature is broken by that)."""
-    key = der.Reader(certificate.spki).enter(der.SEQUENCE)
-    key.raw()
-    spki = der.sequence(algorithm.encode(), key.raw())
-    outer = der.Reader(certificate.der).enter(der.SEQUENCE)
-    outer.raw()
-    inside = der.Reader(certificate.der).enter(der.SEQUENCE).enter(der.SEQUENCE)
-    parts = []
-    while inside.more:
-        part = inside.raw()
-        parts.append(spki if part == certificate.spki else part)
-    assert spki in parts
-    return Certificate(der.sequence(der.sequence(*parts), outer.raw(), outer.raw()))
 
 
 def test_an_authority_with_a_key_for_pss_issues_with_nothing_else() -> None:

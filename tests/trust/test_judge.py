@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from smimekit.algorithms import RSASSA_PSS, AlgorithmIdentifier
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, UsageError
 from smimekit.policy import Policy
@@ -19,6 +20,7 @@ from smimekit.trust import (
     Validity,
     Verdict,
 )
+from tests.cms.forge import with_key_algorithm
 from tests.trust import certs
 from tests.trust.certs import DAY, NOW, Made, ca, person, with_sha1
 from tests.trust.judging import codes, decide, judge, store_of
@@ -155,6 +157,16 @@ def test_path_length_is_kept(root: Made) -> None:
     assert judge(person(ALICE, middle), [tight], [middle]).chain is Chain.BAD
 
 
+@pytest.mark.parametrize("bits", [("crl_sign",), ("digital_signature",)])
+def test_an_anchor_that_may_sign_no_certificates_has_signed_none(bits: tuple[str, ...]) -> None:
+    """Of an anchor nobody else looks at the key usage (RFC 5280, 4.2.1.3 and 6.1)."""
+    other = ca("Another root", bits=bits)
+    assert judge(person(ALICE, other), [other]).status is Status.UNTRUSTED
+    store = store_of(other)
+    decide(store, other, Verdict.ANCHOR)
+    assert judge(person(ALICE, other), store=store).status is Status.UNTRUSTED
+
+
 def test_an_expired_anchor_vouches_for_nobody() -> None:
     old = ca("Old root", end=NOW - DAY)
     found = judge(person(ALICE, old), [old])
@@ -234,6 +246,19 @@ def test_validity(
     decide(store, made, Verdict.TRUST)
     decided = judge(made, store=store, purpose=purpose)
     assert (decided.status is Status.TRUSTED) == (validity is Validity.OK)
+
+
+def test_nobody_encrypts_to_a_key_for_pss() -> None:
+    """RFC 4055, 1.2: it is for that signature alone."""
+    made = person(ALICE, private=certs.key("rsa", "rsa2048"), bits=None)
+    restricted = with_key_algorithm(made.certificate, AlgorithmIdentifier(RSASSA_PSS))
+    made = replace(made, certificate=restricted)
+    store = store_of(made)
+    decide(store, made, Verdict.TRUST)
+    assert judge(made, store=store, purpose=Purpose.VERIFY).status is Status.TRUSTED
+    found = judge(made, store=store, purpose=Purpose.ENCRYPT)
+    assert (found.status, found.validity) == (Status.UNTRUSTED, Validity.WRONG_USAGE)
+    assert "usage.key-kind" in codes(found)
 
 
 def test_validity_holds_to_the_second(root: Made) -> None:
