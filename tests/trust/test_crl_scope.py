@@ -7,8 +7,10 @@ from itertools import permutations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smimekit import der
 from smimekit.trust import (
     HandedEvidence,
     Judgement,
@@ -83,7 +85,29 @@ def numbered(
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def version_1(issuer: Made, *revoked: Made) -> bytes:
+    """A CRL without version, number or extensions, as they were before X.509v2."""
+    algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    dates = (der.time(NOW - DAY), der.time(NOW + DAY))
+    entries = [
+        der.sequence(der.integer(one.certificate.serial), der.time(NOW - 2 * DAY))
+        for one in revoked
+    ]
+    listed = (der.sequence(*entries),) if entries else ()
+    signed = der.sequence(algorithm, issuer.name.public_bytes(), *dates, *listed)
+    assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
+    signature = issuer.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return der.sequence(signed, algorithm, der.bit_string(signature))
+
+
 # --- whose ----------------------------------------------------------------------------------------
+
+
+def test_crls_of_version_1_count() -> None:
+    """RFC 8550, 2.1: receiving agents MUST support both v1 and v2 CRLs."""
+    assert ask(version_1(ROOT), version_1(SUB)).status is Status.TRUSTED
+    assert ask(version_1(ROOT), version_1(SUB, ALICE)).status is Status.REJECTED
+    assert ask(version_1(ROOT, SUB), version_1(SUB)).status is Status.REJECTED
 
 
 def test_the_cas_own_crls_are_enough() -> None:
