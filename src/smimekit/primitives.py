@@ -152,19 +152,7 @@ _DIGESTERS: Final[dict[str, Callable[..., Digester]]] = {
 
 _PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
 _PKCS1_V15: Final = padding.PKCS1v15()
-
-
-def _ecdsa(row: hashes.HashAlgorithm) -> ec.ECDSA:
-    """RFC 8550, 4.3: the secret number of each signature comes out of the key and the data
-    (RFC 6979), so that no weak random generator gives the key away.
-    """
-    try:
-        return ec.ECDSA(row, deterministic_signing=True)
-    except UnsupportedAlgorithm:  # built with an OpenSSL before 3.2
-        return ec.ECDSA(row)
-
-
-_ECDSA: Final = {name: _ecdsa(row) for name, row in _HASHES.items()}
+_ECDSA: Final = {name: ec.ECDSA(row) for name, row in _HASHES.items()}
 
 _BLOCK: Final = 16
 """Octets of a cipher's longest block: so much more room than it needs a cipher asks for."""
