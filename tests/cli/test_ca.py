@@ -15,6 +15,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 import smimekit
 from smimekit.cli import files
+from smimekit.cli.private_ca import PrivateCA
 from tests.cli.support import DRAFT, PASSWORD, Done, Run
 from tests.conftest import find_program
 
@@ -137,6 +138,18 @@ def test_a_key_for_one_use_only(
 
 
 _BITS = ("digital_signature", "content_commitment", "key_encipherment", "key_agreement")
+
+
+def test_its_ecdsa_signatures_are_deterministic(run: Run, here: Path, team: Done) -> None:
+    """RFC 8550, 4.3 and RFC 6979: the same key signs the same octets in one way only."""
+    assert run(*ISSUE).status == 0
+    assert run("ca", "crl", "team", "-o", "ca.crl").status == 0
+    leaf, crl = x509_of(here / "dora.pem"), x509.load_der_x509_crl((here / "ca.crl").read_bytes())
+    key = PrivateCA.open(here / "team", PASSWORD).key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    how = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    assert key.sign(leaf.tbs_certificate_bytes, how) == leaf.signature
+    assert key.sign(crl.tbs_certlist_bytes, how) == crl.signature
 
 
 def test_a_key_that_only_signs_is_not_for_encryption(run: Run, here: Path, team: Done) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, Self, cast, final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
@@ -154,7 +156,10 @@ class PrivateCA:
         )
         for each in revoked:
             builder = builder.add_revoked_certificate(_entry(each.serial, each.at, each.reason))
-        return builder.sign(self.key, signing_digest(self.key)).public_bytes(Encoding.DER)
+        made = builder.sign(
+            self.key, signing_digest(self.key), ecdsa_deterministic=_deterministic(self.key)
+        )
+        return made.public_bytes(Encoding.DER)
 
 
 def _entry(serial: int, at: datetime, reason: str) -> x509.RevokedCertificate:
@@ -236,4 +241,18 @@ def _signed(
         profile=profile,
         now=datetime.now(UTC).replace(microsecond=0),
     )
-    return Certificate(builder.sign(key, signing_digest(key)).public_bytes(Encoding.DER))
+    made = builder.sign(key, signing_digest(key), ecdsa_deterministic=_deterministic(key))
+    return Certificate(made.public_bytes(Encoding.DER))
+
+
+def _deterministic(key: CertificateIssuerPrivateKeyTypes) -> bool | None:
+    """RFC 8550, 4.3: the secret number of an ECDSA signature comes out of the key and the data
+    (RFC 6979). None where that is no question, or OpenSSL is older than 3.2.
+    """
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        return None
+    try:
+        ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return None
+    return True
