@@ -15,6 +15,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 import smimekit
 from smimekit.cli import files
+from smimekit.cli.private_ca import PrivateCA
 from tests.cli.support import DRAFT, PASSWORD, Done, Run
 from tests.conftest import find_program
 
@@ -105,6 +106,75 @@ def test_what_it_issues_follows_the_profile(run: Run, here: Path, team: Done) ->
     assert root_usage.value.crl_sign
     basic = root.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage", "bits", "signs"),
+    [
+        ("p256", "sign", ["digital_signature"], True),
+        ("p256", "encrypt", ["key_agreement"], False),
+        ("rsa-2048", "encrypt", ["key_encipherment"], False),
+        ("ed25519", "sign", ["digital_signature"], True),
+    ],
+)
+def test_a_key_for_one_use_only(
+    run: Run, here: Path, team: Done, kind: str, usage: str, bits: list[str], signs: bool
+) -> None:
+    """RFC 9787, 8.2.1.1: one certificate for signing and another one for encryption."""
+    words = ("keys", "request", "dora@example.org", "-o", "dora.key", "--force", "--type", kind)
+    assert run(*words).status == 0
+    assert run(*ISSUE, "--usage", usage).status == 0
+    leaf = here / "dora.pem"
+    found = x509_of(leaf).extensions.get_extension_for_class(x509.KeyUsage).value
+    names = [each for each in _BITS if getattr(found, each)]
+    assert [each for each in names if each != "content_commitment"] == bits
+    # OpenSSL calls no certificate with keyAgreement fit for smimeencrypt.
+    for purpose, fits in (("smimesign", signs), ("smimeencrypt", kind == "rsa-2048")):
+        command = [find_program("openssl"), "verify", "-purpose", purpose]
+        done = subprocess.run(
+            [*command, "-CAfile", "team/ca.pem", "dora.pem"], capture_output=True, check=False
+        )
+        assert (done.returncode == 0) is fits
+
+
+_BITS = ("digital_signature", "content_commitment", "key_encipherment", "key_agreement")
+
+
+def test_its_ecdsa_signatures_are_deterministic(run: Run, here: Path, team: Done) -> None:
+    """RFC 8550, 4.3 and RFC 6979: the same key signs the same octets in one way only."""
+    assert run(*ISSUE).status == 0
+    assert run("ca", "crl", "team", "-o", "ca.crl").status == 0
+    leaf, crl = x509_of(here / "dora.pem"), x509.load_der_x509_crl((here / "ca.crl").read_bytes())
+    key = PrivateCA.open(here / "team", PASSWORD).key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    how = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    assert key.sign(leaf.tbs_certificate_bytes, how) == leaf.signature
+    assert key.sign(crl.tbs_certlist_bytes, how) == crl.signature
+
+
+def test_a_key_that_only_signs_is_not_for_encryption(run: Run, here: Path, team: Done) -> None:
+    run("keys", "request", "dora@example.org", "-o", "dora.key", "--force", "--type", "ed25519")
+    done = run(*ISSUE, "--usage", "encrypt", "--json")
+    assert (done.status, done.code) == (2, "usage.key-kind")
+    assert not (here / "dora.pem").exists()
+
+
+def test_two_keys_of_one_person_work_together(run: Run, here: Path, team: Done) -> None:
+    """What is signed with the one announces the other, to which others encrypt."""
+    for usage in ("sign", "encrypt"):
+        run("keys", "request", "dora@example.org", "-o", f"{usage}.key")
+        words = ("ca", "issue", "team", "dora@example.org", f"{usage}.csr", "--usage", usage)
+        assert run(*words, "-o", f"{usage}.pem").status == 0
+    key = (here / "sign.key", here / "sign.pem", here / "encrypt.key", here / "encrypt.pem")
+    dora = smimekit.Credential.from_pem(*key, password=PASSWORD)
+    mail = smimekit.sign(MAIL, dora)
+    (here / "signed.eml").write_bytes(mail)
+    done = run("verify", "--anchor", "team/ca.pem", "signed.eml", "--json")
+    assert done.status == 0
+    [other] = [one for one in smimekit.load_certificates(here / "encrypt.pem") if one.addresses]
+    shown = [each["fingerprint"] for each in done.json["layers"][0]["certificates"]]
+    assert other.fingerprint in shown
+    assert smimekit.decrypt(smimekit.encrypt(MAIL, [other]), [dora]).bytes()
 
 
 def test_without_urls_there_are_no_pointers(run: Run, here: Path) -> None:

@@ -298,6 +298,17 @@ def test_a_milter_needs_its_extra(run: Run, file: Path, monkeypatch: pytest.Monk
     assert "usage.extra-milter" in done.err
 
 
+def test_check_names_the_package_that_is_missing(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(file.read_text().replace('10025"', '10025"\nprotocol = "milter"'))
+    monkeypatch.setitem(sys.modules, "Milter", None)
+    done = run("gateway", "check", str(file))
+    assert done.status == 0
+    assert "needs pymilter, which is not installed" in done.err
+    assert "pip install 'smimekit[milter]'" in done.err
+
+
 @pytest.mark.parametrize("sender", ["jürgen@inside.example", '"a, b"@inside.example'])
 def test_the_address_tester_writes_addresses_as_they_are(run: Run, file: Path, sender: str) -> None:
     facts = run("gateway", "test", str(file), "--from", sender, "--to", BOB, "--json").json

@@ -19,6 +19,7 @@ from smimekit.keys import SoftwareKey
 from smimekit.keys.pem import armour
 from smimekit.keys.pkcs11_uri import Pkcs11Uri
 from smimekit.testing import FakeCA
+from smimekit.testing.profiles import Profile
 from tests.cli.support import DRAFT, PASSWORD, Done, Run
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -150,6 +151,25 @@ def database(run: Run, here: Path, folder: str) -> tuple[str, ...]:
     words = ("--master-key-file", "master")
     assert run("keys", "add", DB, "--key", folder, *words).status == 0
     return ("--key", DB, *words)
+
+
+def test_keys_for_both_uses_are_noted(run: Run, here: Path) -> None:
+    """RFC 9787, 8.2.1.1: whoever imports such a key SHOULD be warned."""
+    assert run("keys", "master", "2026", "master").status == 0
+    both, apart = FakeCA("Both").person("a@example.org"), FakeCA("Apart")
+    profiles = [Profile(purpose=each) for each in ("sign", "encrypt")]
+    people = [apart.person("b@example.org", profile=each) for each in profiles]
+    for name, one in zip(("both", "sign", "encrypt"), (both, *people), strict=True):
+        (here / f"{name}.p12").write_bytes(one.to_pkcs12(PASSWORD))
+
+    def said(*names: str) -> str:
+        keys = [word for name in names for word in ("--key", f"{name}.p12")]
+        done = run("keys", "add", DB, *keys, "--master-key-file", "master")
+        assert done.status == 0
+        return done.err
+
+    assert "1 of the keys sign and decrypt as well" in said("both", "sign", "encrypt")
+    assert "as well" not in said("sign", "encrypt")
 
 
 def test_a_database_signs_and_opens(run: Run, database: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """Each rule that ties a signature to what it covers, and what happens where it is broken."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -571,6 +572,43 @@ def test_another_certificate_verifies_nothing() -> None:
         made.data.signers[0], bob().certificate, made.data.content_type, made.digests
     )
     assert found.integrity is Integrity.BAD_SIGNATURE
+
+
+# --- attributes that announce: RFC 8551, 2.5.2 and 2.5.3 --------------------------------------
+
+
+ANNOUNCED = {
+    attrs.SMIME_CAPABILITIES: der.sequence(),
+    attrs.ENCRYPTION_KEY_PREFERENCE: der.implicit(2, b"key"),
+}
+
+
+@pytest.mark.parametrize("oid", ANNOUNCED)
+def test_what_is_announced_stands_once_with_one_value(oid: str) -> None:
+    """ "If a signature is detected as violating these requirements, the signature SHOULD be
+    treated as failing."
+    """
+    value = ANNOUNCED[oid]
+    usual = list(Forgery().usual().values())
+    assert Forgery(attributes=[*usual, attribute(oid, value)]).check().integrity is Integrity.GOOD
+    malformed(attributes=[*usual, attribute(oid, value), attribute(oid, value)])
+    malformed(attributes=[*usual, attribute(oid, value, value)])
+    malformed(attributes=[*usual, attribute(oid)])
+
+
+@pytest.mark.parametrize("oid", ANNOUNCED)
+@pytest.mark.parametrize("values", [0, 1])
+def test_what_is_announced_is_signed(oid: str, values: int) -> None:
+    made = read_signed(Forgery().encode())
+    [signer] = made.data.signers
+    loose = Attributes.read(
+        der.set_of([attribute(oid, *[ANNOUNCED[oid]] * values)], 0xA1), limits=LIMITS
+    )
+    for unsigned, wanted in ((loose, Integrity.MALFORMED), (None, Integrity.GOOD)):
+        changed = replace(signer, unsigned_attributes=unsigned)
+        certificate = forge.person().certificate
+        found = check_signer(changed, certificate, made.data.content_type, made.digests)
+        assert found.integrity is wanted
 
 
 # --- attributes that inform ----------------------------------------------------------------

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from smimekit.errors import GatewayError
+from smimekit.gateway.program.extras import lint_extras
 from smimekit.gateway.program.lint import lint_config
 from tests.conftest import ROOT
 
@@ -93,3 +94,47 @@ def test_what_the_gateway_does_not_start_without_is_said(
     assert found.startswith(f"{file}, line {line}: {tmp_path / missing} is not there")
     (tmp_path / missing).touch()
     assert lint_config(text, file) == ()
+
+
+# --- packages that are not there -----------------------------------------------------------
+
+
+DATABASE = 'database = "postgresql://db/keys"\nmaster_key_file = "master.key"'
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    def found(name: str) -> object:
+        return None if name in modules else object()
+
+    monkeypatch.setattr("smimekit.gateway.program.extras.find_spec", found)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "line", "extra"),
+    [
+        ("Milter", '10025"\n', '10025"\nprotocol = "milter"\n', 8, "milter"),
+        ("psycopg", "sqlite:///trust.db", "postgresql://db/trust", 11, "postgres"),
+        ("psycopg", "[workers]", f"[keys]\n{DATABASE}\n[workers]", 13, "postgres"),
+        ("sqlalchemy", "trust.db", "other.db", 11, "sql"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, module: str, old: str, new: str, line: int, extra: str
+) -> None:
+    text = QUIET.replace(old, new)
+    without(monkeypatch)
+    assert lint_extras(text, "gw.toml") == ()
+    without(monkeypatch, module)
+    (found,) = lint_extras(text, "gw.toml")
+    assert found.startswith(f"gw.toml, line {line}: ")
+    assert f"pip install 'smimekit[{extra}]'" in found
+
+
+def test_what_nobody_asks_for_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "Milter", "psycopg")
+    assert lint_extras(QUIET, "gw.toml") == ()
+    # `gateway pipe` listens nowhere.
+    begin, end = QUIET.index("[listen.a]"), QUIET.index("[next_hop]")
+    without(monkeypatch, "Milter", "psycopg", "aiosmtpd")
+    assert lint_extras(QUIET[:begin] + QUIET[end:], "gw.toml") == ()
+    assert len(lint_extras(QUIET, "gw.toml")) == 1

@@ -8,8 +8,8 @@ import pytest
 
 import smimekit
 from smimekit import Credential, Policy, Protection, Trust
-from smimekit.algorithms import AES256_CBC, AES256_GCM, ContentCipher
-from smimekit.message.layers import Layer, Signed, protection_of
+from smimekit.algorithms import AES256_CBC, AES256_GCM, DES_EDE3_CBC, ContentCipher
+from smimekit.message.layers import Encrypted, Layer, Signed, protection_of
 from tests.message.people import (
     ALICE,
     MALLORY,
@@ -154,6 +154,18 @@ def test_any_layers_add_up_as_they_are_defined_to() -> None:
             if all(set(letters[at + 1 :]) & set("SMU") for at in unsure):
                 wanted |= I
             assert protection_of(envelope) == (NOTHING if "X" in letters else wanted), letters
+
+
+def test_what_a_weak_cipher_hid_is_not_called_confidential() -> None:
+    """RFC 9787, 6.5: not even where another encryption is around it, or inside."""
+    made = {letter: layers_of(letter)[0] for letter in "SGB"}
+    assert isinstance(made["B"], Encrypted)
+    weak = replace(made["B"], cipher=DES_EDE3_CBC)
+    assert protection_of([weak]) == NOTHING
+    assert protection_of([weak, made["S"]]) == V | I
+    assert protection_of([weak, made["G"], made["S"]]) == V | I
+    assert protection_of([made["G"], weak]) == NOTHING
+    assert protection_of([made["S"], weak]) == NOTHING
 
 
 def test_verify_and_decrypt_follow_the_table() -> None:

@@ -1,6 +1,7 @@
 """Legacy display elements (RFC 9788, 5.2.2, 5.2.3, 10.3): put in, and taken out again."""
 
 import base64
+import binascii
 import time
 from email import message_from_bytes
 from email.message import Message
@@ -257,6 +258,49 @@ def test_divisions_within_divisions() -> None:
     )
     found = hidden(b"Content-Type: text/html; hp-legacy-display=1\r\n\r\n" + html)
     assert found.endswith(b"<body><div id=1>d</div>f<div class=other>g</div>")
+
+
+def escaped(octets: bytes) -> bytes:
+    return binascii.b2a_qp(octets, istext=False)
+
+
+@pytest.mark.parametrize("media", ["plain", "html"])
+@pytest.mark.parametrize("label", ["utf-16", "UTF-16LE", "utf-16be"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "binary"])
+def test_texts_of_two_octets_a_character(media: str, label: str, encoding: str) -> None:
+    """RFC 9788, 4.5.3.2: what an entirely blank line is depends on the charset."""
+    element = {
+        "plain": "Subject: Ärger\r\n\r\n",
+        "html": '<div class="header-protection-legacy-display"><pre>Subject: x</pre></div>',
+    }[media]
+    rest = "\u0a0d Zwei\r\n\r\n<p>\U0001f642</p>\r\n"
+
+    def part(text: str) -> bytes:
+        octets = text.encode(label)
+        head = f"Content-Type: text/{media}; charset={label}; hp-legacy-display=1\r\n"
+        head += f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+        encoders = {"base64": base64.encodebytes, "quoted-printable": escaped}
+        return head.encode() + encoders.get(encoding, bytes)(octets)
+
+    found = message_from_bytes(hidden(part(element + rest)))
+    assert found.get_param("hp-legacy-display") is None
+    if encoding == "binary":
+        assert hidden(part(element + rest)).endswith(rest.encode(label)[2 * (label == "utf-16") :])
+    else:
+        assert text_of(found) == rest
+    assert hidden(part("no blank line")) == part("no blank line")
+
+
+def test_what_is_not_utf_16_stays() -> None:
+    head = b"Content-Type: text/plain; charset=utf-16le; hp-legacy-display=1\r\n\r\n"
+    for octets in (b"", b"\0", b"\n", b"\r\n\r\n", b"\0\xd8", b"a\0\n"):
+        assert hidden(head + octets) == head + octets
+
+
+@given(st.binary(max_size=60), st.sampled_from(["utf-16", "utf-16le", "utf-16be"]))
+def test_of_any_octets_the_end_stays(octets: bytes, label: str) -> None:
+    head = f"Content-Type: text/plain; charset={label}; hp-legacy-display=1\r\n\r\n".encode()
+    assert hidden(head + octets).endswith(octets[-1:])
 
 
 @given(st.binary(max_size=200), st.sampled_from(["text/plain", "text/html"]))

@@ -5,8 +5,11 @@ in this file alone.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 import smimekit
 from benchmarks import sidechannels
@@ -21,7 +24,8 @@ from smimekit.algorithms import (
 )
 from smimekit.cms.enveloped import enveloped_data, new_content_key
 from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient, RecipientInfo
-from smimekit.cms.wrapping import wrap_for
+from smimekit.cms.wrapping import unwrap_with_any, wrap_for
+from smimekit.keys import KeyRing, SoftwareKey
 from tests.message.people import BOB, draft, mallory, person
 
 OAEP = RsaPadding(SHA256, SHA256)
@@ -93,6 +97,59 @@ def test_every_cause_has_the_same_answer(
             True,
         )
     }
+
+
+def before_a_good_one(
+    who: Credential, good: RecipientInfo, cipher: ContentCipher
+) -> Iterator[KeyTransRecipient]:
+    """What a sender would like to know of a RecipientInfo: does it open, and to how long a key?"""
+    made = wrap_for(who.certificate, new_content_key(AES128_GCM), RsaPadding())
+    assert isinstance(made, KeyTransRecipient)
+    yield replace(made, encrypted_key=wrapped(who, cipher.key_size))
+    for size in (0, 16, 24, 31, 33, 48):
+        yield replace(made, encrypted_key=wrapped(who, size))
+    for octets in (b"", bytes(256), b"\xff" * 256, bytes(range(256)), encrypted_key(good)[::-1]):
+        yield replace(made, encrypted_key=octets)
+
+
+def wrapped(who: Credential, size: int) -> bytes:
+    public = who.certificate.public_key
+    assert isinstance(public, rsa.RSAPublicKey)
+    return public.encrypt(b"k" * size, PKCS1v15())
+
+
+@pytest.mark.parametrize("cipher", CIPHERS, ids=lambda row: row.name)
+@pytest.mark.parametrize("ring", [False, True], ids=["one key", "key ring"])
+def test_a_good_recipient_info_behind_one_tells_nothing_about_it(
+    cipher: ContentCipher, ring: bool
+) -> None:
+    """The sender adds one that opens to a key of theirs: whether the message does is the answer to
+    a question about the one before it (RFC 3218, 2.3).
+    """
+    who, key, size = person(BOB, key="rsa-2048"), new_content_key(cipher), cipher.key_size
+    reader = KeyRing(who, person(BOB)) if ring else who
+    good = wrap_for(person(BOB).certificate if ring else who.certificate, key, RsaPadding())
+    own = wrap_for(who.certificate, key, RsaPadding())
+    for asked in before_a_good_one(who, own, cipher):
+        found = reader.unwrap([asked, good], size=size, attempts=64).octets
+        assert len(found) == size
+        assert found != key.octets
+    assert reader.unwrap([good, own], size=size, attempts=64).octets == key.octets
+
+
+def test_whose_key_identifier_is_two_keys_both_are_tried() -> None:
+    """RFC 8551, 2.6: such identifiers exist."""
+    private = [rsa.generate_private_key(65537, 2048) for _ in range(2)]
+    people = [person(BOB, key="rsa-2048"), person(BOB)]
+    held = [(each.certificate, SoftwareKey(key)) for each, key in zip(people, private, strict=True)]
+    info = wrap_for(people[0].certificate, new_content_key(AES256_CBC), RsaPadding())
+    assert isinstance(info, KeyTransRecipient)
+    for key in private:
+        found = set()
+        for _ in range(6):  # what the wrong key gives is as long as the right one once in 250
+            sealed = replace(info, encrypted_key=key.public_key().encrypt(b"k" * 32, PKCS1v15()))
+            found.add(unwrap_with_any([sealed], lambda _: held, size=32, attempts=2).octets)
+        assert b"k" * 32 in found
 
 
 def test_who_is_no_recipient_learns_nothing_else() -> None:

@@ -7,8 +7,10 @@ from itertools import permutations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smimekit import der
 from smimekit.trust import (
     HandedEvidence,
     Judgement,
@@ -83,7 +85,29 @@ def numbered(
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def version_1(issuer: Made, *revoked: Made) -> bytes:
+    """A CRL without version, number or extensions, as they were before X.509v2."""
+    algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    dates = (der.time(NOW - DAY), der.time(NOW + DAY))
+    entries = [
+        der.sequence(der.integer(one.certificate.serial), der.time(NOW - 2 * DAY))
+        for one in revoked
+    ]
+    listed = (der.sequence(*entries),) if entries else ()
+    signed = der.sequence(algorithm, issuer.name.public_bytes(), *dates, *listed)
+    assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
+    signature = issuer.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return der.sequence(signed, algorithm, der.bit_string(signature))
+
+
 # --- whose ----------------------------------------------------------------------------------------
+
+
+def test_crls_of_version_1_count() -> None:
+    """RFC 8550, 2.1: receiving agents MUST support both v1 and v2 CRLs."""
+    assert ask(version_1(ROOT), version_1(SUB)).status is Status.TRUSTED
+    assert ask(version_1(ROOT), version_1(SUB, ALICE)).status is Status.REJECTED
+    assert ask(version_1(ROOT, SUB), version_1(SUB)).status is Status.REJECTED
 
 
 def test_the_cas_own_crls_are_enough() -> None:
@@ -323,6 +347,49 @@ def test_of_an_indirect_crl_each_entry_is_about_whom_it_names() -> None:
     assert ask(crl(ROOT), theirs).status is Status.TRUSTED
     own = numbered(SUB, entry(ALICE, issuer=SUB.name), more=about)
     assert ask(crl(ROOT), own).status is Status.REJECTED
+
+
+@pytest.mark.parametrize("hidden", [REMOVED, None])
+@pytest.mark.parametrize("hard", [True, False])
+def test_of_two_entries_of_an_indirect_crl_the_one_that_revokes_counts(
+    hidden: x509.ReasonFlags | None, hard: bool
+) -> None:
+    """An entry that takes nothing back, or whose date is to come, hides none behind it. Whom an
+    entry names, those behind it are about, too (RFC 5280, 5.3.3).
+    """
+    about = scope(indirect_crl=True)
+    first = entry(ALICE, hidden, issuer=SUB.name, when=NOW + DAY if hidden is None else NOW - DAY)
+    behind = entry(ALICE, REASONS.superseded)
+    for own in ([first, behind], [behind, first], [entry(ALICE, issuer=ROOT.name), first, behind]):
+        found = ask(crl(ROOT), numbered(SUB, *own, more=about), hard=hard)
+        assert found.status is Status.REJECTED
+    theirs = [first, entry(SUB, issuer=ROOT.name), behind]
+    assert ask(crl(ROOT), numbered(SUB, *theirs, more=about)).status is Status.TRUSTED
+
+
+def test_whom_the_ca_appointed_is_heard_in_whichever_entry() -> None:
+    """RFC 5280, 6.3.3 (b): by cRLIssuer in the certificate."""
+    lister = ca("Lister", ROOT, basic=False, bits=("crl_sign",))
+    point = x509.DistributionPoint(None, None, None, [x509.DirectoryName(lister.name)])
+    made = person("bob@example.com", SUB, more=[(x509.CRLDistributionPoints([point]), False)])
+    about, plain = scope(indirect_crl=True), person("carol@example.com", SUB)
+    for who, found in ((made, Status.REJECTED), (plain, Status.TRUSTED)):
+        entries = [entry(who, REMOVED, issuer=SUB.name), entry(who)]
+        crls = [numbered(lister, *entries, more=about), crl(ROOT)]
+        assert judge(who, [ROOT], [SUB, lister], crls=crls).status is found
+
+
+def test_a_later_indirect_crl_ends_a_hold_of_its_own_issuer_only() -> None:
+    lister = ca("Other lister", ROOT, basic=False, bits=("crl_sign",))
+    point = x509.DistributionPoint(None, None, None, [x509.DirectoryName(lister.name)])
+    made = person("dave@example.com", SUB, more=[(x509.CRLDistributionPoints([point]), False)])
+    about = scope(indirect_crl=True)
+    held = entry(made, REASONS.certificate_hold, issuer=SUB.name)
+    past = numbered(lister, held, this=NOW - 2 * DAY, until=NOW - DAY, more=about)
+    for issuer, status in ((lister, Status.TRUSTED), (SUB, Status.REJECTED)):
+        later = numbered(issuer, number=6, this=NOW - DAY / 2, more=about)
+        found = judge(made, [ROOT], [SUB, lister], crls=[past, later, crl(ROOT)])
+        assert found.status is status
 
 
 def test_a_crl_that_nobody_understands_says_nothing() -> None:

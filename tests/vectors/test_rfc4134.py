@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 import smimekit
-from smimekit import Certificate, Credential, Policy, PolicyError, Protection, Status, Trust
+from smimekit import (
+    Certificate,
+    Credential,
+    InsufficientProtection,
+    Policy,
+    PolicyError,
+    Protection,
+    Status,
+    Trust,
+)
 from smimekit.message.layers import Encrypted, Integrity, SignatureForm, Signed
 from smimekit.policy import Grade
 
@@ -119,7 +128,9 @@ def test_encrypted(name: str, cipher: str, read: Read, trust: Trust, bob: Creden
         [layer] = message.envelope
         assert isinstance(layer, Encrypted)
         assert layer.algorithm == cipher
-        assert message.protection == Protection.CONFIDENTIAL
+        assert message.protection == Protection.NONE  # RFC 9787, 6.5
+        with pytest.raises(InsufficientProtection, match="others may have read it"):
+            message.payload(require=Protection.CONFIDENTIAL)
     plain = smimekit.decrypt(read(name), keys=[bob], policy=Policy.LEGACY_READ).bytes()
     assert plain == read("ExContent.bin")
     with pytest.raises(PolicyError) as refused:

@@ -16,7 +16,7 @@ from smimekit.cli.inputs import Passwords, new_password, read_file
 from smimekit.cli.keys import check_address
 from smimekit.cli.options import JSON, as_record
 from smimekit.cli.output import Json, note, show_json, show_list
-from smimekit.cli.private_ca import REASONS, PrivateCA
+from smimekit.cli.private_ca import BOTH, REASONS, USAGES, PrivateCA
 from smimekit.cli.registry import Issued, Registry
 
 __all__ = ["ca"]
@@ -115,6 +115,7 @@ class _Person:
 
     name: str | None
     days: int
+    usage: str
 
 
 @final
@@ -136,6 +137,13 @@ class _Target:
     _Person,
     click.option("--name", metavar="NAME", help="The person's name; without it, the address."),
     click.option("--days", type=click.IntRange(1, _DAYS), default=365, show_default=True),
+    click.option(
+        "--usage",
+        type=click.Choice(USAGES),
+        default=BOTH,
+        show_default=True,
+        help="What the key is for: a key for each is better than one for both.",
+    ),
 )
 @as_record(
     "target",
@@ -160,7 +168,9 @@ def issue(
             code="usage.file-exists",
         )
     authority = _opened(folder, target.password_file)
-    made = authority.issue(asked, address, name=person.name or address, days=person.days)
+    made = authority.issue(
+        asked, address, name=person.name or address, days=person.days, usage=person.usage
+    )
     content = made.pem() + authority.settings.certificate.pem()
     write_new(output, content, private=False, force=target.force)
     if as_json:

@@ -36,6 +36,7 @@ from smimekit.gateway.program.assembly import (
     opened_gateway,
 )
 from smimekit.gateway.program.config import read_config
+from smimekit.gateway.program.extras import lint_extras
 from smimekit.gateway.program.lint import lint_config
 from smimekit.gateway.reports.notices import Waiting
 from smimekit.gateway.rules.file import RulesFile
@@ -85,7 +86,11 @@ def check(*, file: Path, as_json: bool) -> None:
     config = read_config(file)
     check_imports(config)
     text = file.read_text(encoding="utf-8")
-    warnings = (*lint(text, str(file), folder=file.parent), *lint_config(text, str(file)))
+    warnings = (
+        *lint(text, str(file), folder=file.parent),
+        *lint_config(text, str(file)),
+        *lint_extras(text, str(file)),
+    )
     listeners = {each.name: str(each.address) for each in config.listeners}
     if as_json:
         show_json({"file": str(file), "listeners": listeners, "warnings": warnings})

@@ -88,6 +88,19 @@ def add(*, store: str, keys: KeyOptions, as_json: bool) -> None:
     for each in added:
         opened.add(each)
     _report([_facts(each) for each in added], as_json=as_json)
+    both = _for_both(added)
+    if both and not as_json:
+        note(
+            f"{both} of the keys sign and decrypt as well: a key for each use is safer, since "
+            "what attacks the one use does not touch the other."
+        )
+
+
+def _for_both(added: Sequence[Credential]) -> int:
+    """How many keys serve both uses, be it by two certificates (RFC 9787, 8.2.1.1)."""
+    signing = {each.certificate.spki for each in added if may_sign(each.certificate)}
+    opening = {each.certificate.spki for each in added if may_encrypt(each.certificate)}
+    return len(signing & opening)
 
 
 @click.command()

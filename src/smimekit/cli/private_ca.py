@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, Self, cast, final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
@@ -26,6 +28,9 @@ from smimekit.keys.pbe import encrypt
 from smimekit.keys.pem import armour
 from smimekit.testing.profiles import (
     AUTHORITY,
+    BOTH,
+    ENCRYPT,
+    SIGN,
     Profile,
     alternative_names,
     certificate_builder,
@@ -35,7 +40,10 @@ from smimekit.testing.profiles import (
     subject_name,
 )
 
-__all__ = ["REASONS", "PrivateCA", "encrypted_pem", "new_request"]
+__all__ = ["BOTH", "REASONS", "USAGES", "PrivateCA", "encrypted_pem", "new_request"]
+
+USAGES: Final = (BOTH, SIGN, ENCRYPT)
+"""What a certificate may be for."""
 
 _RSA_BITS: Final = 2048
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
@@ -103,15 +111,18 @@ class PrivateCA:
         key = signing_key(load_der_private_key(opened.pkcs8(), None))
         return cls(registry, settings, key)
 
-    def issue(self, request: bytes, address: str, *, name: str, days: int) -> Certificate:
+    def issue(
+        self, request: bytes, address: str, *, name: str, days: int, usage: str = BOTH
+    ) -> Certificate:
         """A certificate for the key of a request and for this address; recorded already.
 
         Of what the request says only the key is taken; it has to ask for the address. Raises
-        CertificateError for a request that is none, UsageError for a weak key, another address, or
-        more days than the CA has left.
+        CertificateError for a request that is none, UsageError for a weak key, or one that is not
+        for this usage, another address, or more days than the CA has left.
         """
         asked = _read_request(request)
         public = _strong(asked.public_key())
+        _check_usage(public, usage)
         _check_address(asked, address)
         root = self.settings.certificate
         now = datetime.now(UTC).replace(microsecond=0)
@@ -122,7 +133,7 @@ class PrivateCA:
             )
         crl, issuer = self.settings.crl_url, self.settings.issuer_url
         profile = Profile(
-            policies=(), start=-_BACKDATED, end=timedelta(days=days),
+            purpose=usage, policies=(), start=-_BACKDATED, end=timedelta(days=days),
             crl_at=(crl,) if crl else (), issuer_at=(issuer,) if issuer else (),
         )  # fmt: skip
         signer = (root.x509.subject, self.key)
@@ -145,7 +156,10 @@ class PrivateCA:
         )
         for each in revoked:
             builder = builder.add_revoked_certificate(_entry(each.serial, each.at, each.reason))
-        return builder.sign(self.key, signing_digest(self.key)).public_bytes(Encoding.DER)
+        made = builder.sign(
+            self.key, signing_digest(self.key), ecdsa_deterministic=_deterministic(self.key)
+        )
+        return made.public_bytes(Encoding.DER)
 
 
 def _entry(serial: int, at: datetime, reason: str) -> x509.RevokedCertificate:
@@ -189,6 +203,14 @@ def _strong(key: CertificatePublicKeyTypes) -> CertificatePublicKeyTypes:
     )
 
 
+def _check_usage(key: CertificatePublicKeyTypes, usage: str) -> None:
+    if usage == ENCRYPT and isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        raise UsageError(
+            "The key of the request can only sign; for encryption take RSA, P-256, P-384 or P-521.",
+            code="usage.key-kind",
+        )
+
+
 def _check_address(request: x509.CertificateSigningRequest, address: str) -> None:
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -219,4 +241,18 @@ def _signed(
         profile=profile,
         now=datetime.now(UTC).replace(microsecond=0),
     )
-    return Certificate(builder.sign(key, signing_digest(key)).public_bytes(Encoding.DER))
+    made = builder.sign(key, signing_digest(key), ecdsa_deterministic=_deterministic(key))
+    return Certificate(made.public_bytes(Encoding.DER))
+
+
+def _deterministic(key: CertificateIssuerPrivateKeyTypes) -> bool | None:
+    """RFC 8550, 4.3: the secret number of an ECDSA signature comes out of the key and the data
+    (RFC 6979). None where that is no question, or OpenSSL is older than 3.2.
+    """
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        return None
+    try:
+        ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return None
+    return True

@@ -73,6 +73,7 @@ class Check:
 
 _check_of: Final = maker(Check)
 _LIMITS: Final = Limits()
+_ANNOUNCEMENTS: Final = (attrs.SMIME_CAPABILITIES, attrs.ENCRYPTION_KEY_PREFERENCE)
 _RULES: Final = "rules"
 """Under which a certificate remembers whose attributes have met the rules."""
 
@@ -218,9 +219,26 @@ def _check_rules(
             code="cms.attributes",
         )
     _ = attributes.signing_time  # once, and a time
+    _check_announcements(signer, attributes)
     _check_algorithm_protection(signer, attributes)
     for named in attributes.signing_certificates:
         _check_signing_certificate(named, certificate)
+
+
+def _check_announcements(signer: SignerInfo, attributes: Attributes) -> None:
+    """RFC 8551, 2.5.2 and 2.5.3: once, with one value, and never unsigned, or the signature
+    should be treated as failing.
+    """
+    unsigned = signer.unsigned_attributes
+    loose = () if unsigned is None else unsigned.entries
+    for oid in _ANNOUNCEMENTS:
+        attributes.one(oid)
+        if any(name == oid for name, _ in loose):
+            raise CmsError(
+                "What the signer says about encryption stands among the unsigned attributes "
+                "(RFC 8551, 2.5.2 and 2.5.3).",
+                code="cms.attributes",
+            )
 
 
 def _check_algorithm_protection(signer: SignerInfo, attributes: Attributes) -> None:

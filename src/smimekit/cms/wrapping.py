@@ -5,13 +5,14 @@ do it, which keys are at hand, nor what the content is. All failures of one key 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import mlkem, rsa
 
-from smimekit.algorithms import RSA_KEM_SPKI, RSASSA_PSS, RsaKem, RsaPadding
+from smimekit.algorithms import RSA_ENCRYPTION, RSA_KEM_SPKI, RSASSA_PSS, RsaKem, RsaPadding
 from smimekit.certificate import Certificate
 from smimekit.cms.agreement import Agreement, agree_with_all, curve_of, open_agreement
 from smimekit.cms.identifiers import CertificateId
@@ -133,7 +134,8 @@ def unwrap(
     `size` is the length in bytes that the content cipher wants, None where it takes any.
     NoMatchingKey where no recipient is named by the certificate. Where one is, but its key
     does not open, the answer is a random key: the content then fails to decrypt like any
-    other, and no sender learns why (RFC 3218, 2.3). At most `attempts` private-key
+    other, and no sender learns why (RFC 3218, 2.3). Of several RecipientInfos the first that
+    opens counts; one by PKCS #1 v1.5 is the last that is looked at. At most `attempts` private-key
     operations are spent. KeyAccessError where the key is out of reach.
     """
 
@@ -155,7 +157,7 @@ def unwrap_with_any(
     attempts: int,
 ) -> ContentKey:
     """The same for many: `holders` says who is named by an identifier. All are tried."""
-    return first_fitting(islice(_ways(recipients, holders), attempts), size=size)
+    return first_fitting(islice(_ways(recipients, holders, size), attempts), size=size)
 
 
 def first_fitting(ways: Iterable[Way], *, size: int | None) -> ContentKey:
@@ -175,7 +177,7 @@ def first_fitting(ways: Iterable[Way], *, size: int | None) -> ContentKey:
         except (DecryptionError, CmsError, LimitExceeded, UsageError):
             # UsageError: the sender chose key transport for a key that cannot decrypt.
             continue
-        if len(octets) == size or (size is None and len(octets) in _ANY_SIZES):
+        if _fits(octets, size):
             return ContentKey(octets, certificate)
     if unreachable is not None:
         raise unreachable
@@ -184,14 +186,23 @@ def first_fitting(ways: Iterable[Way], *, size: int | None) -> ContentKey:
     return ContentKey(random_bytes(size or _ANY_SIZE), named[0])
 
 
+def _fits(octets: bytes, size: int | None) -> bool:
+    return len(octets) == size or (size is None and len(octets) in _ANY_SIZES)
+
+
 def _ways(
-    recipients: Iterable[RecipientInfo], holders: Callable[[CertificateId], Iterable[Holder]]
+    recipients: Iterable[RecipientInfo],
+    holders: Callable[[CertificateId], Iterable[Holder]],
+    size: int | None,
 ) -> Iterator[Way]:
     for each in recipients:
         match each:
             case KeyTransRecipient():
-                for certificate, key in holders(each.rid):
-                    yield partial(open_transport, each, key), certificate
+                held = tuple(holders(each.rid))
+                for at, (certificate, key) in enumerate(held, 1):
+                    blindly = at == len(held) and each.algorithm.oid == RSA_ENCRYPTION
+                    way = partial(_open_blindly, size=size) if blindly else open_transport
+                    yield partial(way, each, key), certificate
             case KeyAgreeRecipient():
                 for one in each.keys:
                     for certificate, key in holders(one.rid):
@@ -199,3 +210,15 @@ def _ways(
             case KemRecipient():
                 for certificate, key in holders(each.rid):
                     yield partial(open_kem, each, key), certificate
+
+
+def _open_blindly(recipient: KeyTransRecipient, key: PrivateKey, size: int | None) -> bytes:
+    """PKCS #1 v1.5: a random key in place of one that does not open, or is of another size.
+
+    Whoever goes on to the next RecipientInfo where this one fails, and not where it opens, tells
+    the sender which of the two it was: the next one is the sender's, too (RFC 3218, 2.3).
+    """
+    octets = b""
+    with suppress(DecryptionError):  # of who does not give random octets
+        octets = open_transport(recipient, key)
+    return octets if _fits(octets, size) else random_bytes(size or _ANY_SIZE)

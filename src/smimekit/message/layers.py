@@ -48,7 +48,7 @@ class Protection(Flag):
     VERIFIED = 1
     """A good signature by a trusted signer who is the sender, inside every encryption."""
     CONFIDENTIAL = 2
-    """Encrypted, and decrypted with a key of the caller's."""
+    """Encrypted by no weak cipher, and decrypted with a key of the caller's (RFC 9787, 6.5)."""
     INTACT = 4
     """Every encryption is authenticated, or covered by a good signature inside it."""
 
@@ -273,7 +273,7 @@ _SUMS: Final = tuple(map(Protection, range(8)))
 def protection_of(envelope: Sequence[Layer]) -> Protection:
     """What the layers, outermost first, give the payload."""
     verified = covered = encrypted = False
-    intact = True
+    intact = hidden = True
     for layer in reversed(envelope):
         if isinstance(layer, Signed):
             for each in layer.signatures:
@@ -285,5 +285,8 @@ def protection_of(envelope: Sequence[Layer]) -> Protection:
                 return Protection.NONE
             encrypted = True
             intact = intact and (layer.authenticated or covered)
+            hidden = hidden and not (layer.cipher and layer.cipher.weak)
     # Without an encryption, the message as such needs the signature.
-    return _SUMS[verified + 2 * encrypted + 4 * (intact if encrypted else covered)]
+    if not encrypted:
+        return _SUMS[verified + 4 * covered]
+    return _SUMS[verified + 2 * hidden + 4 * intact]

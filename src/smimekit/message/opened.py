@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import BinaryIO, NoReturn, Self, final
+from typing import BinaryIO, Final, NoReturn, Self, final
 
 from smimekit.cms.signer import Integrity
 from smimekit.errors import (
@@ -42,6 +42,8 @@ from smimekit.span import Span
 from smimekit.trust import Status
 
 __all__ = ["Opened", "Payload"]
+
+_WEAKLY: Final = "it is encrypted by a cipher so weak that others may have read it."
 
 
 @final
@@ -232,7 +234,7 @@ class Opened:
     def _explain(self, missing: Protection) -> str:
         reasons = []
         if Protection.CONFIDENTIAL in missing:
-            reasons.append("it is not encrypted.")
+            reasons.append(_WEAKLY if self.is_encrypted else "it is not encrypted.")
         if Protection.VERIFIED in missing:
             reasons.append(str(self.verification_error()))
         if Protection.INTACT in missing:

@@ -6,6 +6,7 @@ hidden, nor what a message is. Texts are streams, of which it looks at the begin
 
 import html
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -34,6 +35,7 @@ _HEAD: Final = 1 << 20
 """Octets of a text in which an element has to be: it stands at the beginning."""
 _PARAMETER: Final = "hp-legacy-display"
 _CLASS: Final = "header-protection-legacy-display"
+_WIDE: Final = frozenset({"utf-16", "utf-16le", "utf-16be"})
 _BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*\r?\n")
 _COMMENT: Final = rb"<!--.*?(?:-->|\Z)"
 # Where an element may stand, the best place last.
@@ -176,8 +178,29 @@ def _has_display(content: ContentType) -> bool:
 def _without_display(octets: Iterable[bytes], content: ContentType) -> Iterator[bytes] | None:
     """A text without its element; None where it has none after all."""
     head, rest = _begin(octets)
-    cut = _cut_plain(head) if content.media == "text/plain" else _cut_html(head)
+    wide = _label(content) in _WIDE
+    cut = _cut_wide(head, content) if wide else _cut(head, content)
     return None if cut is None else chain((cut,), rest)
+
+
+def _cut(head: bytes, content: ContentType) -> bytes | None:
+    return _cut_plain(head) if content.media == "text/plain" else _cut_html(head)
+
+
+def _cut_wide(head: bytes, content: ContentType) -> bytes | None:
+    """The same where a character takes two octets and more (RFC 9788, 4.5.3.2: what a blank
+    line is depends on the charset), by way of UTF-8.
+    """
+    mark = head[:2] if head[:2] in {BOM_UTF16_LE, BOM_UTF16_BE} else b""
+    little = mark == BOM_UTF16_LE or (not mark and _label(content) == "utf-16le")
+    codec = "utf-16-le" if little else "utf-16-be"  # RFC 2781, 4.3: big where nothing is said
+    even = len(head) & ~1
+    text = head[len(mark) : even].decode(codec, "surrogatepass")
+    cut = _cut(text.encode("utf-8", "surrogatepass"), content)
+    if cut is None:
+        return None
+    kept = cut.decode("utf-8", "surrogatepass").encode(codec, "surrogatepass")
+    return mark + kept + head[even:]
 
 
 def _cut_plain(head: bytes) -> bytes | None:
@@ -255,13 +278,15 @@ def _cleaned(entity: Entity) -> Iterator[bytes]:
         named = field.named("Content-Type")
         yield field_bytes(with_parameters(field, {_PARAMETER: None})) if named else field.raw
     yield entity.header.empty_line
-    yield from _encoders(encoding)(text)
+    yield from _encoders(encoding, content)(text)
 
 
-def _encoders(encoding: str) -> Callable[[Iterable[bytes]], Iterable[bytes]]:
+def _encoders(encoding: str, content: ContentType) -> Callable[[Iterable[bytes]], Iterable[bytes]]:
     match encoding:
         case "base64":
             return encode_base64
+        case "quoted-printable" if _label(content) in _WIDE:
+            return encode_quoted_printable  # its LF are octets like others
         case "quoted-printable":
             return lambda chunks: encode_quoted_printable(to_crlf(chunks))
         case _:

@@ -5,6 +5,7 @@ witnesses say which messages a row is about.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
@@ -61,6 +62,19 @@ def another_iv_size(case: Case) -> bool:
 def bad_padding(case: Case) -> bool:
     found = envelope(case.message)
     return not no_whole_blocks(case) and found.plain(case.key) is None
+
+
+def opens_behind_another(case: Case) -> bool:
+    """Of the RecipientInfos that name bob, a later one holds the key, and the first does not."""
+    serial = encoded((2, person("bob rsa").certificate.serial.to_bytes(9, "big")))
+    bob, held = rsa_key("bob rsa"), []
+    for value in envelope(case.message).recipients:
+        if value[0] == 0x30 and serial in encoded(value):
+            with suppress(ValueError):  # of an impossible size
+                held.append(bob.decrypt(value[1][3][1], PKCS1v15()))
+                continue
+            held.append(b"")
+    return case.key in held[1:] and held[0] != case.key
 
 
 def named_otherwise(case: Case) -> bool:
@@ -247,6 +261,8 @@ ENCRYPTED: tuple[Row, ...] = (
     Stricter("nss", "no-matching-key", "it has alice's key, too", "RFC 5652, 6", for_alice),
     Stricter("nss", "decryption", "a wrong key gives noise whose last octet is all that it looks at",
              "RFC 5652, 6.3", wraps_another_key),
+    Stricter("*", "decryption", "it goes on behind a RecipientInfo that does not open, and tells so",
+             "RFC 3218, 2.3", opens_behind_another),
     Stricter("*", "decryption", "it goes by the key, not by which key transport is named",
              "RFC 3370, 4.2.1; RFC 5652, 6.2.1", another_transport),
     Stricter("gpgsm", "cms.truncated", "it does not wait for the last octets", "X.690, 8.1.5"),

@@ -58,8 +58,8 @@ class _Word:
     issued: datetime
     """When the CRL was."""
     delta: bool
-    scope: bytes
-    """Its issuingDistributionPoint."""
+    scope: tuple[bytes, bytes]
+    """Who issued it, and its issuingDistributionPoint."""
 
     def ends(self, hold: "_Word") -> bool:
         """Whether it is later than a hold, and tells that this is over."""
@@ -71,7 +71,7 @@ class _Word:
 
 
 def listed(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Listed | None:
-    """Whether the CA of a certificate lists it in any of its CRLs, as revoked before `at`.
+    """Whether the CA of a certificate, or whom it appointed, lists it as revoked before `at`.
 
     What is on hold is so until a later CRL says otherwise (RFC 5280, 5.3.1); no other reason can
     be taken back. `crls` are containers of certvalidator's.
@@ -101,14 +101,29 @@ def _said_by(
     from cryptography import x509  # noqa: PLC0415 - slow to import
 
     view = x509.load_der_x509_crl(container.crl_data.dump())
-    if normal_name(view.issuer.public_bytes()) != issuer or not _is_about_its_own(view):
+    author, indirect = normal_name(view.issuer.public_bytes()), _is_indirect(view)
+    if author != issuer and not (indirect and author in _appointed(certificate)):
+        return ()
+    if not _is_understood(view):
         return ()
     entries = entries_about(view, certificate.serial)
+    if indirect and entries:
+        entries = tuple(_entries_of(issuer, view, certificate.serial))
     past = [reason_of(one) for one in entries if one.revocation_date_utc < at]
     reasons: list[str | None] = [*past] if entries else [None]
     issued: datetime = view.last_update_utc
-    delta, scope = _is_delta(view), _scope(view)
+    delta, scope = _is_delta(view), (author, _scope(view))
     return tuple(_Word(reason, issued, delta, scope) for reason in reasons)
+
+
+def _appointed(certificate: Certificate) -> frozenset[bytes]:
+    """Who else may list a certificate, as its CA writes into it (RFC 5280, 6.3.3 (b))."""
+    return frozenset(
+        normal_name(name.chosen.untag().dump())  # which is explicit there
+        for point in certificate.asn1.crl_distribution_points_value or ()
+        for name in point["crl_issuer"] or ()
+        if name.name == "directory_name"
+    )
 
 
 def entries_about(view: Any, serial: int) -> tuple[Any, ...]:
@@ -127,6 +142,32 @@ def entries_about(view: Any, serial: int) -> tuple[Any, ...]:
     return tuple(one for one in view if one.serial_number == serial)
 
 
+def _entries_of(issuer: bytes, view: Any, serial: int) -> Iterator[Any]:
+    """The entries of an indirect CRL with a serial number, and about a certificate of this issuer.
+
+    What an entry says of that holds for those behind it, too (RFC 5280, 5.3.3).
+    """
+    about = normal_name(view.issuer.public_bytes())
+    for one in view:
+        about = _named_by(one, about)
+        if one.serial_number == serial and about == issuer:
+            yield one
+
+
+def _named_by(entry: Any, before: bytes) -> bytes:
+    """Whose certificate an entry is about; nobody's where it names no directory name."""
+    from cryptography import x509  # noqa: PLC0415 - slow to import
+
+    try:
+        found = entry.extensions.get_extension_for_class(x509.CertificateIssuer).value
+    except x509.ExtensionNotFound:
+        return before
+    except ValueError:
+        return b""
+    names = found.get_values_for_type(x509.DirectoryName)
+    return normal_name(names[0].public_bytes()) if names else b""
+
+
 def reason_of(entry: Any) -> str:
     """The reason of an entry, by its name; "unspecified" where it gives none."""
     from cryptography import x509  # noqa: PLC0415 - slow to import
@@ -139,14 +180,13 @@ def reason_of(entry: Any) -> str:
     return reason.name
 
 
-def _is_about_its_own(view: Any) -> bool:
-    """Are all entries about certificates of who signed the CRL, as far as is known?"""
-    for one in view.extensions:
-        if one.critical and one.oid.dotted_string not in _KNOWN:
-            return False
-        if one.oid.dotted_string == _SCOPE and one.value.indirect_crl:
-            return False  # an entry may name another CA, and so do those behind it
-    return True
+def _is_understood(view: Any) -> bool:
+    return all(not one.critical or one.oid.dotted_string in _KNOWN for one in view.extensions)
+
+
+def _is_indirect(view: Any) -> bool:
+    """May an entry be about another CA's certificate?"""
+    return any(one.value.indirect_crl for one in view.extensions if one.oid.dotted_string == _SCOPE)
 
 
 def _scope(view: Any) -> bytes:
