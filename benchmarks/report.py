@@ -38,7 +38,9 @@ _HOW: Final = """\
 
 * **The limit** is the raw key operation, plus the raw digest or cipher, plus base64, of the same
   primitives library, on the same octets, in the same run: what is left when everything is taken
-  away that makes a message of it. 100 % is as fast as this machine can be.
+  away that makes a message of it. 100 % is as fast as this machine can be. ECDSA signs by RFC
+  6979, as RFC 8550, 4.3 wants it and smimekit does; the random number of the peers is a tenth
+  faster.
 * **Processor time**, not time on the wall: the machine is shared with other jobs, which lengthen
   the one and not the other. Each round runs every contender for a short while, one after the
   other; a share is the median, over the rounds, of two times of the same round, so what other

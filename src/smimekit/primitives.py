@@ -41,11 +41,12 @@ from smimekit.algorithms import (
     SignatureKind,
     SignatureScheme,
 )
-from smimekit.errors import DecryptionError, UsageError
+from smimekit.errors import UsageError
 from smimekit.pss_shake import verify_pss_shake
 from smimekit.span import CHUNK, regrouped
 
 __all__ = [
+    "DETERMINISTIC_ECDSA",
     "Digester",
     "PublicKey",
     "digest",
@@ -57,8 +58,6 @@ __all__ = [
     "load_public_key",
     "random_bytes",
     "rsa_cipher_padding",
-    "rsa_decapsulate",
-    "rsa_encapsulate",
     "sign",
     "verify",
     "verify_digest",
@@ -152,7 +151,22 @@ _DIGESTERS: Final[dict[str, Callable[..., Digester]]] = {
 
 _PREHASHED: Final = {name: Prehashed(row) for name, row in _HASHES.items()}
 _PKCS1_V15: Final = padding.PKCS1v15()
-_ECDSA: Final = {name: ec.ECDSA(row) for name, row in _HASHES.items()}
+
+
+def _knows_rfc6979() -> bool:
+    try:
+        ec.ECDSA(_HASHES["sha256"], deterministic_signing=True)
+    except UnsupportedAlgorithm:  # built with an OpenSSL before 3.2
+        return False
+    return True
+
+
+DETERMINISTIC_ECDSA: Final = _knows_rfc6979()
+"""RFC 8550, 4.3: the secret number of each signature comes out of the key and the data (RFC 6979),
+so that no weak random generator gives the key away. False where the library cannot."""
+_ECDSA: Final = {
+    name: ec.ECDSA(row, deterministic_signing=DETERMINISTIC_ECDSA) for name, row in _HASHES.items()
+}
 
 _BLOCK: Final = 16
 """Octets of a cipher's longest block: so much more room than it needs a cipher asks for."""
@@ -352,40 +366,3 @@ def rsa_cipher_padding(row: RsaPadding) -> padding.AsymmetricPadding:
         return _PKCS1_V15
     mgf = padding.MGF1(_HASHES[(row.mgf or row.digest).name])
     return padding.OAEP(mgf=mgf, algorithm=_HASHES[row.digest.name], label=row.label or None)
-
-
-# --- RSA-KEM (RFC 9690, App. A) ------------------------------------------------------------
-
-
-def rsa_encapsulate(key: rsa.RSAPublicKey) -> tuple[bytes, bytes]:
-    """A random integer below the modulus, and what only the private key makes it from."""
-    numbers = key.public_numbers()
-    size = (key.key_size + 7) // 8
-    # 128 bits more than the modulus has: the remainder is as good as uniform.
-    secret = int.from_bytes(random_bytes(size + 16), "big") % numbers.n
-    encrypted = pow(secret, numbers.e, numbers.n)
-    return secret.to_bytes(size, "big"), encrypted.to_bytes(size, "big")
-
-
-def rsa_decapsulate(key: rsa.RSAPrivateKey, ciphertext: bytes) -> bytes:
-    """That integer, as long as the modulus; DecryptionError for an impossible ciphertext.
-
-    The primitives library has no RSA without padding, so this is Python's arithmetic, whose
-    time depends on the numbers: blinding makes them independent of the ciphertext. The check
-    in the end keeps a fault in the computation from giving away the key.
-    """
-    private = key.private_numbers()
-    n, e = private.public_numbers.n, private.public_numbers.e
-    size = (n.bit_length() + 7) // 8
-    encrypted = int.from_bytes(ciphertext, "big")
-    if len(ciphertext) != size or not 0 < encrypted < n:
-        raise DecryptionError
-    blind = 1 + int.from_bytes(random_bytes(size + 16), "big") % (n - 1)
-    blinded = encrypted * pow(blind, e, n) % n
-    at_p = pow(blinded, private.dmp1, private.p)
-    at_q = pow(blinded, private.dmq1, private.q)
-    opened = at_q + (at_p - at_q) * private.iqmp % private.p * private.q
-    secret = opened * pow(blind, -1, n) % n
-    if pow(secret, e, n) != encrypted:
-        raise DecryptionError
-    return secret.to_bytes(size, "big")

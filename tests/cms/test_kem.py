@@ -58,7 +58,8 @@ from smimekit.errors import DecryptionError, UsageError
 from smimekit.keys import CertificateRecipient, load_private_key
 from smimekit.limits import Limits
 from smimekit.message.layers import Encrypted
-from smimekit.primitives import load_public_key, rsa_decapsulate, rsa_encapsulate
+from smimekit.primitives import load_public_key
+from smimekit.rsa_kem import rsa_decapsulate, rsa_encapsulate
 from tests.cms.forge import Sink, ber, person, rsa_key
 from tests.test_certificate import put, rebuild
 

@@ -38,7 +38,8 @@ from smimekit.errors import DecryptionError, KeyAccessError, KeyFileError, Usage
 from smimekit.keys import CertificateRecipient, Credential, KeySource, SoftwareKey
 from smimekit.keys.pem import armour
 from smimekit.keys.pkcs11 import Pkcs11Key, Pkcs11Token
-from smimekit.primitives import rsa_cipher_padding, rsa_encapsulate, verify
+from smimekit.primitives import rsa_cipher_padding, verify
+from smimekit.rsa_kem import rsa_encapsulate
 from smimekit.testing import FakeCA
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, x448, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 
 from smimekit import der, primitives
 from smimekit.algorithms import (
+    ECDSA_SHA256,
     ED25519,
     RSA_PKCS1_SHA256,
     RSA_PKCS1_SHA512,
@@ -101,6 +103,27 @@ def test_a_key_signs_with_its_own_schemes_only(
         SoftwareKey(key).sign(b"text", scheme)
     assert code_of(error) == "usage.scheme"
     assert "of kind" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "r", "s"),
+    [
+        (
+            *(b"sample", "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"),
+            "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8",
+        ),
+        (
+            *(b"test", "F1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367"),
+            "019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083",
+        ),
+    ],
+)
+@pytest.mark.skipif(not primitives.DETERMINISTIC_ECDSA, reason="OpenSSL is older than 3.2")
+def test_ecdsa_is_deterministic(data: bytes, r: str, s: str) -> None:
+    """RFC 8550, 4.3; the figures of RFC 6979, A.2.5."""
+    secret = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
+    key = SoftwareKey(ec.derive_private_key(secret, ec.SECP256R1()))
+    assert key.sign(data, ECDSA_SHA256) == encode_dss_signature(int(r, 16), int(s, 16))
 
 
 @pytest.mark.interop

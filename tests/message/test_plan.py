@@ -69,7 +69,7 @@ from smimekit.message.addressee import Addressee, Knowledge
 from smimekit.message.layers import Encrypted
 from smimekit.testing.profiles import Profile
 from smimekit.trust import Capabilities, Record, Source
-from tests.cms.test_signature_kinds import with_key_algorithm
+from tests.cms.forge import with_key_algorithm
 from tests.message.people import (
     ALICE,
     BOB,

@@ -23,7 +23,7 @@ from smimekit.mime import (
     writer,
 )
 from smimekit.mime.fields import Field, HeaderBlock
-from smimekit.span import Span
+from smimekit.span import CHUNK, Span
 
 NEVER = re.compile(rb"(?!)")
 NEVER_TEXT = re.compile(r"(?!)")
@@ -199,7 +199,7 @@ def test_a_span_is_as_safe_wherever_it_is_cut(monkeypatch: pytest.MonkeyPatch, e
 
 
 def test_a_line_without_end_is_not_safe() -> None:
-    assert not safety.is_safe_span(Span.of(b"a" * (safety.CHUNK + 1)))
+    assert not safety.is_safe_span(Span.of(b"a" * (CHUNK + 1)))
 
 
 @given(nearly_equal_lines())

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Final, Self, cast, final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
@@ -26,6 +24,7 @@ from smimekit.cli.registry import Registry, Settings
 from smimekit.keys import SoftwareKey, load_private_key
 from smimekit.keys.pbe import encrypt
 from smimekit.keys.pem import armour
+from smimekit.primitives import DETERMINISTIC_ECDSA
 from smimekit.testing.profiles import (
     AUTHORITY,
     BOTH,
@@ -246,13 +245,5 @@ def _signed(
 
 
 def _deterministic(key: CertificateIssuerPrivateKeyTypes) -> bool | None:
-    """RFC 8550, 4.3: the secret number of an ECDSA signature comes out of the key and the data
-    (RFC 6979). None where that is no question, or OpenSSL is older than 3.2.
-    """
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        return None
-    try:
-        ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-    except UnsupportedAlgorithm:
-        return None
-    return True
+    """What a builder wants to know about ECDSA; nothing about other keys."""
+    return DETERMINISTIC_ECDSA if isinstance(key, ec.EllipticCurvePrivateKey) else None

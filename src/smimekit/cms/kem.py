@@ -28,8 +28,9 @@ from smimekit.cms.derivation import derive, fitting_wrap, read_wrap, unwrap_key,
 from smimekit.cms.identifiers import IssuerAndSerialNumber
 from smimekit.cms.recipients import ContentKey, KemRecipient
 from smimekit.errors import DecryptionError, UsageError
-from smimekit.primitives import PublicKey, rsa_encapsulate
+from smimekit.primitives import PublicKey
 from smimekit.private_key import PrivateKey
+from smimekit.rsa_kem import rsa_encapsulate
 
 __all__ = ["encapsulate", "encapsulate_rsa", "kem_of", "open_kem"]
 

@@ -30,6 +30,7 @@ from smimekit.keys.pbe import decrypt
 from smimekit.keys.pem import PemBlock, is_pem, pem_blocks
 from smimekit.limits import Limits
 from smimekit.primitives import PublicKey
+from smimekit.rsa_kem import rsa_decapsulate
 
 __all__ = ["KeyCheck", "SoftwareKey", "load_key_block", "load_pkcs8", "load_private_key"]
 
@@ -124,7 +125,7 @@ class SoftwareKey:
                     return key.decapsulate(ciphertext)
                 raise DecryptionError
             case rsa.RSAPrivateKey() as key:
-                return primitives.rsa_decapsulate(key, ciphertext)
+                return rsa_decapsulate(key, ciphertext)
         raise self._not_for("decapsulate")
 
     def _not_for(self, operation: str) -> UsageError:
