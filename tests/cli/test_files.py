@@ -1,5 +1,6 @@
 """Output files appear complete or not at all; what was there stays until then."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -37,8 +38,36 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, before: bytes | None
     )
 
 
+def test_of_a_process_that_is_killed_nothing_stays_behind(tmp_path: Path) -> None:
+    """While it is written, what was decrypted has no name that anybody would have to remove."""
+    try:
+        os.close(os.open(tmp_path, os.O_WRONLY | os.O_TMPFILE))
+    except (AttributeError, OSError):
+        pytest.skip("no files without names here")
+    seen: list[Path] = []
+
+    def looking() -> Iterator[bytes]:
+        for piece in (b"x" * 100_000, b"y" * 100_000):
+            yield piece
+            seen.extend(tmp_path.iterdir())
+
+    write_out(str(tmp_path / "out"), looking(), private=True)
+    assert seen == []
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [200_000]
+
+
+@pytest.mark.parametrize("unnamed", ["", "named", "copied"])
 @pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o640)])
-def test_modes(tmp_path: Path, private: bool, mode: int) -> None:
+def test_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool, mode: int, unnamed: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if unnamed == "copied":
+        monkeypatch.setattr(os, "link", refuse)
     target = tmp_path / "out"
     before = os.umask(0o027)
     try:
@@ -46,6 +75,7 @@ def test_modes(tmp_path: Path, private: bool, mode: int) -> None:
     finally:
         os.umask(before)
     assert target.read_bytes() == b"ab"
+    assert list(tmp_path.iterdir()) == [target]
     assert stat.S_IMODE(target.stat().st_mode) == mode
 
 
