@@ -166,7 +166,12 @@ def test_but_not_for_ever_and_not_after_other_failures(
 
 
 @pytest.mark.parametrize(
-    "url", ["trust.db", "sqlite://", "sqlite:///:memory:", "mysql://host/x", "nonsense://x", ""]
+    "url",
+    [
+        *("trust.db", "sqlite://", "sqlite:///:memory:", "mysql://host/x", "nonsense://x", ""),
+        *("sqlite:///file::memory:?uri=true", "sqlite:///file:x?mode=memory&uri=true"),
+        *("sqlite:///file:/x?vfs=memdb&uri=true", "sqlite:///\0", "sqlite:///\ud800.db"),
+    ],
 )
 @pytest.mark.parametrize("opener", STORES)
 def test_urls_that_name_no_database(opener: Opener, url: str) -> None:

@@ -323,3 +323,18 @@ def test_a_harvest_has_no_truth_value() -> None:
     with pytest.raises(TypeError):
         bool(harvest(draft()))
     assert person(ALICE) is alice()
+
+
+def test_certificates_with_addresses_without_end_are_not_learned() -> None:
+    """A store has an entry for each: one mail must not keep it busy, nor fill its disk."""
+    many = [f"a{number}@example.net" for number in range(1_500)]
+    first, second = (person(ALICE, *many[at:]) for at in (0, 1))
+    own = alice().certificate
+    bag = [first.certificate, second.certificate, own, root().certificate]
+    found = harvest(mime(bare_signed(entity(), first, bag=bag), "signed-data"))
+    assert set(certificates(found)) == {first.certificate, own, root().certificate}
+    assert found.reasons == ("certificates beyond 2000 mail addresses are not learned",)
+    alone = person(ALICE, *many, *(f"b{number}@example.net" for number in range(1_500)))
+    found = harvest(mime(bare_signed(entity(), alone), "signed-data"))
+    assert not any(each.addresses for each in certificates(found))
+    assert found.reasons

@@ -4,6 +4,7 @@ Knows SQLAlchemy's engines, and what SQLite and PostgreSQL need. May not know an
 module needs the extra `sql`; it is imported by the stores in databases, and by no other.
 """
 
+import os
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -196,19 +197,35 @@ def _again(error: SQLAlchemyError) -> bool:
 def _engine(text: str, refused: Callable[[], UsageError]) -> Engine:
     try:
         url = sa.make_url(text)
+        if url.get_backend_name() == "sqlite" and not _is_file(url):
+            raise refused()
         if url.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
             url = url.set(drivername="postgresql+psycopg")
         # The driver's own idea of when a transaction begins is switched off: see `_on_begin`.
         # Reading goes without one: a statement sees what is committed, and a transaction around
         # it would be two more ways to the server.
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    except UsageError:
+        raise
     except (SQLAlchemyError, ImportError, ValueError):  # whose texts may quote a password
         raise refused() from None
-    in_memory = url.database in {None, "", ":memory:"}  # that would be one for each connection
-    if engine.dialect.name not in _DIALECTS or (engine.dialect.name == "sqlite" and in_memory):
+    if engine.dialect.name not in _DIALECTS:
         engine.dispose()
         raise refused()
     return engine
+
+
+def _is_file(url: sa.URL) -> bool:
+    """What is in memory would be another database for each connection (SQLite's URIs, too)."""
+    name = url.database or ""
+    in_memory = name in {"", ":memory:"} or name.startswith("file::memory:")
+    mode, vfs = (url.normalized_query.get(each, ()) for each in ("mode", "vfs"))
+    if in_memory or "memory" in mode or "memdb" in vfs:
+        return False
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _always(engine: Engine, pragmas: Sequence[str]) -> None:

@@ -1,15 +1,20 @@
 """Output files appear complete or not at all; what was there stays until then."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import smimekit
+from smimekit import Credential, files
 from smimekit.cli.files import write_new, write_out
+from smimekit.cli.inputs import Steady
 from smimekit.errors import UsageError
-from tests.cli.support import Run
+from tests.cli.support import DRAFT, PASSWORD, Run
 
 
 class Interrupted(Exception):
@@ -33,8 +38,36 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, before: bytes | None
     )
 
 
+def test_of_a_process_that_is_killed_nothing_stays_behind(tmp_path: Path) -> None:
+    """While it is written, what was decrypted has no name that anybody would have to remove."""
+    try:
+        os.close(os.open(tmp_path, os.O_WRONLY | os.O_TMPFILE))
+    except (AttributeError, OSError):
+        pytest.skip("no files without names here")
+    seen: list[Path] = []
+
+    def looking() -> Iterator[bytes]:
+        for piece in (b"x" * 100_000, b"y" * 100_000):
+            yield piece
+            seen.extend(tmp_path.iterdir())
+
+    write_out(str(tmp_path / "out"), looking(), private=True)
+    assert seen == []
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [200_000]
+
+
+@pytest.mark.parametrize("unnamed", ["", "named", "copied"])
 @pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o640)])
-def test_modes(tmp_path: Path, private: bool, mode: int) -> None:
+def test_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool, mode: int, unnamed: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if unnamed == "copied":
+        monkeypatch.setattr(os, "link", refuse)
     target = tmp_path / "out"
     before = os.umask(0o027)
     try:
@@ -42,6 +75,7 @@ def test_modes(tmp_path: Path, private: bool, mode: int) -> None:
     finally:
         os.umask(before)
     assert target.read_bytes() == b"ab"
+    assert list(tmp_path.iterdir()) == [target]
     assert stat.S_IMODE(target.stat().st_mode) == mode
 
 
@@ -121,3 +155,73 @@ def test_new_files_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UsageError):
         write_new(str(tmp_path / "key"), b"second", private=True, force=False)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
+
+
+# --- files that somebody writes to while they are read ----------------------------------------
+
+
+def write_into(path: Path, old: bytes, new: bytes) -> None:
+    """In place, and with the old date, as whoever wants nobody to see it."""
+    found, at = path.stat(), path.read_bytes().rindex(old)
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(new)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.mark.parametrize("command", ["verify", "open"])
+@pytest.mark.parametrize("detached", [False, True])
+def test_what_is_written_out_is_what_was_verified(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, command: str, detached: bool
+) -> None:
+    """Whoever sends a file may still write to it: between the verdict and the last read, say."""
+    alice = Credential.from_pkcs12((here / "alice.p12").read_bytes(), PASSWORD)
+    draft = DRAFT + b"Pay 100 EUR\n" * 100_000
+    words = ["--anchor", "ca.pem", "--bare"]
+    if detached:
+        name, mail = "data", draft
+        (here / "data.p7s").write_bytes(b"".join(files.sign(draft, alice, detached=True)))
+        words += ["--expect", "alice@example.org", "data.p7s", "--content", name]
+    else:
+        name, mail = "large.eml", smimekit.sign(draft, alice)
+        words = [*words[:2], name]
+    (here / name).write_bytes(mail)
+
+    def later(*arguments: Any, **options: Any) -> None:
+        write_into(here / name, b"100 EUR", b"999 EUR")
+        write_out(*arguments, **options)
+
+    out = "-o" if command == "verify" else "--payload"
+    assert run(command, *words, out, "out").status == 0
+    assert (here / "out").read_bytes().count(b"100 EUR") == 100_000
+    (here / "out").unlink()
+    monkeypatch.setattr("smimekit.cli.read.write_out", later)
+    done = run(command, *words, out, "out", "--json")
+    assert (done.status, done.code) == (2, "usage.file-changed")
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("sign",), ("sign", "--detached"), ("encrypt", "--to", "bob.pem")]
+)
+def test_a_draft_that_changes_meanwhile_becomes_no_message(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def later(*arguments: Any, **options: Any) -> None:
+        write_into(here / "draft.eml", b"Hello", b"Hallo")
+        write_out(*arguments, **options)
+
+    monkeypatch.setattr("smimekit.cli.sending.write_out", later)
+    key = () if words[0] == "encrypt" else ("--key", "alice.p12")
+    done = run(*words, *key, "draft.eml", "-o", "out", "--json")
+    assert (done.status, done.code) == (2, "usage.file-changed")
+    assert not (here / "out").exists()
+
+
+def test_a_pipe_has_no_dates() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as file:
+        steady = Steady(file)
+        os.write(writer, b"more")
+        os.close(writer)
+        assert list(steady([b"a"])) == [b"a"]

@@ -41,6 +41,34 @@ def test_what_is_not_on_record_is_not_counted(monkeypatch: pytest.MonkeyPatch) -
     assert metrics.text() == Metrics().text()
 
 
+def test_a_line_that_a_full_disk_cut_off_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process wrote it: what was passed on is on record, and can be read there."""
+    file, whole = tmp_path / "audit", os.write
+    with bookkeeping(str(file), Metrics()) as one, bookkeeping(str(file), Metrics()) as other:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda descriptor, line: whole(descriptor, line[:-20]))
+            with pytest.raises(OSError, match="no room"):
+                one.outcome(ENTRY)
+        other.outcome(ENTRY)
+        one.outcome(ENTRY)
+    _, *lines = file.read_text().splitlines()
+    assert [json.loads(line)["message_id"] for line in lines] == ["<1@a>", "<1@a>"]
+
+
+def test_a_pipe_that_nobody_reads_from_is_no_record(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with bookkeeping(str(pipe), Metrics()) as books:
+        books.outcome(ENTRY)
+        assert json.loads(os.read(reader, 1 << 16))["message_id"] == "<1@a>"
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            books.outcome(ENTRY)
+
+
 class Hooks(Events):
     """Objects to everything, and hears everything."""
 

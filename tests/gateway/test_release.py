@@ -1,12 +1,14 @@
 """Held messages that are released: once, whoever asks for it at the same time."""
 
 import fcntl
+import os
 import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,58 @@ def test_what_somebody_took_away_this_moment(tmp_path: Path, gone: str) -> None:
     assert caught.value.code == "usage.not-held"
     if gone != "message.eml":
         assert list(queue) == []
+
+
+# --- what killed processes leave behind -----------------------------------------------------------
+
+
+def drop(queue: HoldQueue, name: str) -> None:
+    with queue.taken(name) as found:
+        queue.leave(found, ())
+
+
+def killed(*_: object, **__: object) -> None:
+    """As if the process ended here: not even what it would tidy up is done."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_what_nobody_finishes_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drops: bool
+) -> None:
+    """It has somebody's mail in it, and no list of what is held has it."""
+    queue = HoldQueue(tmp_path)
+    stays = held(queue, "d")
+    name = held(queue, "d") if drops else ""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        if not drops:
+            patch.setattr("smimekit.gateway.handover.hold._sync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            drop(queue, name) if drops else held(queue, "d")
+    assert len(list(tmp_path.glob(".*/message.eml"))) == 1
+    queue.clear()
+    assert [each.name for each in tmp_path.iterdir()] == [stays]
+    assert [each.name for each in queue] == [stays]
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_what_somebody_works_on_this_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drops: bool
+) -> None:
+    queue = HoldQueue(tmp_path)
+    name = held(queue, "d")
+    cleared: list[int] = []
+    remove, sync = shutil.rmtree, os.fsync
+
+    def clear_first(*arguments: Any) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        HoldQueue(tmp_path).clear()
+        assert sorted(tmp_path.rglob("*")) == before
+        cleared.append(len(before))
+        (remove if drops else sync)(*arguments)
+
+    monkeypatch.setattr(*((shutil, "rmtree") if drops else (os, "fsync")), clear_first)
+    drop(queue, name) if drops else held(queue, "d")
+    assert cleared
+    assert len(list(queue)) == (0 if drops else 2)

@@ -316,7 +316,7 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     assert found.problem is None
 
 
-@pytest.mark.parametrize("new", ["[inside]\ndomian = 1", "no toml", None, "\udce4"])
+@pytest.mark.parametrize("new", ["[inside]\ndomian = 1", "no toml", None, "\udce4", "", " \n"])
 def test_wrong_new_rules_leave_the_old_ones_in_force(tmp_path: Path, new: str | None) -> None:
     path = tmp_path / "rules.toml"
     write(path, '[inside]\ndomains = "a.example"', 1)
@@ -333,9 +333,36 @@ def test_wrong_new_rules_leave_the_old_ones_in_force(tmp_path: Path, new: str | 
     assert found.problem is None
 
 
+def test_rules_that_somebody_is_writing_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of half of a file, which may be right as it is, what must be encrypted would be missing."""
+    path, whole = (
+        tmp_path / "rules.toml",
+        '[inside]\ndomains = "b.example"\n[outside]\nsign = "always"',
+    )
+    write(path, '[inside]\ndomains = "a.example"', 1)
+    found = RulesFile(path)
+    write(path, whole[:30], 2)
+
+    def slowly(name: Path) -> str:
+        half = name.read_text()
+        write(path, whole, 3)
+        return half
+
+    with monkeypatch.context() as patch:
+        patch.setattr("smimekit.gateway.rules.file.read_file", slowly)
+        assert found.rules.inside("x@a.example")
+        assert found.problem is None
+    assert found.rules.outside_settings.sign is Sign.ALWAYS
+
+
 def test_wrong_rules_at_the_start_are_refused(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="cannot be read"):
         RulesFile(tmp_path / "none.toml")
+    (tmp_path / "empty.toml").touch()
+    with pytest.raises(GatewayError, match="empty"):
+        RulesFile(tmp_path / "empty.toml")
     (tmp_path / "bad.toml").write_text("[outbound]\nx = 1")
     with pytest.raises(GatewayError, match=r"bad\.toml, line 2"):
         RulesFile(tmp_path / "bad.toml")

@@ -323,6 +323,14 @@ def test_a_client_that_hangs_up_in_the_middle_leaves_nothing(running: Running, f
     assert [each.name for each in (running.folder / "spool" / "incoming").glob("*/*")] == [".lock"]
 
 
+def test_what_a_killed_process_began_to_hold_is_removed(running: Running) -> None:
+    left = running.folder / "held" / ".20260301T120000-0123abcd"
+    left.mkdir(parents=True)
+    (left / "message.eml").write_bytes(b"half")
+    running.service.expire()
+    assert not left.exists()
+
+
 # --- workers ----------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from smimekit.trust import (
     Purpose,
     Record,
     Sighting,
+    Source,
     Status,
     Verdict,
 )
@@ -36,6 +37,7 @@ from tests.message.people import (
     draft,
     mallory,
     mime,
+    person,
     root,
     trust,
     with_footer,
@@ -286,6 +288,22 @@ def test_decisions_count() -> None:
     assert status() is Status.TRUSTED
     assert DecidedOnly(store).find(ByFingerprint(bob().certificate.fingerprint)) == ()
     assert len(DecidedOnly(store).page()) == len(DecidedOnly(store).audit()) == 2
+
+
+def test_pages_of_decided_ones_go_to_the_end() -> None:
+    """Between two decisions lie many that nobody has decided about: that is not the end."""
+    store = MemoryTrustStore()
+    for number in range(12):
+        store.put(person(f"a{number}@example.org").certificate, Source("upload"), at=NOW)
+    everybody = [one.fingerprint for one in store.page()]
+    for name in (everybody[0], everybody[7], everybody[11]):
+        decision = Decision(verdict=Verdict.REJECT, by="me", why="", at=NOW)
+        store.decide(name, decision, expected=0)
+    found: list[str] = []
+    while page := DecidedOnly(store).page(after=found[-1] if found else "", limit=2):
+        assert len(page) <= 2
+        found += [one.fingerprint for one in page]
+    assert found == [everybody[0], everybody[7], everybody[11]]
 
 
 # --- records -------------------------------------------------------------------------------

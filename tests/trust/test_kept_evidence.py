@@ -7,6 +7,7 @@ import pytest
 
 from smimekit.trust import (
     Decision,
+    MemoryEvidenceCache,
     MemoryTrustStore,
     Revocation,
     RevocationPolicy,
@@ -64,6 +65,20 @@ def test_what_another_judgement_has_fetched_counts_at_once() -> None:
     renewed = world.evidence.renew(path, until=NOW + DAY, limits=world.trust.policy.limits)
     assert renewed.fetched == 1
     assert world.judge(ALICE).status is Status.REJECTED
+
+
+def test_what_another_process_fetched_is_followed() -> None:
+    """One fetches into the cache, and another one that asks nobody judges by it."""
+    cache = MemoryEvidenceCache()
+    fetching = World({CRL: crl(ROOT, following=FOLLOWING)}, cache=cache)
+    judging = World({}, cache=cache, online=False)
+    for world in (fetching, judging, judging):
+        assert world.judge(ALICE).revocation is Revocation.GOOD
+    fetching.net.pages[CRL] = crl(ROOT, ALICE.certificate, this=NOW, following=FOLLOWING)
+    fetching.clock.pass_by(DAY + MINUTE)
+    assert fetching.judge(ALICE).revocation is Revocation.REVOKED
+    judging.clock.pass_by(judging.evidence.ask_again + MINUTE)
+    assert judging.judge(ALICE, at=NOW).revocation is Revocation.REVOKED
 
 
 def test_a_preview_asks_nobody_and_knows_what_is_at_hand() -> None:

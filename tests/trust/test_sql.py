@@ -22,6 +22,7 @@ from smimekit.trust import (
     Purpose,
     Sighting,
     Source,
+    Trust,
     Verdict,
     open_store,
 )
@@ -100,6 +101,34 @@ def test_a_record_that_cannot_be_read_is_an_error_not_an_absence(tmp_path: Path)
         with pytest.raises(StoreError) as caught:
             store.records(ByFingerprint(alice.fingerprint))
         assert caught.value.code == "store.corrupt"
+
+
+def flipped(data: bytes, octet: bytes) -> bytes:
+    """One bit of what stands there is another one, as after damage to the disk."""
+    at = data.rindex(octet)
+    return data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("column", ["der", "verdict", "decision"])
+def test_a_record_that_contradicts_itself_is_an_error(tmp_path: Path, column: str) -> None:
+    """Damage must not make of a rejection one of a certificate that nobody has, or none at all."""
+    url = f"sqlite:///{tmp_path}/trust.db"
+    root = certs.ca("Root").certificate
+    alice = certs.person("alice@example.com", certs.ca("Root")).certificate
+    damaged = {"der": flipped(alice.der, b"alice"), "verdict": None, "decision": None}
+    with SqlTrustStore(url) as store:
+        store.put(alice, HERE, at=NOW)
+        store.decide(alice.fingerprint, decision(Verdict.REJECT), expected=0)
+        trust = Trust(store, anchors=[root], clock=lambda: NOW)
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            change = sa.text(f"UPDATE smimekit_certificate SET {column} = :new")  # noqa: S608
+            connection.execute(change, {"new": damaged[column]})
+        engine.dispose()
+        for ask in (lambda: trust.judge(alice, Purpose.VERIFY), store.page):
+            with pytest.raises(StoreError) as caught:
+                ask()
+            assert caught.value.code == "store.corrupt"
 
 
 def test_a_database_that_is_none(tmp_path: Path) -> None:

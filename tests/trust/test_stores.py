@@ -149,7 +149,11 @@ def test_the_suite_notices(broken: Callable[[], TrustStore]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["trust.db", "nonsense://x", "sqlite://", "sqlite:///:memory:", "://"]
+    "url",
+    [
+        *("trust.db", "nonsense://x", "sqlite://", "sqlite:///:memory:", "://"),
+        *("dir:", "dir:a\0b", "dir:\ud800"),
+    ],
 )
 def test_urls_that_name_no_store(url: str) -> None:
     with pytest.raises(UsageError):

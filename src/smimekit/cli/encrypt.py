@@ -173,9 +173,10 @@ def encrypt(
     for each in found.missing:
         raise PolicyError(each["reason"], code="policy.no-trusted-certificate")
     reading = reading_draft(message, keys, envelope.policy, bare=envelope.bare)
-    with reading as (draft, signers):
+    with reading as (draft, signers, steady):
         planned = envelope.planned(found.usable, signers)
-        size = write_counted(output, envelope.encrypted(draft, found.usable, signers))
+        chunks = envelope.encrypted(draft, found.usable, signers)
+        size = write_counted(output, steady(chunks))
     facts: Json = {
         "output": output,
         "size": size,

@@ -1,10 +1,12 @@
 """Output files: complete, or not there at all. Knows files only.
 
-Written under another name in the same folder, flushed to the disk, then renamed.
+Written in the same folder, without a name where the system has such files, else under another one;
+flushed to the disk, then renamed. So of a process that is killed no plaintext stays behind.
 """
 
 import os
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +43,7 @@ def write_out(name: str | None, chunks: Iterable[bytes], *, private: bool = Fals
     target = Path(os.path.realpath(path))  # a link stays a link
     with _beside(target, private=private) as (temporary, file):
         file.writelines(chunks)
-        _finish(file)
+        _finish(file, temporary)
         temporary.replace(target)
         _flush_folder(target.parent)
 
@@ -54,7 +56,7 @@ def write_new(name: str, data: bytes, *, private: bool, force: bool) -> None:
     target = Path(name)
     with _beside(target, private=private) as (temporary, file):
         file.write(data)
-        _finish(file)
+        _finish(file, temporary)
         _rename_unless_there(temporary, target)
         _flush_folder(target.parent)
 
@@ -99,13 +101,16 @@ def _is_special(path: Path) -> bool:
 
 @contextmanager
 def _beside(target: Path, *, private: bool) -> Iterator[tuple[Path, BinaryIO]]:
-    """A temporary file in the target's folder, gone afterwards if it still is there."""
+    """A file in the target's folder and the name that it gets when it is finished; gone afterwards
+    if it still is there.
+    """
     name = f".{target.name[:100]}.{secrets.token_hex(8)}"
     temporary = target.parent / name
     mode = 0o600 if private else _mode_of(target)  # the umask takes its share
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(temporary, flags, mode)
+        unnamed = _unnamed(target.parent, mode)
+        descriptor = os.open(temporary, flags, mode) if unnamed is None else unnamed
     except OSError as error:  # say the name that the user knows
         raise OSError(error.errno, error.strerror, str(target)) from None
     try:
@@ -116,6 +121,44 @@ def _beside(target: Path, *, private: bool) -> Iterator[tuple[Path, BinaryIO]]:
             temporary.unlink()
 
 
+def _unnamed(folder: Path, mode: int) -> int | None:
+    """A file without a name, which goes with the process (Linux, open(2)); None where there is
+    none, or where it could not be given a name.
+    """
+    flag: int | None = getattr(os, "O_TMPFILE", None)
+    if flag is None:
+        return None
+    try:
+        found = os.open(folder, os.O_WRONLY | flag, mode)
+    except OSError:  # whoever opens one with a name is told why not, if it is not for that
+        return None
+    if _place_of(found).exists():
+        return found
+    os.close(found)
+    return None
+
+
+def _give_name(descriptor: int, name: Path) -> None:
+    folder = os.open(name.parent, os.O_RDONLY)
+    try:  # with a folder's descriptor, Python has the system follow the link that the place is
+        os.link(_place_of(descriptor), name.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def _copy(descriptor: int, name: Path) -> None:
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(target, "wb") as file, _place_of(descriptor).open("rb") as source:
+        shutil.copyfileobj(source, file)
+        file.flush()
+        os.fsync(target)
+
+
+def _place_of(descriptor: int) -> Path:
+    return Path("/proc/self/fd", str(descriptor))
+
+
 def _mode_of(target: Path) -> int:
     """What was for fewer people stays so."""
     try:
@@ -124,9 +167,14 @@ def _mode_of(target: Path) -> int:
         return 0o666
 
 
-def _finish(file: BinaryIO) -> None:
+def _finish(file: BinaryIO, name: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
+    if not os.fstat(file.fileno()).st_nlink:
+        try:
+            _give_name(file.fileno(), name)
+        except OSError:  # a file system, or a container, that knows only half of it
+            _copy(file.fileno(), name)
     file.close()  # some systems rename no open file
 
 

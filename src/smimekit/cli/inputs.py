@@ -5,8 +5,9 @@ Knows files, the terminal and the environment. A password never stands on a comm
 
 import os
 import re
+import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from getpass import getpass
 from pathlib import Path
@@ -16,7 +17,15 @@ from smimekit import Certificate, Credential, KeyFileError, LimitExceeded, Usage
 from smimekit import load_certificates as parse_certificates
 from smimekit.cli.text import safe
 
-__all__ = ["Passwords", "load_certificates", "load_key", "new_password", "read_file", "reading"]
+__all__ = [
+    "Passwords",
+    "Steady",
+    "load_certificates",
+    "load_key",
+    "new_password",
+    "read_file",
+    "reading",
+]
 
 _FILE_BYTES: Final = 16 << 20
 """A file of keys or certificates: the bundles of operating systems stay below 1 MiB."""
@@ -39,6 +48,39 @@ def reading(name: str) -> Iterator[BinaryIO]:
         raise UsageError("Standard input is closed; name a file.", code="usage.stdin")
     else:
         yield sys.stdin.buffer
+
+
+@final
+class Steady:
+    """Files that are being read, more than once perhaps: what was verified of one, and what is
+    written out of it, must be the same.
+    """
+
+    def __init__(self, *files: BinaryIO) -> None:
+        self._before: Final = [(each, _stamp(each)) for each in files]
+
+    def __call__(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks; UsageError (`usage.file-changed`) in place of their end where somebody has
+        written to a file since then, as far as its dates tell.
+        """
+        yield from chunks
+        if any(_stamp(each) != before for each, before in self._before):
+            raise UsageError(
+                "The file was changed while it was read, so that nobody knows of which content "
+                "that is said; keep it unchanged, and do it again.",
+                code="usage.file-changed",
+            )
+
+
+def _stamp(file: BinaryIO) -> tuple[int, ...]:
+    """What changes with a file's content: the last is no writer's to choose. None of a pipe's."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, ValueError):  # no file of the system
+        return ()
+    if not stat.S_ISREG(found.st_mode):
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_file(name: str) -> bytes:

@@ -46,14 +46,14 @@ def verify(
     """
     trusting.require()
     require_room_for_json(as_json=as_json and output == STDOUT)
-    with source.open(keys, trusting, through=(Encrypted, Compressed)) as opened:
+    with source.open(keys, trusting, through=(Encrypted, Compressed)) as (opened, steady):
         facts = message_facts(opened)
         try:
             payload = verified(opened)
         except SmimeError as error:
             _refuse(error, facts, output, as_json=as_json)
         if output is not None:
-            write_out(output, payload.chunks(), private=_is_secret(facts))
+            write_out(output, steady(payload.chunks()), private=_is_secret(facts))
     _report(facts, output, as_json=as_json)
 
 
@@ -77,14 +77,14 @@ def open_(
     the reasons. Without --anchor and --store nobody is trusted.
     """
     require_room_for_json(as_json=as_json and payload == STDOUT)
-    with source.open(keys, trusting, through=(Signed, Encrypted, Compressed)) as opened:
+    with source.open(keys, trusting, through=(Signed, Encrypted, Compressed)) as (opened, steady):
         facts = message_facts(opened)
         if payload is not None:
             try:
                 content = opened.payload(require=Protection.NONE)
             except SmimeError as error:
                 _refuse(error, facts, payload, as_json=as_json)
-            write_out(payload, content.chunks(), private=_is_secret(facts))
+            write_out(payload, steady(content.chunks()), private=_is_secret(facts))
     _report(facts, payload, as_json=as_json)
 
 
@@ -113,9 +113,9 @@ def decrypt(
     mail with its true header, the hidden subject too.
     """
     require_room_for_json(as_json=as_json and writes_stdout(output))
-    with source.open(keys) as opened:
+    with source.open(keys) as (opened, steady):
         payload = decrypted(opened)
-        write_out(output, payload.chunks(legacy_display=not hides), private=True)
+        write_out(output, steady(payload.chunks(legacy_display=not hides)), private=True)
         facts = message_facts(opened)
     if as_json:
         show_json(facts)

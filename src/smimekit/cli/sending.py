@@ -7,7 +7,7 @@ from typing import cast
 from smimekit import Credential, Policy, Transfer, UsageError
 from smimekit.cli.facts import certificate_facts
 from smimekit.cli.files import write_out
-from smimekit.cli.inputs import reading
+from smimekit.cli.inputs import Steady, reading
 from smimekit.cli.options import SigningOptions
 from smimekit.cli.output import Json
 from smimekit.message.drafts import Draft
@@ -33,16 +33,21 @@ def load_signers(keys: SigningOptions) -> tuple[Credential, ...]:
 @contextmanager
 def reading_draft(
     message: str, keys: SigningOptions, policy: Policy, *, bare: bool = False
-) -> Iterator[tuple[Draft, tuple[Credential, ...]]]:
-    """A draft, and who signs it: whom --signer names, or its author; a `bare` file has none."""
+) -> Iterator[tuple[Draft, tuple[Credential, ...], Steady]]:
+    """A draft, who signs it, and the file that it lies in. It is signed by whom --signer names, or
+    by its author; a `bare` file has none.
+    """
     with ExitStack() as closing:
         if bare or keys.signer is not None or not keys.chooses:
             signers = load_signers(keys)
-            yield closing.enter_context(reading(message)), signers
+            file = closing.enter_context(reading(message))
+            yield file, signers, Steady(file)
             return
-        draft = span_of(closing.enter_context(reading(message)), policy, closing)
+        file = closing.enter_context(reading(message))
+        steady = Steady(file)
+        draft = span_of(file, policy, closing)
         # It is read twice, from a pipe, too: a span is what any draft becomes.
-        yield cast("Draft", draft), keys.load(lambda: _author(draft, policy))
+        yield cast("Draft", draft), keys.load(lambda: _author(draft, policy)), steady
 
 
 def _author(draft: Span, policy: Policy) -> str:

@@ -112,9 +112,9 @@ def sign(
     chain = form.chain
     if form.scheme is not None and len(keys.key) > 1:
         raise UsageError("--scheme goes with one --key.", code="usage.scheme")
-    with reading_draft(message, keys, policy, bare=form.of_file) as (draft, signers):
+    with reading_draft(message, keys, policy, bare=form.of_file) as (draft, signers, steady):
         by = [Signer(each, form.scheme, chain) for each in signers]
-        size = write_counted(output, form.signed(draft, by, policy))
+        size = write_counted(output, steady(form.signed(draft, by, policy)))
     facts: Json = {
         "output": output,
         "size": size,

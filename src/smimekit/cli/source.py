@@ -14,7 +14,7 @@ import click
 
 import smimekit
 from smimekit import Opened, Policy, Trust, UsageError
-from smimekit.cli.inputs import reading
+from smimekit.cli.inputs import Steady, reading
 from smimekit.cli.options import BARE, MESSAGE, POLICY, KeyOptions, TrustOptions, as_record
 from smimekit.mailboxes.mbox import MboxForm, begins_mbox, mbox_messages
 from smimekit.message.layers import Layer
@@ -47,9 +47,9 @@ class SourceOptions:
         trusting: TrustOptions | None = None,
         *,
         through: tuple[type[Layer], ...] = (),
-    ) -> Iterator[Opened]:
-        """The opened message; without `trusting`, nobody is trusted. `through`: the layers that
-        are looked into for the one that holds a file.
+    ) -> Iterator[tuple[Opened, Steady]]:
+        """The opened message, and the files that it lies in; without `trusting`, nobody is
+        trusted. `through`: the layers that are looked into for the one that holds a file.
         """
         if self.message == "-" and self.content == "-":
             raise UsageError(
@@ -62,11 +62,12 @@ class SourceOptions:
             if trusting is not None:
                 trust = closing.enter_context(trusting.open(self.policy))
             file = closing.enter_context(reading(self.message))
-            source = span_of(file, self.policy, closing)
-            _require_one(self.message, source)
             content = None
             if self.content is not None:
                 content = closing.enter_context(reading(self.content))
+            steady = Steady(file) if content is None else Steady(file, content)
+            source = span_of(file, self.policy, closing)
+            _require_one(self.message, source)
             at = None if trusting is None else trusting.at
             opening = partial(open_file, through=through) if self.bare else smimekit.open
             opened = opening(
@@ -78,7 +79,7 @@ class SourceOptions:
                 content=content,
                 policy=self.policy,
             )
-            yield closing.enter_context(opened)
+            yield closing.enter_context(opened), steady
 
 
 def _require_one(name: str, source: Span) -> None:

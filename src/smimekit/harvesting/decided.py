@@ -17,6 +17,7 @@ from smimekit.trust import (
     Sighting,
     TrustStore,
 )
+from smimekit.trust.stores.merging import page_size
 
 __all__ = ["DecidedOnly"]
 
@@ -46,7 +47,15 @@ class DecidedOnly(TrustStore):
     def page(
         self, *, after: str = "", limit: int = 100, query: Query | None = None
     ) -> Sequence[Record]:
-        return _decided(self._store.page(after=after, limit=limit, query=query))
+        # Who reads page after page takes an empty one for the end, and decisions are few.
+        found: list[Record] = []
+        wanted = page_size(limit)
+        while page := self._store.page(after=after, limit=wanted, query=query):
+            found += _decided(page)
+            if len(found) >= wanted:
+                break
+            after = page[-1].fingerprint
+        return tuple(found[:wanted])
 
     def version(self) -> int:
         return self._store.version()

@@ -4,7 +4,7 @@ Knows which facts may be believed before anybody trusts the signer. Writes nothi
 store is the caller's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, final
@@ -29,6 +29,9 @@ from smimekit.trust.stores.merging import newer_said
 
 __all__ = ["Harvest", "Harvested", "harvest"]
 
+_ADDRESSES: Final = 2_000
+"""Mail addresses of all certificates that one message teaches. A store keeps an entry for each, at
+some twenty times its octets: of a mail with a million of them it would be busy for a minute."""
 _CLOCK_SKEW: Final = timedelta(days=1)
 """RFC 8551, 2.7.1: signing times MUST NOT lie far in the future, or nothing newer would count."""
 
@@ -116,7 +119,20 @@ def harvest(opened: Opened) -> Harvest:
                 found[each.certificate] = _joined(known, each)
     reasons += _left_out(opened)
     ordered = sorted(found.values(), key=lambda each: each.is_authority)
-    return Harvest(sender=sender, found=tuple(ordered), reasons=tuple(reasons))
+    kept = tuple(_within(ordered))
+    if len(kept) < len(ordered):
+        reasons.append(f"certificates beyond {_ADDRESSES} mail addresses are not learned")
+    return Harvest(sender=sender, found=kept, reasons=tuple(reasons))
+
+
+def _within(found: Iterable[Harvested]) -> Iterator[Harvested]:
+    """Those that a store can keep at little cost, the signer's first."""
+    left = _ADDRESSES
+    for each in found:
+        count = len(addresses_of(each.certificate))
+        if count <= left:
+            left -= count
+            yield each
 
 
 def _left_out(opened: Opened) -> Iterator[str]:

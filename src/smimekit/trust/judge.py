@@ -67,7 +67,8 @@ class Trust:
     `OnlineEvidence`; without it nothing is looked up anywhere.
 
     Judgements are kept for as long as they hold, within `policy.limits.judgement_bytes`. A
-    decision, a new CA certificate in the store, by whomever, or new evidence ends them at once.
+    decision, a new CA certificate in the store, by whomever, or new evidence ends them at once;
+    evidence that another process fetched, once `evidence.ask_again` is over.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -59,22 +59,34 @@ class HoldQueue:
         unfinished = self._folder / f".{name}"
         unfinished.mkdir(mode=0o700)
         try:
-            _write(unfinished / _MESSAGE, held.mail.message)
-            kept = replace(
-                envelope,
-                mail_from=held.mail.mail_from,
-                recipients=held.recipients,
-                parameters=held.mail.parameters,
-            )
-            facts = _facts(kept, held.reason, at)
-            _write(unfinished / _ENVELOPE, Span.of(facts))
-            _sync(unfinished)
-            unfinished.rename(self._folder / name)
+            with _locked(unfinished):
+                self._fill(unfinished, held, envelope, at)
+                unfinished.rename(self._folder / name)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         _sync(self._folder)
         return name
+
+    def _fill(self, folder: Path, held: Hold, envelope: Envelope, at: datetime) -> None:
+        _write(folder / _MESSAGE, held.mail.message)
+        kept = replace(
+            envelope,
+            mail_from=held.mail.mail_from,
+            recipients=held.recipients,
+            parameters=held.mail.parameters,
+        )
+        _write(folder / _ENVELOPE, Span.of(_facts(kept, held.reason, at)))
+        _sync(folder)
+
+    def clear(self) -> None:
+        """Remove what killed processes began to keep, or to forget, and did not finish: nobody
+        was told that we have it, or nobody waits for it any more. Raises OSError.
+        """
+        for path in list(self._folder.iterdir()) if self._folder.is_dir() else ():
+            if path.name.startswith(".") and _NAME.fullmatch(path.name[1:]):
+                with suppress(FileNotFoundError, BlockingIOError), _locked(path, wait=False):
+                    shutil.rmtree(path, ignore_errors=True)
 
     def __iter__(self) -> Iterator[Held]:
         """All, the oldest first."""
@@ -114,13 +126,27 @@ class HoldQueue:
         """
         folder = held.path.parent
         if not recipients:
-            gone = folder.rename(folder.with_name(f".{folder.name}"))  # at once, for who looks
-            shutil.rmtree(gone)
+            with _locked(folder):
+                gone = folder.rename(folder.with_name(f".{folder.name}"))  # at once, for who looks
+                shutil.rmtree(gone)
             return
         kept = replace(held.envelope, recipients=recipients)
         _write(folder / f".{_ENVELOPE}", Span.of(_facts(kept, held.reason, held.since)))
         (folder / f".{_ENVELOPE}").replace(folder / _ENVELOPE)
         _sync(folder)
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Whoever works on a folder has it locked; the system ends the lock of a process that dies.
+    BlockingIOError for one that is, where nobody waits.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _not_held(name: str) -> UsageError:

@@ -29,9 +29,32 @@ class Bookkeeper(Events):
         """Raises OSError where the line cannot be written: what is not on record does not leave."""
         if self._descriptor is not None:
             line = audit_line(entry).encode()
+            if _is_torn(self._descriptor):  # the rest of it would take this line with it
+                line = b"\n" + line
             if os.write(self._descriptor, line) != len(line):  # one call: lines do not mix
                 raise OSError("There is no room for the audit line.")
         count_entry(self._metrics, entry)
+
+
+def _opened(path: Path) -> int:
+    """To append to, and to read from as well, where it is a file that may be read. A pipe would
+    have us as its reader then, and nobody would know that there is no other.
+    """
+    mode = os.O_WRONLY if path.exists() and not path.is_file() else os.O_RDWR
+    flags = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, mode | flags, 0o600)
+    except PermissionError:
+        return os.open(path, os.O_WRONLY | flags, 0o600)
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Does the file end within a line, which a full disk cut off, of whatever process?"""
+    size = os.fstat(descriptor).st_size
+    try:
+        return size > 0 and os.pread(descriptor, 1, size - 1) not in {b"\n", b""}
+    except OSError:  # it cannot be read, as one that is for writing only
+        return False
 
 
 @final
@@ -66,8 +89,7 @@ def bookkeeping(file: str | None, metrics: Metrics) -> Iterator[Bookkeeper]:
     if file is None:
         yield Bookkeeper(metrics, None)
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(Path(file), flags, 0o600)
+    descriptor = _opened(Path(file))
     try:
         yield Bookkeeper(metrics, descriptor)
     finally:

@@ -19,6 +19,7 @@ from smimekit.gateway.adapters.lmtp import LmtpSession
 from smimekit.gateway.adapters.local_socket import bound
 from smimekit.gateway.adapters.smtp import SmtpSession
 from smimekit.gateway.handover.answers import Reply
+from smimekit.gateway.handover.hold import HoldQueue
 from smimekit.gateway.handover.journal import Journal
 from smimekit.gateway.handover.next_hop import Protocol
 from smimekit.gateway.handover.transaction import answered
@@ -234,8 +235,9 @@ class Service:
         _LOG.info("Reloaded")
 
     def expire(self) -> None:
-        """Forget what is too old to be asked for. Raises OSError."""
+        """Forget what is too old to be asked for, and what nobody finishes. Raises OSError."""
         self._journal.expire(time.time() - self._config.workers.journal_days * _DAY)
+        HoldQueue(self._config.hold).clear()
 
     @property
     def digest_hours(self) -> float:

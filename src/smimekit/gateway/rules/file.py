@@ -295,11 +295,14 @@ class RulesFile:
             self._again(_stamp(self.path))
 
     def _again(self, stamp: tuple[int, ...]) -> None:
+        found, problem = self._rules, None
         try:
-            self._rules, self._problem = self._read(), None
+            found = self._read()
         except GatewayError as error:
-            self._problem = error
-        self._seen = stamp
+            problem = error
+        if _stamp(self.path) != stamp:
+            return  # somebody is writing it: of half of a file some rules would be missing
+        self._rules, self._problem, self._seen = found, problem, stamp
 
     def _read(self) -> Rules:
         try:
@@ -308,6 +311,12 @@ class RulesFile:
             raise GatewayError(
                 f"The rules in {self.path} cannot be read: {error.strerror}.", code="gateway.rules"
             ) from None
+        if not text.strip():  # as after a save on a full disk, or in the middle of one
+            raise GatewayError(
+                f"There are no rules in {self.path}: it is empty. Restore it; to have the "
+                "defaults, write [gateway] into it.",
+                code="gateway.rules",
+            )
         return read_rules(text, str(self.path), folder=self.path.parent)
 
 

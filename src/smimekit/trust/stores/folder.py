@@ -77,6 +77,12 @@ class Folder:
                 "A trust store in a folder needs a POSIX system; use sqlite:///trust.db here.",
                 code="usage.store-url",
             )
+        try:
+            named = b"\0" not in os.fsencode(path)
+        except UnicodeEncodeError:
+            named = False
+        if not named:
+            raise UsageError("No folder has this name; give another.", code="usage.store-url")
         self.path: Final = path
         self._journal = os.fspath(path / _JOURNAL)
         with _available():

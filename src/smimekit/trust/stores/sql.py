@@ -106,7 +106,7 @@ def _read(row: Any, parsed: Callable[[bytes], Certificate] = Certificate) -> Rec
     capabilities = None
     if row.capabilities is not None:
         capabilities = Capabilities(bytes(row.capabilities), read_time(row.capabilities_at))
-    return Record(
+    found = Record(
         certificate=parsed(bytes(row.der)),
         sources=tuple(map(read_source, json.loads(row.sources))),
         first_seen=read_time(row.first_seen),
@@ -116,6 +116,11 @@ def _read(row: Any, parsed: Callable[[bytes], Certificate] = Certificate) -> Rec
         decision=None if row.decision is None else read_decision(json.loads(row.decision)),
         revision=row.revision,
     )
+    verdict = None if found.decision is None else found.decision.verdict
+    if (found.fingerprint, verdict) != (row.fingerprint, row.verdict):
+        # Of what is damaged nobody may take a decision for another's, or for none.
+        raise ValueError("a row that contradicts itself")
+    return found
 
 
 def _read_entry(row: Any) -> AuditEntry:
