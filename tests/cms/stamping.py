@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from smimekit import Certificate, Credential, der, primitives
-from smimekit.algorithms import ECDSA_SHA256, SHA256
+from smimekit.algorithms import ECDSA_SHA256, SHA256, SignatureScheme
 from smimekit.cms.attributes import CONTENT_TYPE, MESSAGE_DIGEST, attribute
 from smimekit.cms.content import TST_INFO
 from smimekit.cms.identifiers import IssuerAndSerialNumber
@@ -142,6 +142,7 @@ def token(
     info: bytes | None = None,
     content_type: str = TST_INFO,
     signs: Callable[[bytes], bytes] = lambda content: content,
+    scheme: SignatureScheme = ECDSA_SHA256,
     crls: Sequence[bytes] = (),
 ) -> bytes:
     """A token of our own; `signs` changes the content behind the signer's back."""
@@ -150,14 +151,13 @@ def token(
     signer = sign_content(
         who.certificate,
         who.key,
-        ECDSA_SHA256,
+        scheme,
         lambda row: primitives.digest(row, signs(content)),
         (),
         content_type=content_type,
     )
-    made = signed_data(
-        content, [SHA256.identifier], [who.certificate.der], [signer], content_type=content_type
-    )
+    digests = [scheme.digest.identifier]
+    made = signed_data(content, digests, [who.certificate.der], [signer], content_type=content_type)
     return with_crls(made, crls) if crls else made
 
 

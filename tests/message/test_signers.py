@@ -468,6 +468,17 @@ def test_a_trusted_authority_helps_no_bad_timestamp() -> None:
     assert (another.intact, another.trusted) == (False, True)
 
 
+def test_a_timestamp_by_a_broken_digest_is_none_where_the_policy_refuses_it() -> None:
+    mail = smimekit.sign(
+        draft(), Signer(alice(), timestamp=lambda value: token(value, scheme=ROWS["ecdsa-sha1"]))
+    )
+    for policy, grade in ((Policy.INTEROP, Grade.REFUSED), (Policy.LEGACY_READ, Grade.WEAK)):
+        ((stamped,),) = (each.timestamps for each in signatures(mail, policy))
+        assert (stamped.integrity, stamped.imprint_matches) == (Integrity.GOOD, True)
+        assert stamped.assessment.grade is grade
+        assert stamped.intact is (grade is Grade.WEAK)
+
+
 def test_a_trusted_timestamp_verifies_no_mail() -> None:
     """A time-stamp says when; who wrote the mail is another question."""
     mail = smimekit.sign(draft(), Signer(mallory(), timestamp=token))
