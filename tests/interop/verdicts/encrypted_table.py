@@ -22,6 +22,7 @@ from tests.interop.verdicts.witnesses import (
     encoded,
     envelope,
     is_data,
+    read,
     signed_data,
 )
 
@@ -77,6 +78,20 @@ def opens_behind_another(case: Case) -> bool:
     return case.key in held[1:] and held[0] != case.key
 
 
+def by_no_issuer(case: Case) -> bool:
+    """A RecipientInfo has bob's serial number, and beside it no name of who issued it."""
+    bob = person("bob rsa").certificate
+    serial, issuer = (2, bob.serial.to_bytes(9, "big")), encoded(read(bob.issuer))
+    named = [value[1][1][1] for value in envelope(case.message).recipients if value[0] == 0x30]
+    return any(each[1] == serial and encoded(each[0]) != issuer for each in named)
+
+
+def odd_unprotected(case: Case) -> bool:
+    """Among the unauthAttrs is something else than an attribute."""
+    tag, inside = signed_data(case.message)[-1]
+    return tag == 0xA2 and any(each[0] != 0x30 for each in inside)
+
+
 def named_otherwise(case: Case) -> bool:
     return envelope(case.message).outer not in {ENVELOPED[2:], AUTH_ENVELOPED[2:]}
 
@@ -123,6 +138,7 @@ def rsa_with_parameters(case: Case) -> bool:
     )
 
 
+_BY_SERIAL = "it goes by the serial number, with whatever stands where the issuer's name belongs"
 _EMPTY = "it reads a version without octets as a number, and we do not read that RecipientInfo"
 
 
@@ -259,6 +275,7 @@ ENCRYPTED: tuple[Row, ...] = (
     Stricter("*", "asn1.malformed", "it reads a version without octets as a number",
              "X.690, 8.3.1", empty_version),
     Stricter("nss", "no-matching-key", "it has alice's key, too", "RFC 5652, 6", for_alice),
+    Stricter("nss", "no-matching-key", _BY_SERIAL, "RFC 5652, 10.2.4", by_no_issuer),
     Stricter("nss", "decryption", "a wrong key gives noise whose last octet is all that it looks at",
              "RFC 5652, 6.3", wraps_another_key),
     Stricter("*", "decryption", "it goes on behind a RecipientInfo that does not open, and tells so",
@@ -375,6 +392,9 @@ TAGGED: tuple[Row, ...] = (
              "X.690, 8.3.1", empty_version),
     Stricter("*", "decryption", "it goes by the key, not by which key transport is named",
              "RFC 3370, 4.2.1; RFC 5652, 6.2.1", another_transport),
+    Stricter("bouncycastle", "no-matching-key", _BY_SERIAL, "RFC 5652, 10.2.4", by_no_issuer),
+    Stricter("bouncycastle", "asn1.unexpected", "it does not look at attributes that nothing protects",
+             "RFC 5083, 2.1", odd_unprotected),
     Stricter("openssl", "no-matching-key", "it reads a SET whose encoding is said to be primitive",
              "X.690, 8.12.1", primitive_set),
     Stricter("*", "asn1.malformed", "it reads a size without octets as a number",
