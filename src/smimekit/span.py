@@ -72,7 +72,7 @@ class FileSource:
         return found
 
     def fill(self, buffer: bytearray, start: int, end: int) -> None:
-        """The same in a buffer: to make one takes as long as to read into it."""
+        """The same in a buffer, since to make one each time takes half as long as to read it."""
         if type(self._file) is not BufferedReader:
             buffer[:] = self.read(start, end)
             return

@@ -122,7 +122,7 @@ def are_transport_safe(chunks: Iterable[bytes]) -> bool:
 
 
 def is_safe_span(span: Span) -> bool:
-    """The same of a span, which is read into one buffer: a third faster."""
+    """The same of a span, read into one buffer that is filled again."""
     buffer, at = bytearray(), 0
     while len(span) - at > CHUNK:
         span.fill(buffer, at, at + CHUNK)
