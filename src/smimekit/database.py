@@ -5,6 +5,7 @@ module needs the extra `sql`; it is imported by the stores in databases, and by 
 """
 
 import os
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from smimekit.database_file import DatabaseFile, begin_file
 from smimekit.errors import StoreError, UsageError
 
 __all__ = ["OpenDatabase"]
@@ -59,6 +61,10 @@ class OpenDatabase:
     which did not do what was asked; it gets the name of what went wrong, for the driver's own
     message may hold the URL, and with it a password. `pragmas` are for SQLite. Writers of one
     SQLite file wait for each other up to 30 seconds. A process that was forked opens it itself.
+
+    Of an SQLite file that was lost, before it was opened or since, every method says
+    `store.corrupt` or `store.replaced` (but for the file of a URI, which SQLite alone reads).
+    `clock` counts seconds.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class OpenDatabase:
         refused: Callable[[], UsageError],
         failed: Callable[[str], StoreError],
         pragmas: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._failed: Final = failed
         self._closed = False
@@ -77,6 +84,18 @@ class OpenDatabase:
         sa.event.listen(self._engine, "begin", _on_begin)
         if self._engine.dialect.name == "sqlite":
             _always(self._engine, (*pragmas, "busy_timeout=30000"))
+        self._file: Final = self._opened_file(clock)
+
+    def _opened_file(self, clock: Callable[[], float]) -> DatabaseFile | None:
+        path = _path_of(self._engine)
+        if path is None:
+            return None
+        dialect: Any = self._engine.dialect
+        try:
+            begin_file(path)
+        except (OSError, dialect.dbapi.Error) as error:
+            raise self._failed(type(error).__name__) from None
+        return DatabaseFile(path, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +116,8 @@ class OpenDatabase:
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError("The store was closed; open it again.", code="store.closed")
+        if self._file is not None:
+            self._file.require_often()
 
     def _reading(self, action: Callable[[Connection], _T]) -> _T:
         """What an action finds that only reads; it may run again."""
@@ -115,7 +136,13 @@ class OpenDatabase:
 
     def _writing(self, action: Callable[[Connection], _T]) -> _T:
         """What an action finds, in one transaction that may write; the action may run again."""
-        return self._trying(lambda: self._run(self._writer, action))
+        self._require_open()
+        if self._file is None:
+            return self._trying(lambda: self._run(self._writer, action))
+        self._file.require()
+        found = self._trying(lambda: self._run(self._writer, action))
+        self._file.require()  # else it was written for nobody
+        return found
 
     def _trying(self, action: Callable[[], _T]) -> _T:
         for left in reversed(range(_ATTEMPTS)):
@@ -177,7 +204,19 @@ class OpenDatabase:
         return list(map(question.row, rows))
 
     def _failure(self, error: Exception) -> StoreError:
+        if _is_damage(error):
+            return StoreError(
+                "The database is damaged, or none at all. Stop all that use it, and put a backup "
+                "in its place.",
+                code="store.corrupt",
+            )
         return self._failed(type(error.__cause__ or error).__name__)
+
+
+def _is_damage(error: Exception) -> bool:
+    """SQLITE_CORRUPT or SQLITE_NOTADB, in any of their variants (SQLite's result codes)."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+    return code & 0xFF in {11, 26}
 
 
 def _again(error: SQLAlchemyError) -> bool:
@@ -226,6 +265,14 @@ def _is_file(url: sa.URL) -> bool:
         return b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         return False
+
+
+def _path_of(engine: Engine) -> str | None:
+    """The file of SQLite; None for a server, and for a URI, whose parts are SQLite's affair."""
+    if engine.dialect.name != "sqlite":
+        return None
+    (name,), options = engine.dialect.create_connect_args(engine.url)
+    return None if options.get("uri") else name
 
 
 def _always(engine: Engine, pragmas: Sequence[str]) -> None:

@@ -234,7 +234,7 @@ def test_a_mistyped_store_is_not_an_empty_one(run: Run, here: Path, words: tuple
     ("url", "code"),
     [
         ("trust.db", "usage.store-url"), ("nonsense://x", "usage.store-url"),
-        ("sqlite:///missing/folder/trust.db", "store.unavailable"), ("sqlite:///draft.eml", "store.unavailable"),
+        ("sqlite:///missing/folder/trust.db", "store.unavailable"), ("sqlite:///draft.eml", "store.corrupt"),
     ],
 )  # fmt: skip
 def test_bad_stores(run: Run, here: Path, url: str, code: str) -> None:

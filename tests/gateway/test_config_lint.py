@@ -1,5 +1,6 @@
 """What is odd about the adapters' part of the gateway's file, and what is not."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from smimekit.errors import GatewayError
 from smimekit.gateway.program.extras import lint_extras
 from smimekit.gateway.program.lint import lint_config
+from smimekit.trust import open_store
 from tests.conftest import ROOT
 
 QUIET = """[gateway]
@@ -60,6 +62,22 @@ def test_where_nobody_is_to_be_told_nobody_needs_a_name(more: str) -> None:
 def test_who_says_which_of_several_tells_means_it(hours: int) -> None:
     text = QUIET.replace("sqlite:///trust.db", "postgresql://db/trust")
     assert lint_config(f"{text}[digest]\nhours = {hours}\n", "gw.toml") == ()
+
+
+@pytest.mark.parametrize("kind", ["sqlite:///", "dir:"])
+def test_a_store_that_must_be_there_and_is_not(tmp_path: Path, kind: str) -> None:
+    url = f"{kind}{tmp_path}/trust"
+    text = QUIET.replace('url = "sqlite:///trust.db"', f'url = "{url}"\nmust_exist = true')
+    (found,) = lint_config(text, "gw.toml")
+    assert found.startswith("gw.toml, line 12: there is no trust store")
+    if kind == "dir:":  # where its disk is to be mounted
+        (tmp_path / "trust").mkdir()
+        assert lint_config(text, "gw.toml") == (found,)
+    with ExitStack() as stack:
+        close = getattr(open_store(url), "close", None)
+        if close is not None:
+            stack.callback(close)
+        assert lint_config(text, "gw.toml") == ()
 
 
 def test_what_is_wrong_is_an_error() -> None:

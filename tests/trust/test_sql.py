@@ -135,7 +135,7 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"not a database, but long enough to be read as one" * 30)
     with pytest.raises(StoreError) as caught:
         open_store(f"sqlite:///{tmp_path}/x.db")
-    assert caught.value.code == "store.unavailable"
+    assert caught.value.code == "store.corrupt"
     with pytest.raises(StoreError):
         open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db")
 
@@ -189,8 +189,9 @@ def test_every_statement_uses_an_index(tmp_path: Path) -> None:
                 rows = connection.exec_driver_sql(explain)
                 plan = [row.detail for row in rows]
             assert plan
-            # There is one row in that table, and nothing to search for.
-            scans = [one for one in plan if "SCAN" in one and "smimekit_schema" not in one]
+            # There is one row in that table, and in the other the few names that were found.
+            small = ("SCAN smimekit_schema", "SCAN named")
+            scans = [one for one in plan if "SCAN" in one and not one.startswith(small)]
             assert not scans, statement
             if "LIMIT" in statement and "last_seen" not in statement.partition("ORDER BY")[2]:
                 assert not [one for one in plan if "TEMP B-TREE" in one], "a page sorts the world"

@@ -2,21 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from smimekit import UsageError
 from smimekit.trust import TrustStore
-from smimekit.trust.stores.opening import open_store
+from smimekit.trust.stores.opening import open_store, store_is_there
 
 __all__ = ["opened_store"]
-
-
-def _place_of(url: str) -> Path | None:
-    """The file or folder that a store lives in; None for one that lives elsewhere."""
-    if url.startswith("dir:"):
-        return Path(url.removeprefix("dir:")) if url != "dir:" else None
-    kind, _, name = url.partition(":///")
-    return Path(name.partition("?")[0]) if kind.startswith("sqlite") and name else None
 
 
 @contextmanager
@@ -25,9 +16,9 @@ def opened_store(url: str, *, create: bool = False) -> Iterator[TrustStore]:
 
     Whoever only reads would otherwise get an empty store for a mistyped name.
     """
-    path = _place_of(url)
-    if path is not None and not create and not path.exists():
-        raise UsageError(f"There is no trust store {path}.", code="usage.store-missing")
+    if not create and not store_is_there(url):
+        place = url.partition(":")[2].removeprefix("///").partition("?")[0]
+        raise UsageError(f"There is no trust store {place}.", code="usage.store-missing")
     store = open_store(url)
     try:
         yield store

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from smimekit.certificate import load_certificates
-from smimekit.errors import GatewayError
+from smimekit.errors import GatewayError, StoreError
 from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.gateway import Gateway, Processor
 from smimekit.gateway.handover.hold import HoldQueue
@@ -35,7 +35,7 @@ from smimekit.keys.master import MasterKeys
 from smimekit.keys.ring import KeySource
 from smimekit.policy import Policy
 from smimekit.trust import Trust
-from smimekit.trust.stores.opening import open_store
+from smimekit.trust.stores.opening import open_store, store_is_there
 
 __all__ = [
     "Assembly",
@@ -147,6 +147,12 @@ def _trust(settings: Store) -> Iterator[Trust]:
     anchors = [
         each for name in settings.anchors for each in load_certificates(Path(name).read_bytes())
     ]
+    if settings.must_exist and not store_is_there(settings.url):
+        raise StoreError(
+            "There is no trust store where [store] says, and must_exist = true. Is a disk not "
+            "mounted? Put a backup there; or, to begin without any decision, take must_exist out.",
+            code="store.missing",
+        )
     store = open_store(settings.url)
     try:
         yield Trust(store, anchors=anchors)

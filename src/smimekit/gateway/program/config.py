@@ -105,6 +105,8 @@ class Store:
     """It may hold a password."""
     anchors: tuple[str, ...] = ()
     """Files with certificates of CAs that count besides the anchors in the store."""
+    must_exist: bool = False
+    """Whether the gateway refuses to start where there is none, and makes none."""
 
 
 @final
@@ -330,9 +332,10 @@ def _next_hop(table: Table, name: str) -> NextHop:
 
 
 def _store(table: Table, folder: Path) -> Store:
-    table.only(["url", "anchors"])
+    table.only(["url", "anchors", "must_exist"])
     anchors = tuple(str(folder / each) for each in table.texts("anchors") or ())
-    return Store(url=_required(table, "url"), anchors=anchors)
+    must_exist = table.truth("must_exist") or False
+    return Store(url=_required(table, "url"), anchors=anchors, must_exist=must_exist)
 
 
 def _keys(table: Table, folder: Path) -> Keys:

@@ -14,6 +14,7 @@ from smimekit.gateway.program.config import Config, parse_config
 from smimekit.gateway.rules import Rules
 from smimekit.gateway.rules.file import read_rules
 from smimekit.gateway.rules.toml_lines import Table, read_toml
+from smimekit.trust.stores.opening import store_is_there
 
 __all__ = ["lint_config"]
 
@@ -82,6 +83,13 @@ def _sockets(config: Config, top: Table) -> Iterator[str]:
 def _files(config: Config, top: Table) -> Iterator[str]:
     """What has to be there when the gateway starts, and can be read by who asks now."""
     keys = config.keys
+    if config.store.must_exist and not store_is_there(config.store.url):
+        yield _warning(
+            top.table("store"),
+            "must_exist",
+            "there is no trust store at this url, or none for you to see, and so the gateway does "
+            "not start. Put a backup there, or take must_exist out.",
+        )
     named = (
         *(("store", "anchors", each) for each in config.store.anchors),
         ("keys", "folder", keys.folder),

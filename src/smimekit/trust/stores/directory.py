@@ -39,13 +39,15 @@ from smimekit.trust.stores.forms import (
 from smimekit.trust.stores.memory import Table
 from smimekit.trust.stores.merging import decided_record, merge_all
 
-__all__ = ["DirectoryTrustStore"]
+__all__ = ["DirectoryTrustStore", "is_in_use"]
 
 _FORMAT: Final = 1
 _STATE: Final = "state"
 _TRAIL: Final = "decisions.jsonl"
 _CERTIFICATES: Final = "certificates"
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_BEFORE: Final = frozenset({"lock", "state.new", "journal.new"})
+"""What may be there before there is a store."""
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -129,8 +131,15 @@ def _readable() -> Iterator[None]:
         yield
     except (CertificateError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
-            "The trust store's folder holds a file that cannot be read.", code="store.corrupt"
+            "The trust store's folder holds a file that cannot be read, or misses one. Stop all "
+            "that use it, and put a backup in its place.",
+            code="store.corrupt",
         ) from error
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a folder is there and holds a store, or anything else; raises OSError."""
+    return folder.exists() and any(path.name not in _BEFORE for path in folder.iterdir())
 
 
 # --- the store -----------------------------------------------------------------------------
@@ -159,8 +168,7 @@ class DirectoryTrustStore(TrustStore):
             self._refresh()
 
     def _make(self) -> None:
-        known = {"lock", "state.new", "journal.new"}
-        if {path.name for path in self._folder.path.iterdir()} - known:
+        if is_in_use(self._folder.path):
             raise StoreError(
                 f"The folder {self._folder.path} holds other things and is no trust store; "
                 "name an empty one, or one that does not exist.",

@@ -1,11 +1,16 @@
-"""A trust store from its URL. Knows which module keeps which kind; imports none before its time."""
+"""A trust store from its URL, and whether it is there.
+
+Knows which module keeps which kind; imports none before its time.
+"""
+
+from pathlib import Path
 
 from smimekit.errors import UsageError
 from smimekit.trust.store import TrustStore
-from smimekit.trust.stores.directory import DirectoryTrustStore
+from smimekit.trust.stores.directory import DirectoryTrustStore, is_in_use
 from smimekit.trust.stores.memory import MemoryTrustStore
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "store_is_there"]
 
 
 def open_store(url: str) -> TrustStore:
@@ -35,3 +40,22 @@ def open_store(url: str) -> TrustStore:
             code="usage.extra-sql",
         ) from error
     return SqlTrustStore(url)
+
+
+def store_is_there(url: str) -> bool:
+    """Whether the file, or the folder, that a store lives in holds one; nothing is opened or made.
+
+    `open_store` makes what is not there: a store that was lost, with a disk that is not mounted,
+    comes back without its rejections. Who knows that there was one asks this first. True of what
+    lives elsewhere: a server, memory, and a file that SQLite alone can name (`file:...`).
+    """
+    kind, _, rest = url.partition(":")
+    if kind == "dir" and rest:
+        try:
+            return is_in_use(Path(rest))
+        except OSError:  # opening it says why
+            return True
+    name = rest.removeprefix("///").partition("?")[0]
+    if not kind.startswith("sqlite") or name.startswith("file:"):
+        return True
+    return Path(name).exists()

@@ -14,11 +14,12 @@ from sqlalchemy.engine import Connection
 
 from smimekit.certificate import Certificate
 from smimekit.errors import StoreError
+from smimekit.trust.records import Verdict
 from smimekit.trust.stores.index import index_keys
 
-__all__ = ["SCHEMA_VERSION", "audit", "certificates", "index", "prepare", "schema"]
+__all__ = ["SCHEMA_VERSION", "audit", "certificates", "index", "prepare", "rejected", "schema"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _BATCH: Final = 500
 
 _meta = sa.MetaData()
@@ -51,6 +52,15 @@ index = sa.Table(
     sa.Column("fingerprint", sa.String(64), primary_key=True),
     sqlite_with_rowid=False,  # else SQLite keeps it all twice
 )
+rejected = sa.Table(
+    "smimekit_rejected",
+    _meta,
+    sa.Column("key", sa.String(80), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""What `index` says about the rejected certificates, a second time and in other pages of the
+file: a page that is damaged must not let one of them pass for a certificate that nobody knows."""
 audit = sa.Table(
     "smimekit_audit",
     _meta,
@@ -111,7 +121,19 @@ def _to_2(connection: Connection) -> None:
         connection.execute(index.insert(), entries)
 
 
-_STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {1: _to_2}
+def _to_3(connection: Connection) -> None:
+    """The keys of rejected certificates, a second time."""
+    rejected.create(connection)
+    wanted = sa.select(certificates.c.fingerprint, certificates.c.der).where(
+        certificates.c.verdict == str(Verdict.REJECT)
+    )
+    for row in connection.execute(wanted).all():
+        keys = sorted(index_keys(Certificate(bytes(row.der))))
+        entries = [{"key": key, "fingerprint": row.fingerprint} for key in keys]
+        connection.execute(rejected.insert(), entries)
+
+
+_STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {1: _to_2, 2: _to_3}
 
 
 def _batches(connection: Connection) -> Iterator[list[Any]]:

@@ -9,6 +9,7 @@ nothing new are found so by reading, and begin no transaction that writes.
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -50,6 +51,7 @@ from smimekit.trust.stores.schema import (
     certificates,
     found_version,
     index,
+    rejected,
     schema,
 )
 from smimekit.trust.stores.schema import prepare as prepare_tables
@@ -65,6 +67,7 @@ from smimekit.trust.stores.statements import (
     PAGE,
     PAGE_BY_KEY,
     PAGE_BY_NAME,
+    UNMARK,
 )
 from smimekit.trust.stores.watch import Watch
 
@@ -160,7 +163,9 @@ def _readable() -> Iterator[None]:
         raise
     except (CertificateError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
-            "The trust store holds a record that cannot be read.", code="store.corrupt"
+            "The trust store holds a record that cannot be read, or misses one. Its database is "
+            "damaged: stop all that use it, and put a backup in its place.",
+            code="store.corrupt",
         ) from error
 
 
@@ -172,16 +177,18 @@ class SqlTrustStore(OpenDatabase, TrustStore):
     """A `TrustStore` in a database. Use it as a context manager, or `close` it.
 
     Raises `StoreError`: `store.unavailable`, `store.schema` (made by a newer version),
-    `store.corrupt`. Writers of one SQLite file wait for each other up to 30 seconds. A process
-    that was forked opens the store itself.
+    `store.corrupt` (damaged, or cut off), `store.replaced` (its file is another one now, or gone).
+    Writers of one SQLite file wait for each other up to 30 seconds. A process that was forked opens
+    the store itself. `clock` counts seconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(
             url,
             refused=_refused,
             failed=_unavailable,
             pragmas=("journal_mode=WAL", "synchronous=FULL"),
+            clock=clock,
         )
         self._watch = Watch(self._engine, str(CHANGES))
         self._parsed: Final = ParsedCertificates(_PARSED)
@@ -255,6 +262,7 @@ class SqlTrustStore(OpenDatabase, TrustStore):
             known = _known(connection, (name,), lock=True).get(name)
             record = decided_record(known, name, decision, expected)
             _update(connection, (record,))
+            _mark(connection, record)
             connection.execute(
                 audit.insert().values(
                     fingerprint=name,
@@ -311,12 +319,20 @@ def _insert(connection: Connection, records: Sequence[Record]) -> None:
     if not records:
         return
     connection.execute(certificates.insert(), list(map(_row, records)))
-    entries = [
-        {"key": key, "fingerprint": one.fingerprint}
-        for one in records
-        for key in sorted(index_keys(one.certificate))
-    ]
-    connection.execute(index.insert(), entries)
+    connection.execute(index.insert(), [entry for one in records for entry in _entries(one)])
+
+
+def _entries(record: Record) -> list[dict[str, str]]:
+    keys = sorted(index_keys(record.certificate))
+    return [{"key": key, "fingerprint": record.fingerprint} for key in keys]
+
+
+def _mark(connection: Connection, record: Record) -> None:
+    """Keep the keys of a rejected certificate, and of no other, a second time."""
+    entries = _entries(record)
+    connection.execute(UNMARK, [{f"old_{name}": one[name] for name in one} for one in entries])
+    if record.rejected:
+        connection.execute(rejected.insert(), entries)
 
 
 def _update(connection: Connection, records: Sequence[Record]) -> None:

@@ -1,4 +1,4 @@
-"""What the trust store asks its database: every statement that reads, made once.
+"""What the trust store asks its database: every statement that reads, made once, and a deletion.
 
 Knows the tables. May not know records. Making a statement takes longer than running it.
 """
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from smimekit.trust.records import Verdict
 from smimekit.trust.store import FIND_LIMIT
-from smimekit.trust.stores.schema import audit, certificates, index, schema
+from smimekit.trust.stores.schema import audit, certificates, index, rejected, schema
 
 __all__ = [
     "ANCHORS",
@@ -23,19 +23,34 @@ __all__ = [
     "PAGE",
     "PAGE_BY_KEY",
     "PAGE_BY_NAME",
+    "UNMARK",
 ]
 
 _NAME: Final = certificates.c.fingerprint
 _every: Final = sa.select(certificates)
 _by_name: Final = _every.where(sa.bindparam("name") == _NAME)
-_by_key: Final = _every.join(index, index.c.fingerprint == _NAME).where(
-    index.c.key == sa.bindparam("key")
-)
+_KEY: Final = sa.bindparam("key", type_=sa.String)
+_indexed: Final = sa.select(index.c.fingerprint).where(index.c.key == _KEY)
+_named: Final = _indexed.union(
+    sa.select(rejected.c.fingerprint).where(rejected.c.key == _KEY)
+).subquery("named")
+
+
+def _joined(names: sa.FromClause) -> sa.Select[Any]:
+    """Of a name whose certificate is not there comes a row of NULLs, which cannot be read: it is no
+    longer known whether somebody was rejected, and that is not to know that nobody was.
+    """
+    return _every.select_from(names.outerjoin(certificates, names.c.fingerprint == _NAME))
 
 
 def _answer(wanted: sa.Select[Any]) -> sa.Select[Any]:
     verdict = certificates.c.verdict
-    rank = sa.case((verdict == str(Verdict.REJECT), 0), (verdict.is_not(None), 1), else_=2)
+    rank = sa.case(
+        (_NAME.is_(None), 0),
+        (verdict == str(Verdict.REJECT), 1),
+        (verdict.is_not(None), 2),
+        else_=3,
+    )
     order = (rank, certificates.c.last_seen.desc(), _NAME)
     return wanted.order_by(*order).limit(FIND_LIMIT)
 
@@ -47,13 +62,13 @@ def _page(wanted: sa.Select[Any], name: sa.Column[str]) -> sa.Select[Any]:
 
 BY_NAME: Final = _by_name
 """`name`: a fingerprint. At most one answers."""
-BY_KEY: Final = _answer(_by_key)
+BY_KEY: Final = _answer(_joined(_named))
 """`key`: one of `index_keys`."""
 ANCHORS: Final = _every.where(certificates.c.verdict == str(Verdict.ANCHOR)).order_by(_NAME)
 PAGE: Final = _page(_every, _NAME)
 """`after`, `size`; those below besides what their queries want."""
 PAGE_BY_NAME: Final = _page(_by_name, _NAME)
-PAGE_BY_KEY: Final = _page(_by_key, index.c.fingerprint)
+PAGE_BY_KEY: Final = _page(_joined(index).where(index.c.key == _KEY), index.c.fingerprint)
 """Ordered by the index's own column, so that the index is the order."""
 KNOWN: Final = _every.where(_NAME.in_(sa.bindparam("names", expanding=True)))
 """`names`: fingerprints."""
@@ -65,3 +80,8 @@ AUDIT_OF: Final = (
     sa.select(audit).where(audit.c.fingerprint == sa.bindparam("name")).order_by(audit.c.revision)
 )
 CHANGES: Final = sa.select(schema.c.changes)
+UNMARK: Final = rejected.delete().where(
+    rejected.c.key == sa.bindparam("old_key"),
+    rejected.c.fingerprint == sa.bindparam("old_fingerprint"),
+)
+"""`old_key`, `old_fingerprint`."""
