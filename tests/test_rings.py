@@ -17,6 +17,7 @@ RINGS: tuple[frozenset[str], ...] = (
         {
             *("asn1_views", "errors", "frozen", "limits", "span", "der", "algorithms"),
             *("primitives", "pss_shake", "rsa_kem", "private_key", "rc2", "policy", "database"),
+            "database_file",
         }
     ),
     frozenset({"certificate"}),

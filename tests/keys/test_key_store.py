@@ -260,7 +260,7 @@ def test_a_database_that_is_none(file: Path) -> None:
     file.write_bytes(b"not a database, but long enough to be taken for one" * 20)
     with pytest.raises(StoreError) as error:
         open_store(file)
-    assert error.value.code == "store.unavailable"
+    assert error.value.code == "store.corrupt"
     assert str(file) not in str(error.value)
 
 

@@ -300,6 +300,50 @@ def test_damaged_books_are_an_error(
     assert caught.value.code == "store.corrupt"
 
 
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda place: file_of(place).unlink(),
+        lambda place: shutil.rmtree(place / "certificates"),
+        lambda place: (place / "decisions.jsonl").unlink(),
+        lambda place: (place / "decisions.jsonl").write_text(""),
+        lambda place: (place / "state").unlink(),
+    ],
+)
+def test_a_decision_that_was_lost_is_missed(
+    store: DirectoryTrustStore, place: Path, lose: Callable[[Path], object]
+) -> None:
+    """Each stands in two files."""
+    store.put(ALICE, HERE, at=NOW)
+    store.decide(ALICE.fingerprint, decision(Verdict.REJECT), expected=0)
+    lose(place)
+    with pytest.raises(StoreError) as caught:
+        DirectoryTrustStore(place)
+    assert caught.value.code in {"store.corrupt", "store.schema"}
+
+
+def test_a_decision_in_older_words_is_missed(store: DirectoryTrustStore, place: Path) -> None:
+    store.put(ALICE, HERE, at=NOW)
+    store.decide(ALICE.fingerprint, decision(Verdict.TRUST), expected=0)
+    before = file_of(place).read_text()
+    store.decide(ALICE.fingerprint, decision(Verdict.REJECT), expected=1)
+    file_of(place).write_text(before)
+    with pytest.raises(StoreError) as caught:
+        DirectoryTrustStore(place)
+    assert caught.value.code == "store.corrupt"
+
+
+def test_a_decision_that_was_withdrawn_is_not_missed(
+    store: DirectoryTrustStore, place: Path
+) -> None:
+    store.put_all([Sighting(certificate=one, source=HERE) for one in (ALICE, BOB)], at=NOW)
+    store.decide(ALICE.fingerprint, decision(Verdict.REJECT), expected=0)
+    store.decide(ALICE.fingerprint, decision(Verdict.NONE), expected=1)
+    assert len(DirectoryTrustStore(place).page()) == 2
+    (place / "certificates" / f"{BOB.fingerprint}.pem").unlink()  # about whom nobody decided
+    assert len(DirectoryTrustStore(place).page()) == 1
+
+
 @pytest.mark.parametrize("elsewhere", ["../secret", "a/../../secret", "{}/secret"])
 def test_a_journal_writes_nowhere_else(
     store: DirectoryTrustStore, place: Path, elsewhere: str

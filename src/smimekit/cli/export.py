@@ -19,7 +19,8 @@ from smimekit.cli.records import all_records, find_records, record_facts
 from smimekit.exports import Person, csv_table, has_entries, ldif, p7b, pem, people, vcards
 from smimekit.exports.ldif import check_base
 from smimekit.trust import MAIL_PURPOSES, ByAddress, ByFingerprint, Query, Record, TrustStore
-from smimekit.trust.records import is_authority, normal_address
+from smimekit.trust.addresses import normal_address
+from smimekit.trust.records import is_authority
 
 __all__ = ["export"]
 

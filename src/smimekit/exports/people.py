@@ -9,7 +9,8 @@ from typing import Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
-from smimekit.trust.records import addresses_of, normal_address
+from smimekit.trust.addresses import normal_address
+from smimekit.trust.records import addresses_of
 
 __all__ = ["Person", "has_entries", "people"]
 

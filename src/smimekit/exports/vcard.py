@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from smimekit.exports.people import Person
-from smimekit.trust.records import normal_address
+from smimekit.trust.addresses import normal_address
 
 __all__ = ["vcards"]
 

@@ -18,7 +18,7 @@ from smimekit.cms.wrapping import Holder, unwrap_with_any
 from smimekit.errors import CertificateError, CmsError, LimitExceeded, UsageError
 from smimekit.keys.credential import Credential, may_encrypt, may_sign
 from smimekit.private_key import PrivateKey
-from smimekit.trust.records import normal_address
+from smimekit.trust.addresses import normal_address
 
 __all__ = ["KeyRing", "KeySource"]
 

@@ -111,12 +111,20 @@ def signer_addresses(certificate: Certificate) -> tuple[str, ...]:
         return ()
 
 
+def _key(address: str) -> tuple[str, str] | None:
+    """None for a@b@c, which is no address (RFC 5321, 4.1.2): whose it is, each program guesses
+    anew, and it must not pass for that of "a@b"@c. In a From field the parser sees to it.
+    """
+    local = address.rpartition("@")[0]
+    return None if "@" in local and not local.startswith('"') else address_key(address)
+
+
 def _keys(certificate: Certificate) -> frozenset[tuple[str, str] | None]:
     """The addresses of a certificate, as they are compared; worked out once."""
     known = certificate.memo.get("addresses")
     if isinstance(known, frozenset):
         return known
-    found = frozenset(map(address_key, signer_addresses(certificate)))
+    found = frozenset(map(_key, signer_addresses(certificate)))
     certificate.memo["addresses"] = found
     return found
 

@@ -1,5 +1,6 @@
 """Who is who, and do we believe it: RFC 5280 and RFC 8550 (the names for the rings above)."""
 
+from smimekit.trust.addresses import normal_address
 from smimekit.trust.certvalidator import PathParameters
 from smimekit.trust.judge import Trust
 from smimekit.trust.judgement import Flip, Judgement, Selection
@@ -23,7 +24,6 @@ from smimekit.trust.records import (
     Sighting,
     Source,
     Verdict,
-    normal_address,
 )
 from smimekit.trust.revocation.cache import (
     CachedEvidence,

@@ -11,7 +11,7 @@ from typing import Final
 from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
-from smimekit.trust.records import normal_address
+from smimekit.trust.addresses import folded_local, normal_domain
 
 __all__ = ["address_violation", "normal_name"]
 
@@ -77,8 +77,8 @@ def _subtrees(reader: der.Reader) -> Iterator[str]:
 def _normal_constraint(text: str) -> str:
     if "@" in text:
         local, _, domain = text.rpartition("@")
-        return normal_address(f"{_unquoted(local)}@{domain}")
-    return normal_address("@" + text)[1:].removesuffix(".")
+        return f"{folded_local(_unquoted(local))}@{normal_domain(domain)}"
+    return normal_domain(text).removesuffix(".")
 
 
 def _constraints(certificate: Certificate) -> _Constraints | None:
@@ -110,7 +110,7 @@ def _comparable(address: str) -> str | None:
     plain = address.isprintable() and domain.isascii() and not (set(domain) & set(' ,;<>[]\\"'))
     if not (local and at and domain and plain):
         return None
-    return normal_address(f"{_unquoted(local)}@{domain}").removesuffix(".")
+    return f"{folded_local(_unquoted(local))}@{normal_domain(domain)}".removesuffix(".")
 
 
 def _unquoted(local: str) -> str:

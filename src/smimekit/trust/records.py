@@ -37,7 +37,6 @@ __all__ = [
     "addresses_of",
     "is_authority",
     "key_id_of",
-    "normal_address",
     "public_key_fingerprint",
     "purpose_of",
     "require_aware",
@@ -71,35 +70,6 @@ class Verdict(StrEnum):
     """Of a CA: what it issues is believed, as far as RFC 5280, 6.1 lets it."""
     NONE = "none"
     """An earlier decision is withdrawn. Only the audit trail holds these."""
-
-
-_MAX_LABEL = 63
-"""Characters of a domain label (RFC 5890, 2.3.2.1): punycode is not linear in its length."""
-_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-
-
-def _a_label(label: str) -> str:
-    # Punycode only, no mapping: IDNA 2003 maps ss and sharp s, and the Kelvin sign and k, onto
-    # each other, and so would hand one owner's mail to another (RFC 5895 leaves it to input).
-    if label.isascii() or len(label) > _MAX_LABEL:
-        return label
-    return "xn--" + label.encode("punycode").decode("ascii")
-
-
-def normal_address(address: str) -> str:
-    """The form in which addresses are compared: equal forms, equal mailboxes.
-
-    The domain is lower-cased (ASCII only) and its U-labels become A-labels. The local part is
-    compared without regard to ASCII case, as all mail systems do; other characters exactly
-    (RFC 9598, 5). A text without "@" is its own, useless, form; so is a label too long to be one.
-    """
-    local, at, domain = address.rpartition("@")
-    labels = domain.translate(_ASCII_LOWER).split(".")
-    try:
-        host = ".".join(_a_label(label) for label in labels)
-    except UnicodeError:  # a lone surrogate: no domain at all; it stays as it is and equals itself
-        host = domain
-    return local.translate(_ASCII_LOWER) + at + host
 
 
 def public_key_fingerprint(certificate: Certificate) -> str:

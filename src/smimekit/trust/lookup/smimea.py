@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, FetchError, UsageError
+from smimekit.trust.addresses import normal_domain
 from smimekit.trust.lookup.asking import LookupLimits, answers
-from smimekit.trust.records import ByAddress, Query, normal_address
+from smimekit.trust.records import ByAddress, Query
 
 if TYPE_CHECKING:
     import dns.message
@@ -166,8 +167,8 @@ def owner_name(address: str) -> str:
     The local part is hashed as it is written, but for quotes and Unicode's other spellings:
     who does not run the domain must not guess at variants (RFC 8162, 4).
     """
-    local, at, _ = address.rpartition("@")
-    domain = normal_address(address).rpartition("@")[2]
+    local, at, written = address.rpartition("@")
+    domain = normal_domain(written)
     if not at or not local or not domain:
         raise UsageError(f"{address[:100]!r} is no mail address.", code="usage.address")
     if len(local) > 1 and local[0] == local[-1] == '"':

@@ -21,7 +21,7 @@ from typing import Any, Final, final
 
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, StoreError
-from smimekit.trust.records import AuditEntry, Decision, Query, Record, Sighting
+from smimekit.trust.records import AuditEntry, Decision, Query, Record, Sighting, Verdict
 from smimekit.trust.store import TrustStore
 from smimekit.trust.stores.folder import Change, Folder
 from smimekit.trust.stores.forms import (
@@ -125,6 +125,21 @@ def _read_entry(line: bytes) -> AuditEntry:
     )
 
 
+def _by_trail(trail: Iterable[AuditEntry]) -> dict[str, tuple[int, Decision | None]]:
+    """What was decided last about each certificate: the records say it as well."""
+    return {
+        one.fingerprint: (
+            one.revision,
+            None if one.decision.verdict is Verdict.NONE else one.decision,
+        )
+        for one in trail
+    }
+
+
+def _by_record(records: Iterable[Record]) -> dict[str, tuple[int, Decision | None]]:
+    return {one.fingerprint: (one.revision, one.decision) for one in records if one.revision}
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:
@@ -201,6 +216,8 @@ class DirectoryTrustStore(TrustStore):
             table.install(known if known and same else _read_record(name, data))
         trail = self._folder.read(_TRAIL) or b""
         table.trail = [_read_entry(line) for line in trail.splitlines()]
+        if _by_trail(table.trail) != _by_record(table.records.values()):
+            raise ValueError("a decision that only one of its two places knows")
         self._table, self._files, self._trail_size = table, files, len(trail)
 
     @contextmanager

@@ -9,6 +9,7 @@ Who changes how a key is made has to migrate the databases that hold some (`sche
 import hashlib
 
 from smimekit.certificate import Certificate
+from smimekit.trust.addresses import normal_address
 from smimekit.trust.names import normal_name
 from smimekit.trust.records import (
     ByAddress,
@@ -21,11 +22,10 @@ from smimekit.trust.records import (
     Query,
     addresses_of,
     key_id_of,
-    normal_address,
     public_key_fingerprint,
 )
 
-__all__ = ["index_keys", "query_key"]
+__all__ = ["address_key", "index_keys", "query_key"]
 
 
 def _digest(*parts: bytes) -> str:
@@ -39,11 +39,16 @@ def _text_digest(text: str) -> str:
     return _digest(text.encode("utf-8", "surrogatepass"))
 
 
+def address_key(form: str) -> str:
+    """The key of an address in the form in which addresses are compared."""
+    return "address:" + _text_digest(form)
+
+
 def query_key(query: Query) -> str:
     """The key that the answers to a query stand under."""
     match query:
         case ByAddress(address):
-            return "address:" + _text_digest(normal_address(address))
+            return address_key(normal_address(address))
         case ByFingerprint(fingerprint):
             return "fingerprint:" + fingerprint.lower()
         case ByIssuer(issuer):

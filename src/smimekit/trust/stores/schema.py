@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection
 
 from smimekit.certificate import Certificate
 from smimekit.errors import StoreError
-from smimekit.trust.records import Verdict
-from smimekit.trust.stores.index import index_keys
+from smimekit.trust.addresses import normal_domain
+from smimekit.trust.records import Verdict, addresses_of
+from smimekit.trust.stores.index import address_key, index_keys
 
 __all__ = ["SCHEMA_VERSION", "audit", "certificates", "index", "prepare", "rejected", "schema"]
 
@@ -122,7 +123,14 @@ def _to_2(connection: Connection) -> None:
 
 
 def _to_3(connection: Connection) -> None:
-    """The keys of rejected certificates, a second time."""
+    """The keys of rejected certificates, a second time; addresses without quotes, and as RFC 9598
+    compares them.
+    """
+    for rows in _batches(connection):
+        for row in rows:
+            der = bytes(row.der)
+            if any(sign in der for sign in _OTHERWISE):
+                _compare_anew(connection, row.fingerprint, Certificate(der))
     rejected.create(connection)
     wanted = sa.select(certificates.c.fingerprint, certificates.c.der).where(
         certificates.c.verdict == str(Verdict.REJECT)
@@ -131,6 +139,25 @@ def _to_3(connection: Connection) -> None:
         keys = sorted(index_keys(Certificate(bytes(row.der))))
         entries = [{"key": key, "fingerprint": row.fingerprint} for key in keys]
         connection.execute(rejected.insert(), entries)
+
+
+_OTHERWISE: Final = (b'"@', bytes.fromhex("2b06010505070809"))
+"""A quoted local part; id-on-SmtpUTF8Mailbox (RFC 9598, 3). Without them, nothing has changed."""
+_ASCII_LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def _compare_anew(connection: Connection, name: str, certificate: Certificate) -> None:
+    keys = index_keys(certificate)
+    parts = (each.rpartition("@") for each in addresses_of(certificate))
+    before = {
+        address_key(local.translate(_ASCII_LOWER) + at + normal_domain(domain))
+        for local, at, domain in parts
+    }
+    mine = index.c.fingerprint == name
+    for key in sorted(before | keys):
+        connection.execute(index.delete().where(index.c.key == key, mine))
+    entries = [{"key": key, "fingerprint": name} for key in sorted(keys)]
+    connection.execute(index.insert(), entries)
 
 
 _STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {1: _to_2, 2: _to_3}
