@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from smimekit import UsageError
 from smimekit.trust import TrustStore
-from smimekit.trust.stores.opening import open_store, store_is_there
+from smimekit.trust.stores.opening import open_store, place_of_store, store_is_there
 
 __all__ = ["opened_store"]
 
@@ -17,8 +17,9 @@ def opened_store(url: str, *, create: bool = False) -> Iterator[TrustStore]:
     Whoever only reads would otherwise get an empty store for a mistyped name.
     """
     if not create and not store_is_there(url):
-        place = url.partition(":")[2].removeprefix("///").partition("?")[0]
-        raise UsageError(f"There is no trust store {place}.", code="usage.store-missing")
+        raise UsageError(
+            f"There is no trust store {place_of_store(url)}.", code="usage.store-missing"
+        )
     store = open_store(url)
     try:
         yield store

@@ -10,7 +10,7 @@ from smimekit.trust.store import TrustStore
 from smimekit.trust.stores.directory import DirectoryTrustStore, is_in_use
 from smimekit.trust.stores.memory import MemoryTrustStore
 
-__all__ = ["open_store", "store_is_there"]
+__all__ = ["open_store", "place_of_store", "store_is_there"]
 
 
 def open_store(url: str) -> TrustStore:
@@ -42,20 +42,30 @@ def open_store(url: str) -> TrustStore:
     return SqlTrustStore(url)
 
 
+def place_of_store(url: str) -> Path | None:
+    """The file or folder that a store lives in; None for one that lives elsewhere: on a server, in
+    memory, or in a file that SQLite alone can name (`file:...`).
+    """
+    if url.startswith("dir:"):
+        return Path(url.removeprefix("dir:")) if url != "dir:" else None
+    kind, _, rest = url.partition(":///")
+    name = rest.partition("?")[0]
+    is_file = kind.startswith("sqlite") and name and not name.startswith("file:")
+    return Path(name) if is_file else None
+
+
 def store_is_there(url: str) -> bool:
-    """Whether the file, or the folder, that a store lives in holds one; nothing is opened or made.
+    """Whether the place of a store holds one; nothing is opened or made. True of one without.
 
     `open_store` makes what is not there: a store that was lost, with a disk that is not mounted,
-    comes back without its rejections. Who knows that there was one asks this first. True of what
-    lives elsewhere: a server, memory, and a file that SQLite alone can name (`file:...`).
+    comes back without its rejections. Who knows that there was one asks this first.
     """
-    kind, _, rest = url.partition(":")
-    if kind == "dir" and rest:
-        try:
-            return is_in_use(Path(rest))
-        except OSError:  # opening it says why
-            return True
-    name = rest.removeprefix("///").partition("?")[0]
-    if not kind.startswith("sqlite") or name.startswith("file:"):
+    place = place_of_store(url)
+    if place is None:
         return True
-    return Path(name).exists()
+    if not url.startswith("dir:"):
+        return place.exists()
+    try:
+        return is_in_use(place)
+    except OSError:  # opening it says why
+        return True
