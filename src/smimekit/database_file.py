@@ -48,7 +48,7 @@ def begin_file(path: str) -> None:
 
 def _lost(path: str, what: str) -> StoreError:
     return StoreError(
-        f"The database {path} {what}: what was decided there is lost. Put a backup in its place; "
+        f"The database {path} {what}: what was kept there is lost. Put a backup in its place; "
         f"or, to begin anew, delete {path} and all files beside it whose names begin so.",
         code="store.corrupt",
     )
