@@ -16,7 +16,16 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("asn1_views", "errors", "frozen", "limits", "span", "der", "algorithms"),
-            *("primitives", "pss_shake", "rsa_kem", "private_key", "rc2", "policy", "database"),
+            *(
+                "primitives",
+                "pss_shake",
+                "rsa_kem",
+                "private_key",
+                "rc2",
+                "policy",
+                "database",
+                "patience",
+            ),
         }
     ),
     frozenset({"certificate"}),

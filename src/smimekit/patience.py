@@ -5,68 +5,69 @@ read: a server that sends one octet now and then keeps it from passing for ever.
 """
 
 import io
-import ssl
 import time
 from collections.abc import Callable
 from socket import socket
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 __all__ = ["PatientReader"]
-
-_Socket: TypeAlias = socket | ssl.SSLSocket
 
 
 @final
 class PatientReader(io.RawIOBase):
     """The octets of a socket, as the raw file below a buffered one.
 
-    Each answer, which begins with `begin`, may have `most` octets, and takes the seconds of the
-    socket's timeout at the most, and one more for every `rate` octets, where one is given. Who
-    reads on gets an OSError then, a TimeoutError where it took too long. The socket stays the
-    caller's.
+    What is read belongs to the answer that the last `begin` was about. It takes the seconds of
+    the socket's timeout at the most, and one more for every `rate` octets where that is given.
+    Who reads on gets an OSError, then and ever after: a TimeoutError first, where it took too
+    long. The socket stays the caller's.
     """
 
     def __init__(
         self,
-        inner: _Socket,
+        inner: socket,
         *,
-        most: int,
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._inner: Final = inner
-        self._most: Final = most
         self._rate: Final = rate
         self._clock: Final = clock
         self._left = 0
-        self._end = 0.0
-        self.begin()
+        self._end: float | None = None
+        self._failed = False
 
-    def begin(self) -> None:
-        """What is read from now on is another answer."""
-        self._left = self._most
-        self._end = self._clock() + (self._inner.gettimeout() or float("inf"))
+    def begin(self, most: int) -> None:
+        """What is read from now on is another answer, of at most so many octets."""
+        timeout = self._inner.gettimeout()
+        self._left = most
+        self._end = None if timeout is None else self._clock() + timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # narrower: a writable buffer
-        if self._left <= 0:
-            raise OSError("The answer is longer than it may be.")
+        if self._failed or self._left <= 0:
+            raise OSError("The answer failed, or is longer than it may be.")
         timeout = self._inner.gettimeout()
-        self._inner.settimeout(self._seconds())
         try:
+            self._inner.settimeout(self._seconds())
             count = self._inner.recv_into(buffer)
+        except OSError:
+            self._failed = True
+            raise
         finally:
             self._inner.settimeout(timeout)  # what is sent has its own time
         self._left -= count
-        if self._rate is not None:
+        if self._end is not None and self._rate is not None:
             self._end += count / self._rate
         return count
 
     def _seconds(self) -> float | None:
+        if self._end is None:
+            return None
         left = self._end - self._clock()
         if left <= 0:
             raise TimeoutError("The answer took too long.")
-        return None if left == float("inf") else left
+        return left

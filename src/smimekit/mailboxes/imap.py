@@ -198,7 +198,7 @@ class _Folder:
         numbers = ",".join(map(str, uids))
         answer = checked(self._client.uid("FETCH", numbers, "(UID BODY.PEEK[])"))
         found: dict[int, bytes] = {}
-        for each, behind in zip(answer, [*answer[1:], b""], strict=True):
+        for each, behind in zip(answer, [*answer, b""][1:], strict=True):
             if isinstance(each, tuple):
                 # The UID stands before the literal or behind it, as the server likes.
                 uid = _UID.search(each[0]) or _UID.search(_text(behind))

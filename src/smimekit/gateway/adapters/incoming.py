@@ -64,7 +64,9 @@ class Incoming:
         if self.size > self._limit:
             self.refusal = Reply(552, "5.3.4", "The message is too large")
         elif _has_stray(whole):
-            self.refusal = Reply(550, "5.6.0", "The message has line ends that are not CR LF, or NULs")
+            self.refusal = Reply(
+                550, "5.6.0", "The message has line ends that are not CR LF, or NULs"
+            )
         else:
             self._digest.update(plain)
             self._on_disk(lambda: self._append(plain))

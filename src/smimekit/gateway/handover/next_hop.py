@@ -8,9 +8,9 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from io import BufferedReader
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BufferedReader
 from typing import Any, Final, final
 
 from smimekit.gateway.handover.answers import Reply
@@ -69,10 +69,10 @@ class _Bounded:
     def getreply(self) -> tuple[int, bytes]:
         found: Any = self  # smtplib's class stands beside this one
         if found.file is None and found.sock is not None:
-            self._heard = PatientReader(found.sock, most=_LONGEST)
+            self._heard = PatientReader(found.sock)
             found.file = BufferedReader(self._heard)
-        elif self._heard is not None:
-            self._heard.begin()
+        if self._heard is not None:
+            self._heard.begin(_LONGEST)
         reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]  # see above
         return reply
 
