@@ -116,7 +116,8 @@ def test_a_link_that_leads_to_itself_stops_nobody(tmp_path: Path) -> None:
         (folder / "1.eml").write_bytes(FIRST)
         (folder / "loop").symlink_to("loop")
     for box in (Folder(tmp_path), Maildir(top)):
-        good, loop = [], []
+        good: list[Message] = []
+        loop: list[Message] = []
         for each in box.messages({}):
             (loop if each.label.endswith("loop") else good).append(each)
         assert {content(each) for each in good} == {FIRST}

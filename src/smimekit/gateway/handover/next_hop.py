@@ -102,7 +102,7 @@ class Connection:
 
     def _greet(self) -> None:
         # smtplib gives the name to TLS only where it was given to the constructor, which connects.
-        self._smtp._host = self._hop.host  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+        self._smtp._host = self._hop.host  # type: ignore[union-attr]  # noqa: SLF001 - see above
         self._expect(self._smtp.connect(self._hop.host, self._hop.port), 220)
         self._hello()
         if self._hop.tls is Tls.REQUIRED:
