@@ -59,6 +59,10 @@ _HOW: Final = """\
   resident memory while it runs, less what the same operation on 1 KB needs. The large draft is a
   mail with one attachment, in base64, as mail programs make it. A peer that is slow sits out the
   later rounds.
+* **Compilers** were tried, apart from this run, by turns with the same code interpreted: all that
+  small messages go through, compiled by Cython 3.3 as it stands, took 11 to 22 % longer; eleven
+  modules of the way of a verdict, compiled by mypyc 2.4, took 4 % less and 3 % more; and Python
+  3.13 has the shares of 3.11.
 """
 
 _CELLS: Final = """\
