@@ -14,8 +14,9 @@ from benchmarks.material import make, make_large
 from benchmarks.measure import Measured, abilities, large_row, small_row
 from benchmarks.obstacles import OBSTACLES
 from benchmarks.operations import ROWS, Row, Sizes
-from benchmarks.report import as_json, as_markdown, environment, from_json, named
+from benchmarks.report import Run, as_json, as_markdown, environment, from_json, named
 from benchmarks.scale import PLOTS, scale
+from benchmarks.sidechannels import failures
 
 __all__ = ["main"]
 
@@ -62,8 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     figures = options.out / "performance.json"
     if not options.render:
         figures.write_text(_measured(options))
-    measured, about = from_json(figures.read_text())
-    (options.out / "performance.md").write_text(as_markdown(measured, about, OBSTACLES))
+    page = as_markdown(from_json(figures.read_text()), OBSTACLES)
+    (options.out / "performance.md").write_text(page)
     return 0
 
 
@@ -76,7 +77,9 @@ def _measured(options: argparse.Namespace) -> str:
     rows = [row for row in ROWS if options.only is None or row.key in options.only]
     about = environment()
     with tempfile.TemporaryDirectory() as folder:
-        return as_json(measure(rows, sizes, Path(folder)), about)
+        measured = measure(rows, sizes, Path(folder))
+    failed = [] if options.only else list(failures(sizes.failures))
+    return as_json(Run(measured, failed, about))
 
 
 if __name__ == "__main__":

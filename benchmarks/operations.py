@@ -26,6 +26,8 @@ class Sizes:
     seconds: float = 0.15
     """Processor time per contender, operation and round."""
     large_rounds: int = 5
+    failures: int = 3_000
+    """Decryptions that fail, of each kind."""
     patience: float = 4.0
     """Processor time after which a peer sits out the rounds that are left: the slow ones are too
     far away for a median of five to say more.
@@ -34,7 +36,7 @@ class Sizes:
     @classmethod
     def tiny(cls) -> "Sizes":
         """As little as shows that everything runs."""
-        return cls(2, 3, 300_000, 300_000, 1, 0.0, 1)
+        return cls(2, 3, 300_000, 300_000, 1, 0.0, 1, 3)
 
 
 @dataclass(frozen=True, slots=True)

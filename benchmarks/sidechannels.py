@@ -1,10 +1,9 @@
-"""What the time of a failed decryption tells: `python -m benchmarks.sidechannels [--rounds N]`.
+"""What the time of a failed decryption tells, which the bench reports.
 
-Run by hand; nothing is asserted. Messages that fail, each for another reason, are decrypted by
-turns in random order, and the times of each class are compared with those of the first by
-Welch's t: beyond 4.5 the difference would be seen by somebody who may ask that often (the
-threshold of test vector leakage assessment, ISO/IEC 17825). The figures in
-`docs/explanation/security.md` are from here.
+Nothing is asserted. Messages that fail, each for another reason, are decrypted by turns in random
+order, and the times of each class are compared with those of the first by Welch's t: beyond 4.5
+the difference would be seen by somebody who may ask that often (the threshold of test vector
+leakage assessment, ISO/IEC 17825). `python -m benchmarks.sidechannels --rounds N` asks longer.
 """
 
 import argparse
@@ -12,7 +11,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ from smimekit.cms.wrapping import wrap_for
 from smimekit.policy import Policy
 from smimekit.testing import FakeCA
 
-__all__ = ["Times", "measure", "messages", "report"]
+__all__ = ["Failure", "Times", "failures", "measure", "messages"]
 
 TEXT = b"Content-Type: text/plain\r\n\r\n" + b"The plan is on.\r\n" * 20 + b"x"
 
@@ -44,6 +43,18 @@ class Times:
         """Welch's t of two classes."""
         spread = sum(statistics.variance(each.kept) / len(each.kept) for each in (self, other))
         return (statistics.fmean(self.kept) - statistics.fmean(other.kept)) / math.sqrt(spread)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What one class of messages that fail costs."""
+
+    path: str
+    wrong: str
+    """What is wrong with them."""
+    seconds: float
+    t: float | None
+    """Welch's t against the first class of the path, which itself has none."""
 
 
 def _swap(data: bytes, place: bytes, at: int, flip: int) -> bytes:
@@ -109,24 +120,23 @@ def measure(
     }
 
 
-def report(paths: Mapping[str, Mapping[str, bytes]], bob: Credential, rounds: int) -> Iterator[str]:
-    """A table in Markdown."""
-    yield "| Path | What is wrong | Median, µs | t against the first |"
-    yield "| --- | --- | --- | --- |"
-    for path, classes in paths.items():
+def failures(rounds: int) -> Iterator[Failure]:
+    """All classes, measured in so many rounds."""
+    bob = FakeCA("Timing CA").person("bob@example.org", key="rsa-2048")
+    for path, classes in messages(bob).items():
         times = measure(classes, bob, rounds=rounds)
         first = next(iter(times.values()))
         for name, each in times.items():
-            t = "" if each is first else f"{each.t(first):+.1f}"
-            yield f"| {path} | {name} | {each.median / 1e3:.1f} | {t} |"
+            t = None if each is first else each.t(first)
+            yield Failure(path, name, each.median / 1e9, t)
 
 
-def main(show: Callable[[str], None] = print) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5_000)
-    bob = FakeCA("Timing CA").person("bob@example.org", key="rsa-2048")
-    for line in report(messages(bob), bob, parser.parse_args().rounds):
-        show(line)
+    for each in failures(parser.parse_args().rounds):
+        t = "" if each.t is None else f"t = {each.t:+.1f}"
+        print(f"{each.path:12} {each.wrong:40} {each.seconds * 1e6:7.1f} us  {t}")
 
 
 if __name__ == "__main__":

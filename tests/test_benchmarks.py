@@ -15,6 +15,7 @@ from benchmarks.contenders import CONTENDERS, LIMIT, OURS
 from benchmarks.measure import Figure, Measured
 from benchmarks.operations import LARGE, ROWS, SMALL, Row, Sizes
 from benchmarks.plot import plot
+from benchmarks.sidechannels import Failure
 from benchmarks.timing import by_turns, ratios
 
 SIZES = replace(Sizes.tiny(), mails=1, many=3, large=100_000, scanned=100_000)
@@ -124,6 +125,10 @@ def measured(share: float, seconds: float, over: int | None = None) -> Measured:
     return Measured(row, figures, {"other": "it said | this"}, 200_000_000)
 
 
+def run(found: Measured, *failures: Failure) -> report.Run:
+    return report.Run([found], list(failures), {"a": "b"})
+
+
 @pytest.mark.parametrize(
     "share, over, reached",
     [(0.5, 32 << 20, True), (0.49, 1, False), (0.9, (32 << 20) + 1, False)],
@@ -131,7 +136,7 @@ def measured(share: float, seconds: float, over: int | None = None) -> Measured:
 def test_an_aim_is_reached_or_not(share: float, over: int, reached: bool) -> None:
     found = measured(share, 2.0, over)
     assert report.reaches(found) is reached
-    page = report.as_markdown([found], {"a": "b"}, {"sign-large": "the reason"})
+    page = report.as_markdown(run(found), {"sign-large": "the reason"})
     assert ("the reason" in page) is not reached
     assert "100 MB/s" in page
     assert f"({share * 100 - 4:.3g} to {share * 100 + 4:.3g})" in page
@@ -140,9 +145,19 @@ def test_an_aim_is_reached_or_not(share: float, over: int, reached: bool) -> Non
 
 
 def test_figures_make_the_same_page_again() -> None:
-    found, about = [measured(0.6, 2.0, 1)], {"a": "b"}
-    again, told = report.from_json(report.as_json(found, about))
-    assert report.as_markdown(again, told, {}) == report.as_markdown(found, about, {})
+    found = run(measured(0.6, 2.0, 1), Failure("CBC", "too long", 25e-6, None))
+    again = report.from_json(report.as_json(found))
+    assert report.as_markdown(again, {}) == report.as_markdown(found, {})
+
+
+def test_the_page_says_what_failures_cost() -> None:
+    first = Failure("CBC", "too long", 25e-6, None)
+    page = report.as_markdown(
+        run(measured(0.6, 2.0), first, Failure("CBC", "odd", 26e-6, -1.5)), {}
+    )
+    assert "| CBC | too long | 25.0 µs | - |" in page
+    assert "| CBC | odd | 26.0 µs | -1.5 |" in page
+    assert "What the time of a failure tells" not in report.as_markdown(run(measured(0.6, 2.0)), {})
 
 
 @pytest.mark.parametrize("power", [0, 1, 2])
@@ -196,7 +211,7 @@ def test_the_folder_for_the_pages_is_made_before_anything_is_measured(
     def measuring(options: argparse.Namespace) -> str:
         assert options.out == out
         assert out.is_dir()
-        return report.as_json([measured(0.6, 2.0, 1)], {"a": "b"})
+        return report.as_json(run(measured(0.6, 2.0, 1)))
 
     monkeypatch.setattr(program, "_measured", measuring)
     for _ in range(2):  # and once more where it is there

@@ -16,8 +16,8 @@ RINGS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("asn1_views", "errors", "frozen", "limits", "span", "der", "algorithms"),
-            *("primitives", "pss_shake", "rsa_kem", "private_key", "rc2", "policy", "database"),
-            "database_file",
+            *("primitives", "pss_shake", "rsa_kem", "private_key", "rc2", "policy", "patience"),
+            *("database", "database_file"),
         }
     ),
     frozenset({"certificate"}),

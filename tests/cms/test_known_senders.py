@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smimekit import der
 from smimekit.algorithms import AlgorithmIdentifier
 from smimekit.cms import attributes as attrs
-from smimekit.cms import known_senders
+from smimekit.cms import known_senders, signer
 from smimekit.cms.at_hand import read_at_hand, read_parts_at_hand
 from smimekit.cms.known_senders import KnownSenders
 from smimekit.cms.signed import Digests, SignedData
@@ -297,6 +297,34 @@ def test_what_one_signature_has_met_no_other_has() -> None:
         digests = Digests((), lambda: [b"content"])
         check = check_signer(found.signers[0], who.certificate, found.content_type, digests)
         assert check.integrity is (Integrity.GOOD if good else Integrity.MALFORMED)
+
+
+def test_forms_of_one_sender_are_remembered_beside_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A signature by ECDSA is one of several lengths: each is known from the second time on."""
+    asked = list[object]()
+
+    def noted(*given: object) -> None:
+        asked.append(given)
+
+    known, who = KnownSenders(SIZE), person("p256")
+    lengths: dict[int, list[bytes]] = {}
+    for number in range(40):
+        octets = signed(b"content", f"2603011200{number:02}Z", who=who)
+        lengths.setdefault(len(octets), []).append(octets)
+    assert len(lengths) > 1
+    usual = sorted(lengths.values(), key=len)[-3:]
+    read = [known.read(each, limits=LIMITS) for one in usual for each in one]
+    monkeypatch.setattr(f"{signer.__name__}._check_rules", noted)
+    for found in (*read, *read):
+        assert found is not None
+        (info,) = found.signers
+        digests = Digests((), lambda: [b"content"])
+        check = check_signer(info, who.certificate, found.content_type, digests)
+        assert check.integrity is Integrity.GOOD
+    # The first of each length was read by itself, and every time.
+    assert len(asked) == 3 * len(usual)
 
 
 def test_no_more_is_kept_than_there_is_room_for() -> None:

@@ -4,6 +4,7 @@ Line by line and one thread for each connection: as simple as can be, and none o
 """
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,11 @@ class Hop:
     connections: int = 0
     port: int = 0
     greeting: str = "220 hop.example.org"
+    tls: ssl.SSLContext | None = None
+    injected: str = ""
+    """What is said in clear text, in one packet with the reply to STARTTLS."""
+    secure: list[bool] = field(default_factory=list)
+    """Of each command, whether it came through TLS."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, count: int) -> list[Arrived]:
@@ -88,6 +94,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def asked(self, command: str, usual: str) -> str:
         with self.hop.changed:
             self.hop.commands.append(command)
+            self.hop.secure.append(isinstance(self.connection, ssl.SSLSocket))
         found = self.hop.answer(command)
         if found is None:
             raise _HangUp
@@ -99,6 +106,8 @@ class _Handler(socketserver.StreamRequestHandler):
             lines = ["hop.example.org", *self.hop.offers]
             assert verb == ("LHLO" if self.hop.lmtp else "EHLO")
             self.say("\r\n".join([*(f"250-{each}" for each in lines[:-1]), f"250 {lines[-1]}"]))
+        elif verb == "STARTTLS" and self.hop.tls is not None:
+            self.begin_tls(self.hop.tls)
         elif verb == "DATA":
             self.data(self.asked(line, "354 Go on"))
         else:
@@ -106,6 +115,19 @@ class _Handler(socketserver.StreamRequestHandler):
             if reply.startswith("2"):
                 self.keep(verb, line)
             self.say(reply)
+
+    def begin_tls(self, context: ssl.SSLContext) -> None:
+        self.say(f"220 Go{self.hop.injected}")
+        try:
+            self.connection = context.wrap_socket(self.connection, server_side=True)
+        except OSError:
+            raise _HangUp from None
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", buffering=0)
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
 
     def keep(self, verb: str, line: str) -> None:
         if verb == "MAIL":

@@ -1245,6 +1245,22 @@ def test_mail_that_comes_in_again_and_again_ends_too() -> None:
         assert only(outcomes).enhanced == "5.4.6"
 
 
+@pytest.mark.parametrize(("hops", "ends"), [(100, False), (101, True)])
+@pytest.mark.parametrize("to", [DAVE, INSIDER])
+def test_a_hundred_servers_are_enough_whoever_they_are(to: str, hops: int, ends: bool) -> None:
+    """RFC 5321, 6.3: no marker counts what goes round between gateways that do not know each other.
+    Nobody is told of it where the mail is a report.
+    """
+    received = b"Received: from a by b; Sun, 1 Mar 2026 12:00:00 +0000\r\n" * hops
+    for sender in (ALICE, ""):
+        with send(gateway(), received + mail(to=(to,)), to, mail_from=sender) as outcomes:
+            found = only(outcomes)
+        assert isinstance(found, Reject) is ends
+        if isinstance(found, Reject):
+            assert (found.code, found.enhanced) == (554, "5.4.6")
+        assert outcomes.notices == ()
+
+
 def test_encrypted_mail_that_goes_round_is_not_wrapped_again() -> None:
     found = gateway(replace(with_secret(), everywhere=rules_of(MUST + ALWAYS).outside_settings))
     with send(found, mail(to=(BOB,)), BOB) as outcomes:

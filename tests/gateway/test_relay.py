@@ -1,7 +1,9 @@
 """Handing mail on: RFC 5321 and its extensions, as a next hop sees them."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from smimekit.gateway.handover.answers import Reply
 from smimekit.gateway.handover.next_hop import NextHop, Protocol
 from smimekit.gateway.handover.relay import Relay, stuffed
 from smimekit.gateway.outcomes import Mail
+from smimekit.patience import PatientReader
 from smimekit.span import Span
 from tests.gateway.peers import OFFERS, Hop, hop
 
@@ -170,6 +173,45 @@ def test_a_next_hop_that_says_nothing_defers() -> None:
         assert reply.code == 451
         with gate:
             gate.notify_all()
+
+
+@pytest.mark.parametrize("at", ["RCPT", "DATA", "."])
+def test_a_next_hop_that_drips_defers(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line comes in time, and the reply never ends. The clock is the test's."""
+    ticks = itertools.count(step=5)
+    monkeypatch.setattr(
+        "smimekit.gateway.handover.next_hop.PatientReader",
+        partial(PatientReader, clock=lambda: float(next(ticks))),
+    )
+    slow = "250-Wait\r\n" * 5_000 + "250 OK"  # some reads, each of which may take 20 seconds
+    with hop(answer=lambda command: slow if command.startswith(at) else "") as server:
+        assert codes(relay_to(server).deliver(mail("b@x.org"), Client())) == [451]
+
+
+@pytest.mark.parametrize("at", ["RCPT", "DATA", "."])
+def test_of_a_reply_without_end_no_more_than_a_bit_is_kept(at: str) -> None:
+    endless = "250-More\r\n" * 100_000 + "250 OK"
+    with hop(answer=lambda command: endless if command.startswith(at) else "") as server:
+        assert codes(relay_to(server).deliver(mail("b@x.org"), Client())) == [451]
+
+
+def test_a_long_reply_is_kept_as_far_as_a_line_goes() -> None:
+    """There may be one for each of a thousand recipients."""
+    long = "550-5.1.1 who?\r\n" * 1_000 + "550 5.1.1 who?"
+    with hop(answer=lambda command: long if command.startswith("RCPT") else "") as server:
+        (reply,) = relay_to(server).deliver(mail("b@x.org"), Client())
+    assert (reply.code, reply.enhanced) == (550, "5.1.1")
+    assert reply.text.startswith("who? 5.1.1 who?")
+    assert len(reply.text) <= 510
+
+
+@pytest.mark.parametrize("at", ["MAIL", "RCPT", "DATA", "."])
+def test_a_next_hop_that_closes_does_not_close_our_client(at: str) -> None:
+    """RFC 5321, 4.2.3: 421 is about a connection, and that to our client stays open."""
+    with hop(answer=lambda command: "421 4.3.2 Bye" if command.startswith(at) else "") as server:
+        (reply,) = relay_to(server).deliver(mail("b@x.org"), Client())
+    assert reply.code == 451
+    assert "Bye" in reply.text
 
 
 def _wait(gate: object) -> str | None:

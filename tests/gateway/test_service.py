@@ -283,6 +283,7 @@ def raw(running: Running, content: bytes) -> bytes:
         b"a\r.\rb\r\n",
         b"a\r\n.\rb\r\n",
         b"\na\r\n",
+        b"a\r\n\0.\r\nMAIL FROM:<evil@x.org>\r\n",
     ],
 )
 def test_line_ends_that_smuggle_are_refused(running: Running, fresh: Hop, stray: bytes) -> None:

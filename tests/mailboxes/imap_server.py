@@ -34,6 +34,10 @@ class Script:
     literal_names: bool = False
     broken_line: bytes = b""
     """What is said in place of the answer to FETCH."""
+    removed: bytes = b""
+    """What is said in place of all messages, where somebody has removed them meanwhile."""
+    refusals: dict[int, str] = field(default_factory=dict)
+    """Why it does not hand out a message, nor others that are asked for with it."""
     instead: dict[str, bytes] = field(default_factory=dict)
     """By verb: what is said before the line that ends an answer, in place of all else."""
     password: str = "secret"  # noqa: S105 - for a test
@@ -134,6 +138,12 @@ class _Connection(socketserver.StreamRequestHandler):
             return "BAD what?"
         if self.script.broken_line:
             self.say(self.script.broken_line)
+            return "OK done"
+        for uid, why in self.script.refusals.items():
+            if "BODY" in found[2] and self.wanted(found[1], uid):
+                return f"NO {why}"
+        if self.script.removed and "BODY" in found[2]:
+            self.say(self.script.removed)
             return "OK done"
         for number, uid in enumerate(self.folder, start=1):
             if self.wanted(found[1], uid):

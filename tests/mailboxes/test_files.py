@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from smimekit import UsageError
 from smimekit.mailboxes import Files, Folder, Mailbox, Maildir, Mbox, Message, Several, open_place
 from tests.mailboxes.test_mbox import FIRST, SECOND, contents, mbox
 
@@ -90,7 +91,92 @@ def test_a_folder_that_cannot_be_read_stands_for_itself(
         list(Folder(tmp_path / "closed").messages({}))
 
 
+def test_an_mbox_that_somebody_is_at_work_on_stops_nobody(tmp_path: Path) -> None:
+    """The rest of it stands for one message, which cannot be opened."""
+    (tmp_path / "box").write_bytes(mbox(FIRST + b"x" * 20_000 + b"\n", SECOND))
+    first, _ = contents(Mbox(tmp_path / "box"))
+    (tmp_path / "other.eml").write_bytes(SECOND)
+    found, failed, weight = [], [], 0
+    for each in Folder(tmp_path).messages({}):
+        weight += each.weight
+        try:
+            found.append(content(each))
+        except UsageError as error:
+            failed.append((each.label, error.code))
+        if "octet" in each.label:
+            os.truncate(tmp_path / "box", 100)
+    assert sorted(found) == sorted([first, SECOND])
+    assert failed == [(str(tmp_path / "box"), "usage.file-changed")]
+    assert weight == Folder(tmp_path).total({}) == 2
+
+
+def test_a_link_that_leads_to_itself_stops_nobody(tmp_path: Path) -> None:
+    top = maildir(tmp_path / "mail")
+    for folder in (tmp_path, top / "cur"):
+        (folder / "1.eml").write_bytes(FIRST)
+        (folder / "loop").symlink_to("loop")
+    for box in (Folder(tmp_path), Maildir(top)):
+        good: list[Message] = []
+        loop: list[Message] = []
+        for each in box.messages({}):
+            (loop if each.label.endswith("loop") else good).append(each)
+        assert {content(each) for each in good} == {FIRST}
+        assert len(good) == len(loop) == box.total({}) / 2
+        for each in loop:
+            with pytest.raises(OSError, match="loop"):
+                content(each)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Somebody puts it there after the folder was listed."""
+    top = maildir(tmp_path / "mail")
+    places = (tmp_path / "1.eml", top / "cur" / "2.eml")
+    for each in places:
+        each.write_bytes(FIRST)
+    messages = [
+        *Folder(tmp_path).messages({}),
+        *Maildir(top).messages({}),
+        *Files(places).messages({}),
+    ]
+    for each in places:
+        each.unlink()
+        os.mkfifo(each)
+    assert len(messages) == 5
+    for message in messages:
+        with pytest.raises(OSError, match="It is a pipe"):
+            content(message)
+    for each in places:
+        with pytest.raises(OSError, match="It is a pipe"):
+            list(Mbox(each).messages({}))
+
+
 # --- Maildir -------------------------------------------------------------------------------
+
+
+def test_a_folder_of_a_maildir_that_goes_stands_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody removes it, or closes it, while the others are read."""
+    top = maildir(tmp_path / "Maildir")
+    sub = maildir(top / ".Sub")
+    for folder in (top, sub):
+        (folder / "cur" / "1.host:2,S").write_bytes(FIRST)
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if path in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    closed = {sub / "cur"}
+    good, gone = sorted(Maildir(top).messages({}), key=lambda each: each.label, reverse=True)
+    assert content(good) == FIRST
+    with pytest.raises(OSError, match=r"\.Sub"):
+        content(gone)
+    closed = {top / "cur"}
+    with pytest.raises(PermissionError):
+        list(Maildir(top).messages({}))
 
 
 def test_a_maildir_and_its_folders(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """IMAP (RFC 3501): servers that break, lie and do things their own way. Dovecot has its own tests."""
 
+import itertools
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from smimekit import FetchError, LimitExceeded, UsageError
 from smimekit.mailboxes.imap import Imap, ImapAccount, Login, Security
+from smimekit.patience import PatientReader
 from tests.mailboxes.imap_server import Script, serving
 
 MAILS = {uid: b"Subject: %d\r\n\r\ntext\r\n" % uid for uid in (3, 4, 9, 70_000, 4_000_000)}
@@ -249,6 +252,65 @@ def test_what_is_longer_than_announced_is_not_read(script: Script) -> None:
     """imaplib would read whatever a literal announces: gigabytes, too."""
     script.lies_about_size = 1 << 40
     assert code(imap(script)) == "fetch.imap-lost"
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(2, False), (9, True)])
+def test_a_server_that_drips_is_left(
+    script: Script, monkeypatch: pytest.MonkeyPatch, seconds: int, ends: bool
+) -> None:
+    """Each part comes in time; of 4 KiB a second all of it does, too. The clock is the test's."""
+    ticks = itertools.count(step=seconds)
+    monkeypatch.setattr(
+        "smimekit.mailboxes.imap_connection.PatientReader",
+        partial(PatientReader, clock=lambda: float(next(ticks))),
+    )
+    # The buffer takes 8 KiB at a time.
+    script.instead["UID"] = b"\r\n".join([b"* OK still here"] * 5_000)
+    if ends:
+        assert code(imap(script)) == "fetch.imap-lost"
+    else:
+        assert contents(imap(script)) == []
+
+
+@pytest.mark.parametrize("said", [b"* 3 EXPUNGE", b"* 1 FETCH (UID 3 BODY[] NIL)"])
+def test_messages_that_are_removed_meanwhile_are_none(script: Script, said: bytes) -> None:
+    """The server may say nothing at all of them (RFC 3501, 6.4.8)."""
+    script.removed = said
+    assert contents(imap(script)) == []
+
+
+GONE = "[EXPUNGEISSUED] Some of them are no longer there"
+
+
+def test_a_server_may_refuse_what_was_removed_meanwhile(script: Script) -> None:
+    """RFC 2180, 4.1.3; RFC 5530, 3. The others are read, and the mark goes on."""
+    script.refusals = {4: GONE}
+    assert contents(imap(script)) == [mail for uid, mail in MAILS.items() if uid != 4]
+    script.refusals = dict.fromkeys(MAILS, GONE)
+    assert contents(imap(script)) == []
+
+
+def test_one_message_that_a_server_refuses_stops_nobody(script: Script) -> None:
+    """One that it cannot read would be in the way at each harvest."""
+    script.refusals = {4: "[SERVERBUG] It cannot be read"}
+    read, failed = [], []
+    for message in imap(script).messages({}):
+        try:
+            with message.open() as span:
+                read.append(span.bytes())
+        except FetchError as error:
+            failed.append((message.label, error.code))
+    assert read == [mail for uid, mail in MAILS.items() if uid != 4]
+    assert failed == [("INBOX 4", "fetch.imap")]
+
+
+def test_a_server_that_refuses_all_is_asked_again_later(script: Script) -> None:
+    """Nothing is passed over while it is out of order."""
+    for out in (MAILS, [4_000_000]):
+        script.refusals = dict.fromkeys(out, "[UNAVAILABLE] Later")
+        with pytest.raises(FetchError) as caught:
+            list(imap(script).messages({}))
+        assert caught.value.code == "fetch.imap"
 
 
 def test_a_long_message_is_passed_by(script: Script) -> None:

@@ -76,6 +76,8 @@ _LIMITS: Final = Limits()
 _ANNOUNCEMENTS: Final = (attrs.SMIME_CAPABILITIES, attrs.ENCRYPTION_KEY_PREFERENCE)
 _RULES: Final = "rules"
 """Under which a certificate remembers whose attributes have met the rules."""
+_FORMS: Final = 4
+"""How many of them: a signature by ECDSA has one of three lengths, or of more for other curves."""
 
 
 def find_certificate(signer: SignerInfo, pool: Iterable[Certificate]) -> Certificate | None:
@@ -95,14 +97,12 @@ def check_signer(
 
     `content_type` is None for a countersignature, which signs what has none.
     """
-    met = certificate.memo.get(_RULES)
     attributes = signer.signed_attributes
+    met = _met(signer, certificate, content_type)
     try:
-        if attributes and isinstance(met, _Met) and met.by(signer, content_type):
+        if attributes and met:
             _ = attributes.signing_time  # of what is another one each time, all that has a rule
-            return _check_attributes(
-                signer, attributes, certificate.public_key, met.scheme, digests
-            )
+            return _check_attributes(signer, attributes, certificate.public_key, met, digests)
         scheme = _scheme_of(signer)
         return _check(signer, scheme, certificate, content_type, digests, limits)
     except _UnsupportedError as error:
@@ -128,9 +128,27 @@ class _Met:
     content_type: str | None
     scheme: SignatureScheme
 
-    def by(self, signer: SignerInfo, content_type: str | None) -> bool:
-        """Is it somebody who differs in nothing that has a rule but the time?"""
-        return self.common is signer.common and self.content_type == content_type
+
+def _met(
+    signer: SignerInfo, certificate: Certificate, content_type: str | None
+) -> SignatureScheme | None:
+    """The scheme of somebody who met the rules, and differs in nothing that has one but the
+    time; None where there was nobody.
+    """
+    common, known = signer.common, certificate.memo.get(_RULES)
+    if common is None or not isinstance(known, tuple):
+        return None
+    for each in known:
+        if each.common is common and each.content_type == content_type:
+            scheme: SignatureScheme = each.scheme
+            return scheme
+    return None
+
+
+def _remember(met: _Met, certificate: Certificate) -> None:
+    known = certificate.memo.get(_RULES)
+    before = known if isinstance(known, tuple) else ()
+    certificate.memo[_RULES] = (met, *before[: _FORMS - 1])
 
 
 class _UnsupportedError(Exception):
@@ -176,7 +194,7 @@ def _check(
         return _check_content(signer, key, scheme, content_type, digests, limits)
     _check_rules(signer, signer.signed_attributes, certificate, content_type)
     if signer.common is not None:
-        certificate.memo[_RULES] = _Met(signer.common, content_type, scheme)
+        _remember(_Met(signer.common, content_type, scheme), certificate)
     return _check_attributes(signer, signer.signed_attributes, key, scheme, digests)
 
 

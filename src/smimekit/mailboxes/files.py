@@ -9,10 +9,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, final
+from typing import Final, NoReturn, final
 
+from smimekit.errors import SmimeError
 from smimekit.mailboxes.mailbox import Message
 from smimekit.mailboxes.mbox import Mbox, MboxForm, begins_mbox, mbox_messages
+from smimekit.mailboxes.opening import opened
 from smimekit.span import Span
 
 __all__ = ["Files", "Folder", "Maildir", "Piped", "is_maildir", "reading"]
@@ -25,7 +27,7 @@ _INFO: Final = (":2,", ";2,", "!2,")
 @contextmanager
 def reading(path: Path) -> Iterator[Span]:
     """The octets of a file."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         yield Span.of_file(file)
 
 
@@ -102,13 +104,19 @@ class Folder:
                 yield _message(path, name)
 
     def _mbox(self, path: Path, name: str) -> Iterator[Message]:
-        """Its messages, which together weigh what another file does."""
+        """Its messages, which together weigh what another file does. What of them cannot be read,
+        since somebody is at work on the file, stands for one more.
+        """
         identity = _message(path, name).identity
         weight = 1
-        for each in Mbox(path, form=self._form).messages({}):
-            whole = f"{identity}\0{each.identity}"
-            yield replace(each, identity=whole, mark=None, weight=weight)
-            weight = 0
+        try:
+            for each in Mbox(path, form=self._form).messages({}):
+                whole = f"{identity}\0{each.identity}"
+                yield replace(each, identity=whole, mark=None, weight=weight)
+                weight = 0
+        except (SmimeError, OSError) as error:
+            label, rest = str(path), f"{identity}\0rest"
+            yield Message(identity=rest, label=label, open=partial(_fail, error), weight=weight)
 
 
 @final
@@ -130,6 +138,10 @@ class Maildir:
         for path, is_mail in _files(self._path, others=False):
             name = str(path.relative_to(self._path))
             yield _in_maildir(path, name) if is_mail else _message(path, name)
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
 
 
 # --- walking -------------------------------------------------------------------------------
@@ -158,10 +170,20 @@ def _files(top: Path, *, others: bool) -> Iterator[tuple[Path, bool]]:
                 if entry.is_dir(follow_symlinks=False):
                     if not mail or entry.name not in {"tmp", *_ARRIVED}:
                         waiting.append(Path(entry.path))
-                elif others and not mail and entry.is_file():
+                elif others and not mail and _is_file(entry):
                     yield Path(entry.path), False
         if mail:
-            yield from ((path, True) for path in _arrived(folder))
+            yield from _all_arrived(folder, top)
+
+
+def _all_arrived(folder: Path, top: Path) -> Iterator[tuple[Path, bool]]:
+    try:
+        for path in _arrived(folder):
+            yield path, True
+    except OSError:
+        if folder == top:
+            raise
+        yield folder, False
 
 
 def is_maildir(folder: Path) -> bool:
@@ -173,8 +195,16 @@ def _arrived(folder: Path) -> Iterator[Path]:
     for part in _ARRIVED:
         with os.scandir(folder / part) as found:
             for entry in found:
-                if not entry.name.startswith(".") and entry.is_file():
+                if not entry.name.startswith(".") and _is_file(entry):
                     yield Path(entry.path)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Also where nobody can tell, as of a link that leads to itself: who opens it learns why."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return True
 
 
 def _unique(name: str) -> str:
@@ -203,6 +233,6 @@ def _found_again(path: Path) -> AbstractContextManager[Span]:
 
 
 def _is_mbox(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), opened(path) as file:
         return begins_mbox(file.readline(1_000))
     return False

@@ -25,6 +25,7 @@ from smimekit.mailboxes.imap_connection import (
     connected,
     lost,
     quoted,
+    refused,
     told_as_lost,
 )
 from smimekit.mailboxes.mailbox import Mark, Message
@@ -190,21 +191,51 @@ class _Folder:
                 if sizes[uid] > most:
                     yield uid, partial(_too_long, most)
                 elif uid in bodies:  # else somebody has removed it meanwhile
-                    yield uid, partial(_given, Span.of(bodies.pop(uid)))
+                    body = bodies.pop(uid)
+                    yield uid, _withheld if body is None else partial(_given, Span.of(body))
 
-    def _bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
+    def _bodies(self, uids: Sequence[int]) -> dict[int, bytes | None]:
+        """Those that there still are; None for one that the server refuses, and not all others.
+
+        It may refuse what it was asked for since something of it was removed meanwhile (RFC 2180,
+        4.1.3), or cannot be read.
+        """
         if not uids:
             return {}
-        numbers = ",".join(map(str, uids))
-        answer = checked(self._client.uid("FETCH", numbers, "(UID BODY.PEEK[])"))
-        found: dict[int, bytes] = {}
-        for each, behind in zip(answer, [*answer[1:], b""], strict=True):
-            if isinstance(each, tuple):
-                # The UID stands before the literal or behind it, as the server likes.
-                uid = _UID.search(each[0]) or _UID.search(_text(behind))
-                if uid:
-                    found[int(uid[1])] = each[1]
+        status, answer = self._fetch(uids)
+        if status == "OK":
+            return _literals(answer)
+        tried = [(uids[0], status, answer)]
+        if len(uids) > 1:
+            tried = [(uid, *self._fetch([uid])) for uid in uids]
+        kept = [each for each in tried if not _is_gone(*each[1:])]
+        if kept and all(status != "OK" for _, status, _ in kept):
+            raise refused()
+        found: dict[int, bytes | None] = {}
+        for uid, status, answer in kept:
+            found |= _literals(answer) if status == "OK" else {uid: None}
         return found
+
+    def _fetch(self, uids: Sequence[int]) -> tuple[str, list[Any]]:
+        numbers = ",".join(map(str, uids))
+        status, answer = self._client.uid("FETCH", numbers, "(UID BODY.PEEK[])")
+        return status, [each for each in answer if each is not None]
+
+
+def _is_gone(status: str, answer: Sequence[Any]) -> bool:
+    """Does the server refuse a message since somebody has removed it (RFC 5530, 3)?"""
+    return status != "OK" and any(b"[EXPUNGEISSUED]" in _text(each) for each in answer)
+
+
+def _literals(answer: Sequence[Any]) -> dict[int, bytes | None]:
+    found: dict[int, bytes | None] = {}
+    for each, behind in zip(answer, [*answer, b""][1:], strict=True):
+        if isinstance(each, tuple):
+            # The UID stands before the literal or behind it, as the server likes.
+            uid = _UID.search(each[0]) or _UID.search(_text(behind))
+            if uid:
+                found[int(uid[1])] = each[1]
+    return found
 
 
 def _groups(sizes: Mapping[int, int], most: int, together: int) -> Iterator[list[int]]:
@@ -224,6 +255,10 @@ def _groups(sizes: Mapping[int, int], most: int, together: int) -> Iterator[list
 
 def _given(span: Span) -> AbstractContextManager[Span]:
     return nullcontext(span)
+
+
+def _withheld() -> NoReturn:
+    raise refused()
 
 
 def _too_long(most: int) -> NoReturn:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BufferedReader
 from typing import Any, Final, NoReturn, final
 
 from smimekit.errors import FetchError, SmimeError
+from smimekit.patience import PatientReader
 
 __all__ = [
     "SLACK",
@@ -33,7 +35,10 @@ SLACK: Final = 64 << 10
 _LINES: Final = 16 << 20
 """Octets of all lines of one answer: the sizes of 65 536 messages take some four MiB. And those
 by which the literals of one answer may be longer than the longest message."""
-
+_LINE: Final = 1_000_000
+"""Octets of one line, as imaplib has it."""
+_RATE: Final = 4096
+"""Octets in a second: a server that says less is waited for no longer than its answer may take."""
 
 _TOKEN: Final = re.compile("[A-Za-z0-9._~+/-]+=*")
 """An access token (RFC 6750, 2.1)."""
@@ -79,7 +84,7 @@ class ImapAccount:
     context: ssl.SSLContext | None = None
     """Whose certificates are believed; the system's, and the name checked, where none is given."""
     timeout: float = 60.0
-    """Seconds that any answer may take."""
+    """Seconds that any answer may take, and one more for every 4 KiB of it."""
 
     @property
     def place(self) -> str:
@@ -89,27 +94,48 @@ class ImapAccount:
 
 
 class _Bounded:
-    """What an answer may hold at most: imaplib would read whatever the server announces, and
-    keep whatever comes before the line that ends it.
+    """What an answer may hold at most, and how long it may take: imaplib would read whatever the
+    server announces, keep whatever comes before the line that ends it, and wait as long as
+    anything comes.
     """
 
     most = SLACK
     _literals = 0
     _lines = 0
+    _socket: Any = None
+    _patient: PatientReader
+    _buffered: BufferedReader
+    _begun = False
+
+    @property
+    def _source(self) -> BufferedReader:
+        """What the server says; anew where TLS has begun."""
+        if self._socket is not self.sock:  # type: ignore[attr-defined]  # of the class beside this one
+            self._socket = self.sock  # type: ignore[attr-defined]  # see above
+            self._patient = PatientReader(self._socket, rate=_RATE)
+            self._buffered = BufferedReader(self._patient)
+            self._begun = False
+        if not self._begun:
+            self._begun = True
+            self._literals = self._lines = 0
+            self._patient.begin(self.most + 2 * _LINES)
+        return self._buffered
 
     def send(self, data: Any) -> None:
-        self._literals = self._lines = 0
-        super().send(data)  # type: ignore[misc]  # of the class beside this one
+        self._begun = False
+        super().send(data)  # type: ignore[misc]  # see above
 
     def read(self, size: int) -> bytes:
+        source = self._source
         self._literals += size
         if size > self.most or self._literals > self.most + _LINES:
             raise imaplib.IMAP4.abort("a literal that is too long")
-        found: bytes = super().read(size)  # type: ignore[misc]  # see above
-        return found
+        return source.read(size)
 
     def readline(self) -> bytes:
-        found: bytes = super().readline()  # type: ignore[misc]  # see above
+        found = self._source.readline(_LINE + 1)
+        if len(found) > _LINE:
+            raise imaplib.IMAP4.abort("a line without an end")
         self._lines += len(found)
         if self._lines > _LINES:
             raise imaplib.IMAP4.abort("an answer without an end")

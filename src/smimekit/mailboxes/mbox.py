@@ -21,6 +21,7 @@ from typing import Final, final
 
 from smimekit.errors import MimeError
 from smimekit.mailboxes.mailbox import Mark, Message
+from smimekit.mailboxes.opening import opened
 from smimekit.span import Span
 
 __all__ = ["Mbox", "MboxForm", "begins_mbox", "mbox_messages"]
@@ -85,11 +86,11 @@ class Mbox:
 
     def total(self, marks: Mapping[str, str]) -> int:
         """In octets."""
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             return len(Span.of_file(file)) - _begin(marks)[0]
 
     def messages(self, marks: Mapping[str, str]) -> Iterator[Message]:
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             for each in mbox_messages(Span.of_file(file), self._form, marks):
                 yield replace(each, label=f"{self._path} {each.label}")
 

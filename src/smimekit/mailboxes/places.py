@@ -5,6 +5,7 @@ from pathlib import Path
 from smimekit.mailboxes.files import Files, Folder, Maildir, is_maildir
 from smimekit.mailboxes.mailbox import Mailbox
 from smimekit.mailboxes.mbox import Mbox, MboxForm, begins_mbox
+from smimekit.mailboxes.opening import opened
 
 __all__ = ["open_place"]
 
@@ -24,7 +25,7 @@ def open_place(path: Path, *, form: MboxForm | None = None) -> Mailbox:
 
 def _looks_like_mbox(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return begins_mbox(file.readline(1_000))
     except OSError:
         return False

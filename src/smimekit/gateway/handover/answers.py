@@ -12,6 +12,8 @@ __all__ = ["BROKEN", "BUSY", "Reply", "one_answer"]
 
 _UNFIT: Final = re.compile(r"[^ -~]+")
 _ENHANCED: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+_LONGEST: Final = 510
+"""Octets of a line without its end (RFC 5321, 4.5.3.1.5)."""
 
 
 @final
@@ -43,12 +45,14 @@ class Reply:
 
     def line(self) -> str:
         """As one line of printable ASCII, with room for the line's end (RFC 5321, 4.5.3.1.5)."""
-        return f"{self.code} {self.enhanced} {_UNFIT.sub(' ', self.text)}"[:510].rstrip()
+        return f"{self.code} {self.enhanced} {_UNFIT.sub(' ', self.text)}"[:_LONGEST].rstrip()
 
     @classmethod
     def heard(cls, code: int, text: bytes) -> "Reply":
-        """A reply of another server."""
-        said = " ".join(text.decode("ascii", "replace").split())
+        """A reply of another server: as much of it as goes into a line, since there may be one for
+        each of a thousand recipients.
+        """
+        said = " ".join(text.decode("ascii", "replace").split())[:_LONGEST]
         first, _, rest = said.partition(" ")
         if _ENHANCED.fullmatch(first) and first[0] == str(code)[0]:
             return cls(code, first, rest)

@@ -10,14 +10,18 @@ import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, final
+from io import BufferedReader
+from typing import Any, Final, final
 
 from smimekit.gateway.handover.answers import Reply
+from smimekit.patience import PatientReader
 
 __all__ = ["Connection", "NextHop", "Protocol", "Tls"]
 
 _GROUP: Final = 50
 """So many commands are on their way before their replies are read: neither side's buffers fill."""
+_LONGEST: Final = 1 << 16
+"""Octets of one reply: RFC 5321, 4.5.3.1.5 wants lines of 512, of which an EHLO has a dozen."""
 
 
 class Protocol(StrEnum):
@@ -52,9 +56,33 @@ class NextHop:
     ca_file: str | None = None
     """Whom to believe in TLS, in place of the system's roots."""
     timeout: float = 60
-    """For each command."""
+    """For each command: its reply has to be here by then, to its last octet."""
     data_timeout: float = 300
     """For the answer to the whole message."""
+
+
+class _Bounded:
+    """smtplib waits for the rest of a reply as long as anything comes, and keeps all of it."""
+
+    _heard: PatientReader | None = None
+
+    def getreply(self) -> tuple[int, bytes]:
+        found: Any = self  # smtplib's class stands beside this one
+        if found.file is None and found.sock is not None:
+            self._heard = PatientReader(found.sock)
+            found.file = BufferedReader(self._heard)
+        if self._heard is not None:
+            self._heard.begin(_LONGEST)
+        reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]  # see above
+        return reply
+
+
+class _Smtp(_Bounded, smtplib.SMTP):
+    pass
+
+
+class _Lmtp(_Bounded, smtplib.LMTP):
+    pass
 
 
 @final
@@ -63,7 +91,7 @@ class Connection:
 
     def __init__(self, hop: NextHop) -> None:
         self._hop: Final = hop
-        kind = smtplib.LMTP if hop.protocol is Protocol.LMTP else smtplib.SMTP
+        kind = _Lmtp if hop.protocol is Protocol.LMTP else _Smtp
         self._smtp: Final = kind(local_hostname=hop.helo, timeout=hop.timeout)
         try:
             self._greet()
@@ -74,7 +102,7 @@ class Connection:
 
     def _greet(self) -> None:
         # smtplib gives the name to TLS only where it was given to the constructor, which connects.
-        self._smtp._host = self._hop.host  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+        self._smtp._host = self._hop.host  # type: ignore[union-attr]  # noqa: SLF001 - see above
         self._expect(self._smtp.connect(self._hop.host, self._hop.port), 220)
         self._hello()
         if self._hop.tls is Tls.REQUIRED:

@@ -30,6 +30,7 @@ _IDLE: Final = 20.0
 _DSN_OF_MAIL: Final = frozenset({"RET", "ENVID"})
 _DSN_OF_RECIPIENT: Final = frozenset({"NOTIFY", "ORCPT"})
 _TOO_MANY: Final = 452
+_CLOSING: Final = 421
 _LATER: Final = "4.4.2"
 
 
@@ -156,8 +157,11 @@ class Relay:
 
 
 def _final(reply: Reply) -> Reply:
-    """A 3yz that nobody asked for is no answer that a client could be given (RFC 5321, 4.2.1)."""
-    return Reply(451, _LATER, reply.text) if 300 <= reply.code < 400 else reply
+    """What no client can be given: a 3yz that nobody asked for (RFC 5321, 4.2.1), and a 421, which
+    would say that we close its connection (4.2.3).
+    """
+    ours = not 300 <= reply.code < 400 and reply.code != _CLOSING
+    return reply if ours else Reply(451, _LATER, reply.text)
 
 
 def _recipients(

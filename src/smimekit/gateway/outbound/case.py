@@ -62,6 +62,11 @@ class Case:
         """Whose rules count on the sender's side, besides those of the reverse-path."""
         return self.letter.author or self.envelope.mail_from
 
+    @property
+    def hops(self) -> int:
+        """How many mail servers say that they had it (RFC 5321, 6.3)."""
+        return len(self.letter.header.all("Received"))
+
     def asks(self, ask: Ask) -> bool:
         """Is this asked for, by somebody who may?"""
         return self.honoured and ask in self.triggers.asked

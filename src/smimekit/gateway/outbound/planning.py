@@ -31,6 +31,10 @@ _UNAVAILABLE: Final = Refusal(
     code=451, enhanced="4.3.0", text="Certificates or keys are out of reach; try again later."
 )
 _LOOP: Final = Refusal(code=554, enhanced="5.4.6", text="The mail goes round in circles.")
+_HOPS: Final = 100
+"""Received fields that a mail may have, as RFC 5321, 6.3 has it: whoever adds them, and whether or
+not there is a secret for the marker.
+"""
 
 
 def plan_of(core: Core, case: Case) -> Plan:
@@ -90,6 +94,10 @@ class _Planning:
         """All parts: those of one recipient each that need no company, joined, then the groups."""
         if self.case.passes >= self.core.rules.site.passes:
             why = f"It came through {self.case.passes} times."
+            yield _part(Action.REJECT, self.case.envelope.recipients, why, refusal=_LOOP)
+            return
+        if self.case.hops > _HOPS:
+            why = f"It came through {self.case.hops} mail servers."
             yield _part(Action.REJECT, self.case.envelope.recipients, why, refusal=_LOOP)
             return
         single: list[Part] = []

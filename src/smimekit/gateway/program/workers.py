@@ -72,9 +72,14 @@ class _Worker:
         return len(self._waiting)
 
     async def _line(self) -> dict[str, Any] | None:
+        """None at the end, and for what is no line of ours: then nothing more is heard of it."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        line = await self._process.stdout.readline()
-        found: dict[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
+        try:
+            line = await self._process.stdout.readline()
+            found: dict[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            self.kill()
+            return None
         return found
 
     async def listen(self) -> None:
@@ -237,7 +242,8 @@ class Pool:
                 while not self._workers:  # the last one may die as we wake up
                     await self._ready.wait()
                 worker = min(self._workers, key=lambda each: each.load)
-                replies = await worker.ask(task)
+                # Too late for its sender, it is still what the worker has to finish (`retire`).
+                replies = await asyncio.shield(worker.ask(task))
         except TimeoutError:
             return [BUSY] * count
         return replies if len(replies) == count else [BROKEN] * count

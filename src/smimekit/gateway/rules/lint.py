@@ -49,7 +49,7 @@ def _site(rules: Rules, top: Table) -> Iterator[str]:
             site,
             None,
             "there is no marker_secret_file in [gateway], so mail that goes round in circles "
-            "is not noticed here.",
+            "is not noticed here before it has a hundred Received fields.",
         )
     if rules.site.name == "localhost":
         yield _warning(

@@ -1,0 +1,73 @@
+"""What a server says, read for as long as one answer may take, and no longer than it may be.
+
+Knows sockets. May not know what is spoken over them. A socket's own timeout is about a single
+read: a server that sends one octet now and then keeps it from passing for ever.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from socket import socket
+from typing import Final, final
+
+__all__ = ["PatientReader"]
+
+
+@final
+class PatientReader(io.RawIOBase):
+    """The octets of a socket, as the raw file below a buffered one.
+
+    What is read belongs to the answer that the last `begin` was about. It takes the seconds of
+    the socket's timeout at the most, and one more for every `rate` octets where that is given.
+    Who reads on gets an OSError, then and ever after: a TimeoutError first, where it took too
+    long. The socket stays the caller's.
+    """
+
+    def __init__(
+        self,
+        inner: socket,
+        *,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._inner: Final = inner
+        self._rate: Final = rate
+        self._clock: Final = clock
+        self._left = 0
+        self._end: float | None = None
+        self._failed = False
+
+    def begin(self, most: int) -> None:
+        """What is read from now on is another answer, of at most so many octets."""
+        timeout = self._inner.gettimeout()
+        self._left = most
+        self._end = None if timeout is None else self._clock() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # narrower: a writable buffer
+        if self._failed or self._left <= 0:
+            raise OSError("The answer failed, or is longer than it may be.")
+        timeout = self._inner.gettimeout()
+        try:
+            self._inner.settimeout(self._seconds())
+            count = self._inner.recv_into(buffer)
+        except OSError:
+            self._failed = True
+            raise
+        finally:
+            self._inner.settimeout(timeout)  # what is sent has its own time
+        self._left -= count
+        if self._end is not None and self._rate is not None:
+            self._end += count / self._rate
+        return count
+
+    def _seconds(self) -> float | None:
+        if self._end is None:
+            return None
+        left = self._end - self._clock()
+        if left <= 0:
+            raise TimeoutError("The answer took too long.")
+        return left
