@@ -2,10 +2,11 @@
 
 import base64
 import quopri
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smimekit.errors import MimeError, SmimeError
@@ -99,6 +100,63 @@ def test_base64_refused(text: bytes) -> None:
         with pytest.raises(MimeError) as caught:
             b"".join(decode_base64(cut(text, size)))
         assert caught.value.code == "mime.base64"
+
+
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+"""RFC 4648, 4."""
+
+
+def _strictly(text: bytes) -> bytes | str:
+    """What text without its blanks says, which has to be base64 from begin to end."""
+    plain = text.translate(None, b" \t\r\n\v\f")
+    return base64.b64decode(plain) if _BASE64.fullmatch(plain) else "mime.base64"
+
+
+@settings(max_examples=600)
+@given(
+    st.binary(min_size=12, max_size=120),
+    st.integers(1, 20),
+    st.sampled_from([b"\r\n", b"\n"]),
+    st.lists(
+        st.tuples(
+            st.integers(0, 199),
+            st.integers(0, 2),
+            st.sampled_from(
+                [b"", b"=", b"==", b"!", b"\r", b"\n", b"\r\n", b" ", b"\0", b"Q", b"\xff"]
+            ),
+        ),
+        max_size=2,
+    ),
+    st.integers(1, 200),
+)
+def test_lines_of_one_length_hide_nothing(
+    data: bytes, size: int, line_end: bytes, changes: list[tuple[int, int, bytes]], step: int
+) -> None:
+    """A few octets are put in, taken out or replaced; all of it is seen, however it is cut."""
+    plain = base64.b64encode(data)
+    text = line_end.join(plain[at : at + size] for at in range(0, len(plain), size)) + line_end
+    for at, taken, put in changes:
+        place = at % (len(text) + 1)
+        text = text[:place] + put + text[place + taken :]
+    assert result(cut(text, step), decode_base64) == _strictly(text)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        # As many octets of junk as the line break has that stands in the last, begun group.
+        ([b"AAAAAA\r\nAA!!AA\r\nAAAAAA\r\nA", b"AAA"], "mime.base64"),
+        ([b"AAAAAA\r\nAAAAAA\r\nAAAAAA\r\nA", b"A"], bytes(15)),
+        ([b"AAAA\r\nAAAA\r\nA A", b"AA"], bytes(9)),
+        ([b"AAAA\r\nAAAA\r\nA!A", b"A"], "mime.base64"),
+        ([b"AAAA\r\nAAAA\r\nAA==AA", b"AA"], "mime.base64"),
+        ([b"AAAA\r\nAAAA\r\nAA==", b"AAAA"], "mime.base64"),
+    ],
+)
+def test_what_is_left_over_of_lines_is_read_with_the_next_chunk(
+    chunks: list[bytes], expected: bytes | str
+) -> None:
+    assert result(chunks, decode_base64) == expected
 
 
 def test_nothing_follows_the_padding_even_after_a_chunk_of_blanks() -> None:

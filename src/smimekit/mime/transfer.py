@@ -97,49 +97,57 @@ def decoded(data: bytes, encoding: str) -> bytes:
 
 def _decode_chunk(held: bytes, chunk: bytes, padded: bool) -> tuple[bytes, bytes, bool]:
     """What was `held`, and the chunk, decoded: as `_decode_groups` says."""
-    try:
-        return _decode_groups(_without_equal_breaks(held, chunk), padded)
-    except MimeError:  # which may be for other blanks
-        return _decode_groups(held + chunk.translate(None, _BLANKS), padded)
+    usual = None if padded else _decode_equal_lines(held, chunk)
+    return usual or _decode_groups((held + chunk).translate(None, _BLANKS), padded)
 
 
-def _without_equal_breaks(held: bytes, chunk: bytes) -> bytes | bytearray:
-    """What was `held`, and the chunk without the line breaks between lines of one length.
+def _decode_equal_lines(held: bytes, chunk: bytes) -> tuple[bytes, bytes, bool] | None:
+    """The same, where all lines are of one length, as in most base64; None for anything else.
 
-    Most base64 is like that, and to cut every 78th octet out is many times as fast as to look
-    at each. Any other blanks stay where they are, and will not decode.
+    `binascii` passes over line breaks in less time than it takes to cut them out. It passes over
+    any junk as well: but then it makes fewer octets than there are characters for, however much
+    there is of it and wherever it stands.
     """
-    chunk = chunk.strip(_BLANKS)  # the last line, whatever its length, has no break then
-    first = chunk.find(b"\n")
-    size = chunk.find(b"\n", first + 1) - first
+    text = chunk.strip(_BLANKS)
+    first = text.find(b"\n")
+    size = text.find(b"\n", first + 1) - first
     if first < 1 or size < 2:
-        return held + chunk
-    text = bytearray(held)
-    text += chunk
-    first += len(held)
-    returns, feeds = text[first - 1 :: size], text[first::size]
-    if feeds == b"\n" * len(feeds):
-        del text[first::size]
-        if returns == b"\r" * len(returns):
-            del text[first - 1 :: size - 1]
-    return text
+        return None
+    feeds = text[first::size]
+    breaks = len(feeds)
+    if feeds != b"\n" * breaks:
+        return None
+    last = first + size * (breaks - 1)
+    if text[first - 1 : last : size] == b"\r" * breaks:
+        breaks *= 2
+    groups, over = divmod(len(held) + len(text) - breaks, 4)
+    end = len(text) - over
+    if end <= last:  # a line break stands in what is left over, and was counted
+        return None
+    data = held + text[:end]
+    padding = data.endswith(b"=") + data.endswith(b"==")
+    try:
+        octets = binascii.a2b_base64(data)
+    except binascii.Error:
+        return None
+    if len(octets) != 3 * groups - padding:
+        return None
+    return octets, text[end:], padding > 0
 
 
-def _decode_groups(data: bytes | bytearray, padded: bool) -> tuple[bytes, bytes, bool]:
+def _decode_groups(data: bytes, padded: bool) -> tuple[bytes, bytes, bool]:
     """Decode text without blanks: its octets, what is no whole group yet, and whether the text
     was, or is now, `padded`.
     """
     whole = len(data) & ~3
-    rest = bytes(data[whole:])
     # binascii takes a group of padding alone.
-    endless = (padded and data) or data.endswith(b"===", 0, whole)
-    if endless or (rest and rest.translate(None, _BLANKS) != rest):
+    if (padded and data) or data.endswith(b"===", 0, whole):
         raise _bad_base64()
     try:
         octets = binascii.a2b_base64(memoryview(data)[:whole], strict_mode=True)
     except binascii.Error:
         raise _bad_base64() from None
-    return octets, rest, padded or data.endswith(b"=", 0, whole)
+    return octets, data[whole:], padded or data.endswith(b"=", 0, whole)
 
 
 def _bad_base64() -> MimeError:
