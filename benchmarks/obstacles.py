@@ -68,10 +68,10 @@ OBSTACLES: Final[dict[str, str]] = {
         "has."
     ),
     "decrypt-large": (
-        "Two thirds of it decode base64, as in the limit. `binascii` skips line breaks, and any junk "
-        "as well: where the breaks stand, and how much came out, shows that there was none, which "
-        "takes a copy of the text; and plaintext waits in a file until its verdict, and is read "
-        "from there: the limit keeps nothing."
+        "Two thirds of it decode base64, as in the limit. `binascii` skips line breaks, and any "
+        "junk as well: where the breaks stand, and how much came out, shows that there was none. "
+        "Plaintext waits in a file until its verdict, and is read from there: the limit keeps "
+        "nothing."
     ),
     "scan": "Memory is read in chunks, each of which is copied; the limit copies nothing.",
 }
