@@ -4,7 +4,8 @@ Knows files. May not know what a database holds.
 
 SQLite takes a file without octets for a new database, and goes on with a file that has no name any
 more: so what cut the file off, or put another in its place, would undo every rejection, and nobody
-would hear of it. Here no file is ever without octets: it gets its name when it has its first page.
+would hear of it. Here a file gets its name when it has its first page, and so is never without
+octets: but on a disk without hard links, for the moment that it takes to write that page.
 """
 
 import os
@@ -32,7 +33,8 @@ def begin_file(path: str) -> None:
     """Make the file of a database where there is none; raises OSError and sqlite3.Error.
 
     `StoreError` `store.corrupt` where there was one. A process that is killed meanwhile leaves
-    no file, or a whole one (and perhaps a file `.new`, which nobody reads).
+    no file, or a whole one (and perhaps a file `.new`, which nobody reads); on a disk without hard
+    links it may leave one that is empty or cut, which is refused from then on.
     """
     log = any(os.path.exists(path + end) for end in _LOGS)  # noqa: PTH110 - they begin with a path
     try:
