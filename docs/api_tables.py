@@ -29,7 +29,7 @@ SECTIONS: Sequence[tuple[str, Sequence[tuple[str, Sequence[str]]]]] = (
             ("message/reply.py", ("reply_headers",)),
             ("harvesting/facts.py", ("harvest",)),
             ("harvesting/learning.py", ("harvest_into", "upload_into")),
-            ("certificate/__init__.py", ("load_certificates",)),
+            ("message/bundle.py", ("load_certificates",)),
             ("trust/stores/opening.py", ("open_store",)),
         ),
     ),

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smimekit import der
-from smimekit.certificate import Certificate, load_certificates
+from smimekit.certificate import Certificate, read_certificates
 from smimekit.errors import CertificateError
 from tests.cms import forge
 
@@ -145,7 +145,7 @@ def test_rfc_certificates(vectors: Path) -> None:
     for path in sorted(vectors.rglob("*.pem")):
         data = path.read_bytes()
         if b"BEGIN CERTIFICATE" in data:
-            found += sum(check_against_cryptography(one.der) for one in load_certificates(data))
+            found += sum(check_against_cryptography(one.der) for one in read_certificates(data))
     assert found >= 10
 
 
@@ -514,10 +514,10 @@ def test_pem() -> None:
     assert x509.load_pem_x509_certificate(alice.pem()) == alice.x509
     assert max(map(len, alice.pem().splitlines())) == 64
     assert Certificate.from_pem(b"text\n" + alice.pem() + authority.pem()) == alice
-    assert load_certificates(
+    assert read_certificates(
         alice.pem() + b"between\r\n" + authority.pem().replace(b"\n", b"\r\n")
     ) == (alice, authority)
-    assert load_certificates(alice.der) == (alice,)
+    assert read_certificates(alice.der) == (alice,)
 
 
 MAIL, ANY, WEB = map(der.oid, ("1.3.6.1.5.5.7.3.4", "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"))
@@ -545,10 +545,10 @@ def test_pem_with_settings_of_openssl(settings: bytes, code: str | None) -> None
     text = base64.encodebytes(alice.der + settings)
     data = b"-----BEGIN TRUSTED CERTIFICATE-----\n%b-----END TRUSTED CERTIFICATE-----\n" % text
     if code is None:
-        assert load_certificates(data + alice.pem()) == (alice, alice)
+        assert read_certificates(data + alice.pem()) == (alice, alice)
         return
     with pytest.raises(CertificateError) as caught:
-        load_certificates(data)
+        read_certificates(data)
     assert caught.value.code == code
 
 
@@ -574,7 +574,7 @@ def test_pem_with_settings_of_openssl(settings: bytes, code: str | None) -> None
 )
 def test_pem_without_certificates(data: Any, code: Any) -> None:
     with pytest.raises(CertificateError) as caught:
-        load_certificates(data)
+        read_certificates(data)
     assert caught.value.code == code
     with pytest.raises(CertificateError):
         Certificate.from_pem(data)
@@ -582,7 +582,7 @@ def test_pem_without_certificates(data: Any, code: Any) -> None:
 
 @given(st.binary(max_size=80))
 def test_any_bytes(data: Any) -> None:
-    for read in (Certificate, load_certificates, Certificate.from_pem):
+    for read in (Certificate, read_certificates, Certificate.from_pem):
         with pytest.raises(CertificateError):
             read(data)
 
@@ -590,4 +590,4 @@ def test_any_bytes(data: Any) -> None:
 def test_pem_in_linear_time() -> None:
     data = b"-----BEGIN CERTIFICATE-----\n" * 50_000 + b"A" * 1_000_000
     with pytest.raises(CertificateError):
-        load_certificates(data)
+        read_certificates(data)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from smimekit import aio as aio
     from smimekit import files as files
     from smimekit import stream as stream
-    from smimekit.certificate import Certificate, load_certificates
+    from smimekit.certificate import Certificate
     from smimekit.errors import (
         CertificateError,
         CmsError,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         SharedKeyRecipient,
     )
     from smimekit.limits import Limits
+    from smimekit.message.bundle import load_certificates
     from smimekit.message.layers import Protection
     from smimekit.message.opened import Opened, Payload
     from smimekit.message.plan import EncryptionPlan, plan_encryption
@@ -165,7 +166,7 @@ _HOMES = {
     "encrypt": ("smimekit.message.send", "encrypt"),
     "harvest": ("smimekit.harvesting", "harvest"),
     "harvest_into": ("smimekit.harvesting", "harvest_into"),
-    "load_certificates": ("smimekit.certificate", "load_certificates"),
+    "load_certificates": ("smimekit.message.bundle", "load_certificates"),
     "open": ("smimekit.message.receive", "open_message"),
     "plan_encryption": ("smimekit.message.plan", "plan_encryption"),
     "reply_headers": ("smimekit.message.reply", "reply_headers"),

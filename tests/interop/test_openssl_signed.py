@@ -251,6 +251,31 @@ def test_openssl_sends_only_certificates(
         smimekit.verify(message, trust)
 
 
+@pytest.mark.parametrize("form", ["DER", "PEM"])
+def test_anchors_come_in_a_bundle_that_openssl_made(
+    openssl: OpenSsl, people: People, ca: FakeCA, form: str, tmp_path: Path
+) -> None:
+    root, bundle = tmp_path / "root.pem", tmp_path / "root.p7b"
+    root.write_bytes(ca.certificate.pem())
+    bundle.write_bytes(
+        openssl.call("crl2pkcs7", "-nocrl", "-certfile", str(root), "-outform", form)
+    )
+    anchors = smimekit.load_certificates(bundle)
+    assert anchors == (ca.certificate,)
+    message = openssl.sign(ENTITY, people("alice"), *FROM)
+    trust = Trust(anchors=anchors)
+    assert smimekit.verify(message, trust).bytes() == ENTITY
+
+
+def test_a_bundle_of_nobody_holds_no_anchors(openssl: OpenSsl, tmp_path: Path) -> None:
+    nobody = tmp_path / "nobody.pem"
+    nobody.write_bytes(b"")
+    bundle = openssl.call("crl2pkcs7", "-nocrl", "-certfile", str(nobody), "-outform", "DER")
+    with pytest.raises(smimekit.CertificateError) as caught:
+        smimekit.load_certificates(bundle)
+    assert caught.value.code == "certificate.none"
+
+
 @pytest.mark.parametrize(
     ("chain", "count"), [(Chain.LEAF, 1), (Chain.WITHOUT_ROOT, 2), (Chain.WITH_ROOT, 3)]
 )

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
-from smimekit.certificate import Certificate, load_certificates
+from smimekit.certificate import Certificate
+from smimekit.message.bundle import load_certificates
 from smimekit.trust import (
     ByAddress,
     ByFingerprint,

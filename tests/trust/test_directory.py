@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from smimekit.certificate import load_certificates
 from smimekit.errors import StoreError, UsageError
+from smimekit.message.bundle import load_certificates
 from smimekit.trust import (
     ByAddress,
     ByFingerprint,

@@ -9,7 +9,14 @@ import pytest
 
 from smimekit.certificate import Certificate
 from smimekit.cms.signed_writing import certs_only
-from smimekit.errors import CertificateError, CmsError, FetchError, InputError, LimitExceeded
+from smimekit.errors import (
+    CertificateError,
+    CmsError,
+    FetchError,
+    InputError,
+    LimitExceeded,
+    MimeError,
+)
 from smimekit.limits import Limits
 from smimekit.message.bundle import read_bundle
 from smimekit.trust import (
@@ -70,10 +77,12 @@ def pem_cms(data: bytes) -> bytes:
         (LEAF.certificate.pem() + SUB.certificate.pem(), 2),
         (bundle(SUB, ROOT), 2),
         (pem_cms(bundle(SUB, ROOT)), 2),
+        (pem_cms(bundle(SUB)) + b"between\n" + pem_cms(bundle(ROOT)), 2),
+        (pem_cms(bundle(SUB)) + LEAF.certificate.pem(), 2),
         (certs_only([SUB.der, b"\x30\x00"]), 1),
         (certs_only([]), 0),
     ],
-    ids=["der", "pem", "p7c", "p7b in pem", "one is malformed", "none"],
+    ids=["der", "pem", "p7c", "p7b in pem", "two p7b", "p7b and pem", "one is malformed", "none"],
 )
 def test_bundles_of_each_form_are_read(data: bytes, count: int) -> None:
     assert len(read_bundle(data)) == count
@@ -88,6 +97,8 @@ def test_bundles_of_each_form_are_read(data: bytes, count: int) -> None:
         (bundle(SUB)[:-1], CertificateError),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", CertificateError),
         (pem_cms(b"\x30\x00"), CmsError),
+        (pem_cms(bundle(SUB)).replace(b"M", b"=", 1), MimeError),
+        (pem_cms(bundle(SUB)) + b"-----BEGIN CERTIFICATE-----\nA", CertificateError),
     ],
 )
 def test_what_is_no_bundle_is_refused(data: bytes, error: type[InputError]) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smimekit.certificate import Certificate, load_certificates
+from smimekit.certificate import Certificate
 from smimekit.errors import StoreError
+from smimekit.message.bundle import load_certificates
 from smimekit.trust import (
     ByFingerprint,
     Decision,

@@ -7,11 +7,9 @@ What is asked for is parsed when it is asked for, once.
 import base64
 import binascii
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from asn1crypto.x509 import Certificate as Asn1Certificate
     from cryptography import x509
 
-__all__ = ["Certificate", "load_certificates"]
+__all__ = ["Certificate", "read_certificates"]
 
 _T = TypeVar("_T")
 
@@ -351,15 +349,13 @@ def _for_mail(reader: der.Reader) -> bytes:
     return found
 
 
-def load_certificates(data: bytes | str | os.PathLike[str]) -> tuple[Certificate, ...]:
+def read_certificates(data: bytes) -> tuple[Certificate, ...]:
     """The certificates in PEM text (any number, text between them), or in DER (one).
 
-    `data` is the file's bytes, or a path (`str` is one). OpenSSL's own form, TRUSTED
-    CERTIFICATE, is taken where its settings allow mail. Raises CertificateError where there is
-    none, or one of them is malformed, and OSError for a path that cannot be read.
+    OpenSSL's own form, TRUSTED CERTIFICATE, is taken where its settings allow mail. Raises
+    CertificateError where there is none, or one of them is malformed. CMS is no matter of this
+    module: `smimekit.load_certificates` knows all forms.
     """
-    if isinstance(data, str | os.PathLike):
-        data = Path(data).read_bytes()
     if b"-----BEGIN " in data:
         found = tuple(map(Certificate, _pem_blocks(data)))
         if not found:

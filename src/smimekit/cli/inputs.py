@@ -95,7 +95,7 @@ def read_file(name: str) -> bytes:
 
 
 def load_certificates(names: Sequence[str]) -> tuple[Certificate, ...]:
-    """The certificates of files, PEM (any number) or DER."""
+    """The certificates of files, PEM (any number), DER or .p7b."""
     return tuple(each for name in names for each in parse_certificates(read_file(name)))
 
 

@@ -334,7 +334,7 @@ def trust_options(command: _Command) -> _Command:
             "--anchor",
             multiple=True,
             metavar="FILE",
-            help="CA certificates (PEM or DER) whose word counts.",
+            help="CA certificates (PEM, DER or .p7b) whose word counts.",
         ),
         click.option(
             "--timestamp-anchor",

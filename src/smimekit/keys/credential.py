@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import (
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from smimekit.algorithms import RSA_ENCRYPTION, RSASSA_PSS
-from smimekit.certificate import Certificate, load_certificates
+from smimekit.certificate import Certificate, read_certificates
 from smimekit.cms.recipients import ContentKey, RecipientInfo
 from smimekit.cms.wrapping import unwrap
 from smimekit.errors import CertificateError, NoMatchingKey, UsageError
@@ -289,7 +289,7 @@ def _certificates(data: bytes) -> tuple[Certificate, ...]:
         except CertificateError:
             return ()  # a key then
     if any(block.label in _CERTIFICATE_LABELS for block in pem_blocks(data)):
-        return load_certificates(data)
+        return read_certificates(data)
     return ()
 
 

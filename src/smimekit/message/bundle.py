@@ -4,11 +4,13 @@ Knows how the forms differ. May not know whom to trust: the signature on such a 
 has one, says nothing here.
 """
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-from smimekit.certificate import Certificate, load_certificates
+from smimekit.certificate import Certificate, read_certificates
 from smimekit.cms.ber import BerReader
 from smimekit.cms.content import SIGNED_DATA, enter_content
 from smimekit.cms.signed import read_signed_data
@@ -17,9 +19,10 @@ from smimekit.limits import Limits
 from smimekit.message.evidence import load_bag
 from smimekit.mime.transfer import decode_base64
 
-__all__ = ["read_bundle"]
+__all__ = ["load_certificates", "read_bundle"]
 
 _PEM_CMS: Final = re.compile(rb"-----BEGIN (?:PKCS7|CMS)-----\r?\n([^-]*)-----END ")
+_PEM_CERTIFICATE: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
 
 
 class _Nowhere:
@@ -32,22 +35,42 @@ class _Nowhere:
         return iter(())
 
 
+def load_certificates(data: bytes | str | os.PathLike[str]) -> tuple[Certificate, ...]:
+    """The certificates of a file: PEM (any number, text between them), DER (one), or what
+    authorities hand out as .p7b or .p7c (RFC 8551, 3.8), in DER or PEM.
+
+    `data` is the file's bytes, or a path (`str` is one). OpenSSL's own form, TRUSTED
+    CERTIFICATE, is taken where its settings allow mail. Of a .p7b, certificates that are
+    malformed are left out. Raises CertificateError where there is none, or one of PEM or DER is
+    malformed; MimeError, CmsError and LimitExceeded for a .p7b; OSError for a path that cannot
+    be read.
+    """
+    if isinstance(data, str | os.PathLike):
+        data = Path(data).read_bytes()
+    found = read_bundle(data)
+    if not found:
+        raise CertificateError("There is no certificate in the bundle.", code="certificate.none")
+    return found
+
+
 def read_bundle(data: bytes, *, limits: Limits | None = None) -> tuple[Certificate, ...]:
     """The certificates in DER or PEM, or in a SignedData (RFC 8551, 3.8) such as a .p7c file.
 
-    Of a SignedData, those that are malformed are left out. Raises CertificateError, CmsError
-    and LimitExceeded.
+    Of a SignedData, those that are malformed are left out. Raises CertificateError, CmsError,
+    MimeError and LimitExceeded.
     """
-    armoured = _PEM_CMS.search(data)
-    if armoured is not None:
-        return _signed(b"".join(decode_base64((armoured[1],))), limits or Limits())
+    limits = limits or Limits()
+    armoured = _PEM_CMS.findall(data)
+    held = [each for text in armoured for each in _signed(b"".join(decode_base64((text,))), limits)]
+    if armoured and not _PEM_CERTIFICATE.search(data):
+        return tuple(held)
     try:
-        return load_certificates(data)
+        return (*read_certificates(data), *held)
     except CertificateError as error:
-        if b"-----BEGIN CERTIFICATE" in data:
+        if b"-----BEGIN " in data:
             raise
         try:
-            return _signed(data, limits or Limits())
+            return _signed(data, limits)
         except CmsError:
             raise error from None
 

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, final
 
-from smimekit.certificate import load_certificates
 from smimekit.errors import GatewayError, StoreError
 from smimekit.gateway.events import NO_EVENTS, Events
 from smimekit.gateway.gateway import Gateway, Processor
@@ -33,6 +32,7 @@ from smimekit.keys import KeyRing
 from smimekit.keys.folder import KeyFolder, password_from_environment, password_from_file
 from smimekit.keys.master import MasterKeys
 from smimekit.keys.ring import KeySource
+from smimekit.message.bundle import load_certificates
 from smimekit.policy import Policy
 from smimekit.trust import Trust
 from smimekit.trust.stores.opening import open_store, store_is_there
