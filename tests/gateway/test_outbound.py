@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import smimekit
 from smimekit import Credential, KeyRing, MemoryTrustStore, Policy, Trust, UsageError
-from smimekit.algorithms import AES256_CBC, AES256_GCM
+from smimekit.algorithms import AES256_CBC, AES256_GCM, DES_EDE3_CBC
 from smimekit.gateway import (
     Defer,
     Deliver,
@@ -542,6 +542,35 @@ def test_minimum_algorithms_are_kept() -> None:
         assert isinstance(found[b], Reject)
     made = planned(gateway(rules, trust=trust), mail(to=(b,)), b)
     assert "aes-256-cbc" in str(made.parts[0].unused[0].reasons)
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind"),
+    [
+        (MUST, Reject),
+        (MUST + '[outbound]\nimpossible = "send_clear"\n', Reject),
+        ('[outbound]\nimpossible = "bounce"\n', Reject),
+        ('[outbound]\nimpossible = "hold"\n', Hold),
+        ("", Deliver),
+    ],
+)
+def test_who_announces_weak_ciphers_only_is_a_case_for_the_rules(
+    rules: str, kind: type[Outcome]
+) -> None:
+    """RFC 8551, 2.7.1: weak encryption is not acceptable, whatever somebody announces. The other
+    recipient's mail is encrypted all the same.
+    """
+    old, new = "old@x.example", "new@x.example"
+    trust = crowd((old, DES_EDE3_CBC), (new, AES256_GCM))
+    message = mail(to=(old, new))
+    with send(gateway(rules, trust=trust), message, old, new) as outcomes:
+        found = by_address(outcomes)
+        assert isinstance(found[old], kind)
+        if isinstance(found[old], Deliver):
+            assert message_of(found[old]) == message
+        assert layers(message_of(found[new]))[0].algorithm == "aes-256-gcm"
+    made = planned(gateway(rules, trust=trust), message, old)
+    assert "des-ede3-cbc" in str(made.parts[0].unused[0].reasons)
 
 
 def test_short_keys_are_not_encrypted_to() -> None:
