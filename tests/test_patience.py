@@ -92,3 +92,29 @@ def test_without_a_timeout_it_waits(pair: tuple[socket.socket, socket.socket]) -
     reader = PatientReader(ours, rate=1)
     reader.begin(1000)
     assert drip(theirs, reader, 3) == b"xxx"
+
+
+def test_answers_share_the_time_that_they_have_together(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Each has time enough of its own."""
+    ours, theirs = pair
+    ticks = itertools.count()
+    reader = PatientReader(ours, clock=lambda: float(next(ticks)))
+    reader.share(30)
+    for _ in range(2):
+        reader.begin(1000)
+        assert drip(theirs, reader, 10) == b"x" * 10
+    reader.begin(1000)
+    with pytest.raises(TimeoutError):
+        drip(theirs, reader, 10)
+
+
+def test_those_who_share_anew_have_all_of_it(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    ticks = itertools.count()
+    reader = PatientReader(ours, clock=lambda: float(next(ticks)))
+    for _ in range(5):
+        reader.share(30)
+        reader.begin(1000)
+        assert drip(theirs, reader, 15) == b"x" * 15

@@ -5,6 +5,7 @@ read: a server that sends one octet now and then keeps it from passing for ever.
 """
 
 import io
+import math
 import time
 from collections.abc import Callable
 from socket import socket
@@ -18,7 +19,8 @@ class PatientReader(io.RawIOBase):
     """The octets of a socket, as the raw file below a buffered one.
 
     What is read belongs to the answer that the last `begin` was about. It takes the seconds of
-    the socket's timeout at the most, and one more for every `rate` octets where that is given.
+    the socket's timeout at the most, and one more for every `rate` octets where that is given;
+    and no longer than `share` leaves to it and others together.
     Who reads on gets an OSError, then and ever after: a TimeoutError first, where it took too
     long. The socket stays the caller's.
     """
@@ -36,6 +38,7 @@ class PatientReader(io.RawIOBase):
         self._clock: Final = clock
         self._left = 0
         self._end: float | None = None
+        self._last = math.inf
         self._failed = False
 
     def begin(self, most: int) -> None:
@@ -43,6 +46,10 @@ class PatientReader(io.RawIOBase):
         timeout = self._inner.gettimeout()
         self._left = most
         self._end = None if timeout is None else self._clock() + timeout
+
+    def share(self, seconds: float) -> None:
+        """The answers from now on, until this is said again, have so many seconds together."""
+        self._last = self._clock() + seconds
 
     def readable(self) -> bool:
         return True
@@ -67,7 +74,7 @@ class PatientReader(io.RawIOBase):
     def _seconds(self) -> float | None:
         if self._end is None:
             return None
-        left = self._end - self._clock()
+        left = min(self._end, self._last) - self._clock()
         if left <= 0:
             raise TimeoutError("The answer took too long.")
         return left

@@ -1,7 +1,8 @@
 """Handing mail on: RFC 5321 and its extensions, as a next hop sees them."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,7 +32,9 @@ def _closed() -> Iterator[None]:
         OPEN.pop().close()
 
 
-def relay_to(server: Hop, data_timeout: float = 20) -> Relay:
+def relay_to(
+    server: Hop, data_timeout: float = 20, clock: Callable[[], float] = time.monotonic
+) -> Relay:
     protocol = Protocol.LMTP if server.lmtp else Protocol.SMTP
     hop = NextHop(
         host="127.0.0.1",
@@ -40,7 +43,7 @@ def relay_to(server: Hop, data_timeout: float = 20) -> Relay:
         timeout=20,
         data_timeout=data_timeout,
     )
-    relay = Relay(hop)
+    relay = Relay(hop, clock)
     OPEN.append(relay)
     return relay
 
@@ -175,17 +178,88 @@ def test_a_next_hop_that_says_nothing_defers() -> None:
             gate.notify_all()
 
 
-@pytest.mark.parametrize("at", ["RCPT", "DATA", "."])
-def test_a_next_hop_that_drips_defers(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line comes in time, and the reply never ends. The clock is the test's."""
-    ticks = itertools.count(step=5)
+def each_look_takes(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(step=seconds)
     monkeypatch.setattr(
         "smimekit.gateway.handover.next_hop.PatientReader",
         partial(PatientReader, clock=lambda: float(next(ticks))),
     )
+
+
+@pytest.mark.parametrize("at", ["RCPT", "DATA", "."])
+def test_a_next_hop_that_drips_defers(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line comes in time, and the reply never ends. The clock is the test's."""
+    each_look_takes(5, monkeypatch)
     slow = "250-Wait\r\n" * 5_000 + "250 OK"  # some reads, each of which may take 20 seconds
     with hop(answer=lambda command: slow if command.startswith(at) else "") as server:
         assert codes(relay_to(server).deliver(mail("b@x.org"), Client())) == [451]
+
+
+@pytest.mark.parametrize(("patience", "code"), [(50, 451), (5_000, 250)])
+def test_many_recipients_have_some_time_together(
+    patience: float, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is answered for in time: whoever gave us the mail has long gone away by the last one."""
+    each_look_takes(1, monkeypatch)
+    addresses = [f"{n}@x.org" for n in range(60)]
+    with hop(offers=()) as server:
+        found = relay_to(server, data_timeout=patience).deliver(mail(*addresses), Client())
+        assert codes(found) == [code] * 60
+        assert bool(server.arrived) is (code == 250)
+
+
+def test_many_answers_to_the_content_have_some_time_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who was answered for has the mail, and is not given it again."""
+    each_look_takes(1, monkeypatch)
+    long = "250-Taken\r\n" * 4_000 + "250 Taken"  # some reads
+    addresses = [f"{n}@x.org" for n in range(40)]
+    with hop(lmtp=True, answer=lambda command: long if command[0] == "." else "") as server:
+        found = codes(relay_to(server, data_timeout=150).deliver(mail(*addresses), Client()))
+    done = found.count(250)
+    assert 0 < done < 40
+    assert found == [250] * done + [451] * (40 - done)
+
+
+def test_what_takes_long_to_send_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Slow:
+        size = len(MESSAGE)
+
+        def read(self, start: int, end: int) -> bytes:
+            nonlocal now
+            now += 1_000
+            return MESSAGE[start:end]
+
+    monkeypatch.setattr(
+        "smimekit.gateway.handover.next_hop.PatientReader",
+        partial(PatientReader, clock=lambda: now),
+    )
+    with hop() as server:
+        large = replace(mail("b@x.org"), message=Span.whole(Slow()))
+        assert codes(relay_to(server).deliver(large, Client())) == [250]
+
+
+def test_transactions_for_too_many_recipients_come_to_an_end() -> None:
+    ticks = itertools.count(step=30)
+    taken = set()
+
+    def answer(command: str) -> str:
+        if command.startswith("MAIL"):
+            taken.clear()
+        if command.startswith("RCPT"):
+            taken.add(command)
+            return "452 4.5.3 Too many recipients" if len(taken) > 1 else ""
+        return ""
+
+    addresses = [f"{n}@x.org" for n in range(60)]
+    with hop(answer=answer) as server:
+        relay = relay_to(server, data_timeout=100, clock=lambda: float(next(ticks)))
+        found = codes(relay.deliver(mail(*addresses), Client()))
+    assert 0 < len(server.arrived) < 5
+    assert found == [250] * len(server.arrived) + [452] * (60 - len(server.arrived))
 
 
 @pytest.mark.parametrize("at", ["RCPT", "DATA", "."])

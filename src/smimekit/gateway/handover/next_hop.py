@@ -58,13 +58,20 @@ class NextHop:
     timeout: float = 60
     """For each command: its reply has to be here by then, to its last octet."""
     data_timeout: float = 300
-    """For the answer to the whole message."""
+    """For all answers to the whole message together, and for those to all its recipients: whoever
+    gave us the message waits for no more than that (RFC 5321, 4.5.3.2.6).
+    """
 
 
 class _Bounded:
     """smtplib waits for the rest of a reply as long as anything comes, and keeps all of it."""
 
     _heard: PatientReader | None = None
+
+    def share(self, seconds: float) -> None:
+        """The replies from now on have so many seconds together."""
+        if self._heard is not None:
+            self._heard.share(seconds)
 
     def getreply(self) -> tuple[int, bytes]:
         found: Any = self  # smtplib's class stands beside this one
@@ -129,7 +136,11 @@ class Connection:
         return self._smtp.sock
 
     def exchange(self, commands: Sequence[str]) -> list[Reply]:
-        """The reply to each command; all sent at once where the server allows (RFC 2920)."""
+        """The reply to each command; all sent at once where the server allows (RFC 2920).
+
+        A thousand recipients with a patience of their own would keep this thread for a day.
+        """
+        self._smtp.share(max(self._hop.timeout, self._hop.data_timeout))
         size = _GROUP if "pipelining" in self.offers else 1
         replies: list[Reply] = []
         for at in range(0, len(commands), size):
@@ -144,6 +155,7 @@ class Connection:
         for chunk in content:
             self._smtp.send(chunk)
         self._socket.settimeout(self._hop.data_timeout)
+        self._smtp.share(self._hop.data_timeout)
         for _ in range(answers):
             yield self._reply()
         self._socket.settimeout(self._hop.timeout)

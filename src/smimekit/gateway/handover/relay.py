@@ -101,6 +101,7 @@ class Relay:
     def _deliver(self, mail: Mail, client: Client, found: list[Reply | None]) -> None:
         """One transaction, and another for those who were too many (RFC 5321, 4.5.3.1.10)."""
         waiting = list(range(len(found)))
+        end = self._clock() + self._hop.data_timeout  # nobody waits longer for our own reply
         while waiting:
             connection = self._begun(mail, client)
             accepted, too_many = _recipients(connection, mail, waiting, found)
@@ -109,7 +110,7 @@ class Relay:
             else:
                 self.close()
             self._used = self._clock()
-            waiting = too_many if accepted else []
+            waiting = too_many if accepted and self._used < end else []
             for each in too_many if waiting else ():
                 found[each] = None
 
