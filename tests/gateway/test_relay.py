@@ -244,7 +244,7 @@ def test_what_takes_long_to_send_is_answered_in_time(monkeypatch: pytest.MonkeyP
 
 def test_transactions_for_too_many_recipients_come_to_an_end() -> None:
     ticks = itertools.count(step=30)
-    taken = set()
+    taken: set[str] = set()
 
     def answer(command: str) -> str:
         if command.startswith("MAIL"):
