@@ -57,6 +57,10 @@ KEPT = b"From: a@b.example\r\n"
         b"Authentication-Results: (mx.example.com; smime=pass\r\n",
         b"Authentication-Results: ; smime=pass\r\n",
         b"Authentication-Results:\r\n",
+        b"Authentication-Results: mx.example.com\0; smime=pass\r\n",
+        b"Authentication-Results: mx\0.example.com; smime=pass\r\n",
+        b"Authentication-Re\0sults: mx.example.com; smime=pass\r\n",
+        b"\0X-Smim\0ekit-Layer-1\0: signed\r\n",
     ],
 )
 @pytest.mark.parametrize("lf", [False, True])
@@ -85,6 +89,7 @@ def test_it_goes_at_the_beginning_and_the_end_too() -> None:
         b"Subject: =?utf-8?q?caf=C3=A9?= [plan]  x \r\n",
         b"this is no field at all\r\n",
         b"X-Octets: \xff\xfe\r\n",
+        b"X-Octets: a\0b\r\n",
     ],
 )
 def test_everything_else_keeps_its_bytes(field: bytes) -> None:
@@ -108,6 +113,7 @@ def test_a_header_that_no_strict_reader_takes_is_searched_all_the_same() -> None
         (b"Subject: a\rb: c\rX-Smimekit-A: d\rTo: e\r\n f\r\n", b"Subject: a\rb: c\r\n"),
         (b"A: b\rAuthentication-Results: mx.example.com; smime=pass\r\n", b"A: b\r\n"),
         (b"A: b\rSubject: [signed] Hello\r\n", b"A: b\r\n"),
+        (b"A: b\r\0Subj\0ect: [signed] Hello\r\n", b"A: b\r\n"),
         (b"A: b\rsubject : =?utf-8?q?=5Bsigned=5D?=\rC: d\r\n", b"A: b\r\n"),
     ],
 )

@@ -1132,6 +1132,7 @@ def raw_mail(head: bytes) -> bytes:
         b"X: y\rFrom: alice@example.org\r\nFrom: x@elsewhere.example",
         b"From: x@elsewhere.example\r\nX: y\r From: alice@example.org",
         b"From\r\n : alice@example.org",
+        b"From: x@elsewhere.example\r\nX: y\r\x00From: alice@example.org",
         b"From: alice",
         b"From: Alice <alice>",
     ],

@@ -138,7 +138,7 @@ def strip(message: Span, forged: Forgeries, *, limits: Limits) -> Stripped:
     """
     raw = header_octets(message, limits)
     removed: list[str] = []
-    pieces = [_without(line, forged, removed) for line in _LINE.split(raw)]
+    pieces = [_delivered(line, forged, removed) for line in _LINE.split(raw)]
     if not removed:
         return Stripped(message, ())
     rest = message.slice(len(raw), len(message))
@@ -164,6 +164,15 @@ def header_octets(message: Span, limits: Limits) -> bytes:
             return head[:length]
         searched = max(0, len(head) - 2)
         size *= 2
+
+
+def _delivered(line: bytes, forged: Forgeries, removed: list[str]) -> bytes:
+    """A field as it may stay, for programs that drop NULs, too (RFC 5322, 4 has them obsolete)."""
+    if b"\0" not in line:
+        return _without(line, forged, removed)
+    before = len(removed)
+    left = _without(line.replace(b"\0", b""), forged, removed)
+    return line if len(removed) == before else left
 
 
 def _without(line: bytes, forged: Forgeries, removed: list[str]) -> bytes:

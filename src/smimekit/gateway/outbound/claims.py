@@ -44,7 +44,8 @@ def claims(message: Span, *, limits: Limits) -> tuple[str, ...]:
 
     Raises LimitExceeded for a header that is too long to be searched, and for more than MOST.
     """
-    values = list(_values(header_octets(message, limits)))
+    header = header_octets(message, limits).replace(b"\0", b"")  # which relays drop
+    values = list(_values(header))
     readings = [text for value in values for text in _readings(value)]
     found = _few(_addresses(readings))
     return found or _few(word for text in readings for word in _words(text))
