@@ -280,6 +280,35 @@ def test_size(tmp_path: Path) -> None:
     assert list(tmp_path.glob("message*")) == []
 
 
+def test_a_header_has_a_size_as_well(tmp_path: Path) -> None:
+    found = session(Shared(Fake(by_name), tmp_path), Server())
+    found.envfrom("<a@x.org>")
+    found.envrcpt("<d>")
+    assert found.header("X", b" " + b"a" * 5_000) == Milter.CONTINUE
+    assert found.header("X", b" " + b"a" * 5_000) == Milter.REJECT
+
+
+@pytest.mark.parametrize(("count", "size"), [(3_000, 1), (30, 50_000)])
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_header_that_is_too_large_to_be_edited_is_sent_and_discarded(
+    count: int, size: int, drops: bool, tmp_path: Path
+) -> None:
+    """Even where what is sent has a small one."""
+    field = b"X-Many: " + b"a" * size + b"\r\n"
+    fake, server = changing(field if drops else b"Hi", b""), Server()
+    found = session(Shared(fake, tmp_path), server, replace(LISTENER, size=10_000_000))
+    found.envfrom("<a@x.org>")
+    found.envrcpt("<b@y.org>")
+    for _ in range(count):
+        found.header("X-Many", b" " + b"a" * size)
+    assert found.eoh() == Milter.CONTINUE
+    assert found.body(b"Hi\r\n") == Milter.CONTINUE
+    assert found.eom() == Milter.DISCARD
+    assert fake.delivered == ["b@y.org"]
+    assert fake.seen[1].count(field) == count
+    assert (server.said, server.body) == ([], b"")
+
+
 @pytest.mark.parametrize(
     ("submitter", "user"),
     [(Submitter.LOGIN, "alice"), (Submitter.SENDER, SENDER), (Submitter.NOBODY, None)],

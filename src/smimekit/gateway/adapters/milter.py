@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import Milter
 
+from smimekit.errors import InputError
 from smimekit.gateway.adapters.esmtp import parse_parameters, parse_path
 from smimekit.gateway.adapters.header_edits import header_edits
 from smimekit.gateway.adapters.in_place import KEPT, handle_in_place
@@ -41,6 +42,8 @@ _LIKELY_HEARD: Final = 60.0
 """Seconds for one mail after which a mail server may have given up on us: Postfix waits for five
 minutes (milter_content_timeout), Sendmail is often told less."""
 _BLANK: Final = b"\r\n"
+_LIMITS: Final = Limits()
+"""Of a header that is kept in memory: a longer one cannot be edited, and goes by the next hop."""
 
 
 class Counter(Protocol):
@@ -147,25 +150,35 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         blank = b"" if self._protocol & Milter.P_HDR_LEADSPC else b" "
         text = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         raw = field.encode("utf-8", "surrogateescape") + b":" + blank + text + b"\r\n"
-        self._fields.append(Field(field, raw))
-        return int(Milter.CONTINUE)
+        answer = self._write(raw)
+        if len(self._fields) < _LIMITS.header_fields and self._size <= _LIMITS.header_bytes:
+            self._fields.append(Field(field, raw))
+        else:
+            self._editable = False
+        return answer
 
     def eoh(self) -> int:
-        self._spool = self._counter.new_spool()
-        self._trace = Field("Received", self._received())
-        self._write(b"".join(each.raw for each in (self._trace, *self._fields)) + _BLANK)
-        return int(Milter.CONTINUE)
+        answer = self._write(_BLANK)
+        self._header_ends = self._size
+        return answer
 
     def body(self, chunk: bytes) -> int:
-        self._write(chunk)
+        return self._write(chunk)
+
+    def _write(self, data: bytes) -> int:
+        """Whether the mail server is to go on. The octets go to the disk at once: of a header,
+        too, there may be any number.
+        """
+        if self._spool is None:
+            self._spool = self._counter.new_spool()
+            self._trace = Field("Received", self._received())
+            self._spool.write(self._trace.raw)
+            self._size = len(self._trace.raw)
+        self._size += len(data)
+        self._spool.write(data)
         if self._size > self._listener.size:
             return self._answer(Reply(552, "5.3.4", "The message is too large"))
         return int(Milter.CONTINUE)
-
-    def _write(self, data: bytes) -> None:
-        assert self._spool is not None  # noqa: S101 - for the type checker: the header has ended
-        self._size += len(data)
-        self._spool.write(data)
 
     def eom(self) -> int:
         """The one answer for all. pymilter makes a TEMPFAIL of whatever is raised."""
@@ -219,13 +232,15 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
 
     def _take(self, before: Span, mail: Mail) -> bool:
         """Make the edits that make the mail of the message; False, and none made, if it cannot."""
-        header = read_header(mail.message, limits=Limits(), mbox=False)
+        try:
+            header = read_header(mail.message, limits=_LIMITS, mbox=False)
+        except InputError:
+            return False
         fields = [each for each in header.fields if each.raw != self._trace.raw]
-        edits = header_edits(self._fields, fields)
+        edits = header_edits(self._fields, fields) if self._editable else None
         if edits is None:
             return False
-        start = sum(len(each.raw) for each in (self._trace, *self._fields)) + len(_BLANK)
-        old = before.slice(start, len(before))
+        old = before.slice(self._header_ends, len(before))
         new = mail.message.slice(header.length, len(mail.message))
         for gone in edits.deletions:
             self.chgheader(gone.name, gone.number, None)
@@ -276,6 +291,8 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         self._parameters = ()
         self._recipients: list[EnvelopeRecipient] = []
         self._fields: list[Field] = []
+        self._editable = True
+        self._header_ends = 0
         self._size = 0
 
 
