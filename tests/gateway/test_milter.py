@@ -280,6 +280,43 @@ def test_size(tmp_path: Path) -> None:
     assert list(tmp_path.glob("message*")) == []
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (b"a\n.\r\nMAIL FROM:<x@y.org>\r\n",),
+        (b"a\r", b"b\n"),
+        (b"a\r.\rb\r\n",),
+        (b"a\r.", b"\rb\r\n"),
+        (b"a\r\n", b"\0.\r\n"),
+        (b"\0.\r\n",),
+    ],
+)
+def test_nothing_that_ends_a_message_for_the_next_hop_comes_in(
+    chunks: tuple[bytes, ...], tmp_path: Path
+) -> None:
+    """As by SMTP: what is split goes on by SMTP."""
+    server, fake = Server(), Fake(by_name)
+    found = session(Shared(fake, tmp_path), server)
+    found.envfrom("<a@x.org>")
+    found.envrcpt("<d>")
+    found.header("Subject", b" a\n\tb")
+    found.eoh()
+    assert [found.body(each) for each in chunks][-1] == Milter.REJECT
+    assert server.said[0][:2] == ("550", "5.6.0")
+
+
+def test_usual_line_ends_in_any_chunks(tmp_path: Path) -> None:
+    fake = changing(b"", b"")
+    found = session(Shared(fake, tmp_path), Server())
+    found.envfrom("<a@x.org>")
+    found.envrcpt("<b@y.org>")
+    found.eoh()
+    body = b"a\r\n.\r\n..\r\nb\0\rc\r\n\r\n"
+    assert {found.body(bytes([each])) for each in body} == {Milter.CONTINUE}
+    assert found.eom() == Milter.CONTINUE
+    assert fake.seen[1].endswith(b"\r\n\r\n" + body)
+
+
 def test_a_header_has_a_size_as_well(tmp_path: Path) -> None:
     found = session(Shared(Fake(by_name), tmp_path), Server())
     found.envfrom("<a@x.org>")

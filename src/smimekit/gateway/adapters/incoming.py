@@ -16,11 +16,28 @@ from typing import Any, BinaryIO, Final, final
 from smimekit.gateway.handover.answers import Reply
 from smimekit.message.sealed_file import keystream
 
-__all__ = ["Incoming", "buffer_of", "receive"]
+__all__ = ["STRAY", "Incoming", "LineEnds", "buffer_of", "receive"]
 
 _END: Final = b"\r\n.\r\n"
 _STRAY_DOT: Final = re.compile(rb"\n\.\r[^\n]")
 _LONGEST: Final = 3  # octets that a stray line end may have before the chunk that ends it
+
+STRAY: Final = Reply(550, "5.6.0", "The message has line ends that are not CR LF, or NULs")
+"""The answer to content that ends for one server where it goes on for another."""
+
+
+@final
+class LineEnds:
+    """Looks at content as it comes, in any chunks."""
+
+    def __init__(self) -> None:
+        self._before = b"\r\n"
+
+    def go_astray(self, chunk: bytes) -> bool:
+        """Whether, with this chunk, there is what could end content for somebody."""
+        whole = self._before + chunk
+        self._before = whole[-_LONGEST:]
+        return _has_stray(whole)
 
 
 @final
@@ -64,9 +81,7 @@ class Incoming:
         if self.size > self._limit:
             self.refusal = Reply(552, "5.3.4", "The message is too large")
         elif _has_stray(whole):
-            self.refusal = Reply(
-                550, "5.6.0", "The message has line ends that are not CR LF, or NULs"
-            )
+            self.refusal = STRAY
         else:
             self._digest.update(plain)
             self._on_disk(lambda: self._append(plain))

@@ -22,6 +22,7 @@ from smimekit.errors import InputError
 from smimekit.gateway.adapters.esmtp import parse_parameters, parse_path
 from smimekit.gateway.adapters.header_edits import header_edits
 from smimekit.gateway.adapters.in_place import KEPT, handle_in_place
+from smimekit.gateway.adapters.incoming import STRAY, LineEnds
 from smimekit.gateway.adapters.precheck import Planner, precheck
 from smimekit.gateway.envelope import Client, Envelope, EnvelopeRecipient, Parameters
 from smimekit.gateway.handover.answers import BROKEN, BUSY, Reply
@@ -178,6 +179,8 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         self._spool.write(data)
         if self._size > self._listener.size:
             return self._answer(Reply(552, "5.3.4", "The message is too large"))
+        if self._line_ends.go_astray(data):  # the next hop might hear commands in a split message
+            return self._answer(STRAY)
         return int(Milter.CONTINUE)
 
     def eom(self) -> int:
@@ -294,6 +297,7 @@ class MilterSession(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         self._editable = True
         self._header_ends = 0
         self._size = 0
+        self._line_ends = LineEnds()
 
 
 def _address(path: str) -> str | None:
