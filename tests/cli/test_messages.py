@@ -432,7 +432,8 @@ def test_open_tells_what_protects_each_field(run: Run) -> None:
     """RFC 9788, 4.3: in JSON all of it, for people what they look at."""
     done = run("open", "--key", "bob.p12", "--anchor", "ca.pem", "encrypted.eml", "--json")
     header = done.json["header"]
-    assert set(header) == {"protection", "from_mismatch", "warning", "shown", "fields"}
+    keys = {"protection", "from_mismatch", "warning", "date_mismatch", "shown", "fields"}
+    assert set(header) == keys
     assert (header["protection"], header["from_mismatch"], header["warning"]) == (
         "cipher", False, False,
     )  # fmt: skip
@@ -455,6 +456,15 @@ def test_a_forged_author_inside_is_a_warning(run: Run) -> None:
     text = run("open", "--key", "bob.p12", stdin=forged).text
     assert "mallory@example.org (unprotected)" in text
     assert "Warning" in text
+
+
+def test_an_old_mail_that_is_sent_again_is_a_warning(run: Run) -> None:
+    signed = run("sign", "--key", "alice.p12", "--header-protection", "none", "draft.eml").out
+    again = b"Date: Sat, 1 Jan 2000 12:00:00 +0000\n" + signed
+    words = ("verify", "--anchor", "ca.pem")
+    assert not run(*words, "--json", stdin=signed).json["header"]["date_mismatch"]
+    assert run(*words, "--json", stdin=again).json["header"]["date_mismatch"]
+    assert "it may be an old mail" in run(*words, stdin=again).text
 
 
 def test_open_trusts_nobody_by_itself(run: Run) -> None:

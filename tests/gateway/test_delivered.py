@@ -1,5 +1,8 @@
 """What comes out of a payload into the header: what an author writes, and nothing else (RFC 9788)."""
 
+from datetime import timedelta
+from email.utils import format_datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from tests.message.people import (
     NOW,
     alice,
     bare_enveloped,
+    bob,
     draft,
     mallory,
     mime,
@@ -206,6 +210,16 @@ def test_another_author_inside_does_not_replace_the_one_outside() -> None:
     assert names(found, "From") == [ALICE]
     assert names(found, "Subject") == ["The plan"]
     assert value(found, "X-Smimekit-Warning") == "the author inside is not the one outside"
+
+
+@pytest.mark.parametrize("later", [timedelta(), timedelta(days=40)])
+def test_an_old_mail_that_is_sent_again_is_a_warning(later: timedelta) -> None:
+    date = format_datetime(NOW + later)
+    mail = smimekit.sign(draft(BOB), bob(), at=NOW, headers=None)
+    found = delivered(core(), f"Date: {date}\r\n".encode() + mail)
+    warnings = ["signed at another time than its Date says"] if later else []
+    assert names(found, "X-Smimekit-Warning") == warnings
+    assert "smime=pass" in value(found, "Authentication-Results")
 
 
 def from_outside(mail: bytes, sender: str, other: str) -> bytes:

@@ -17,12 +17,14 @@ from smimekit import HeaderProtection, MimeError, Protection, Trust, UsageError,
 from smimekit.cms.content import TST_INFO
 from smimekit.message.header_set import HeaderSet
 from smimekit.mime.confidentiality import hcp_no_confidentiality
+from smimekit.mime.dates import read_date
 from smimekit.mime.protected import FieldState, HeaderScheme
 from smimekit.mime.words import decode_words
 from tests.message.people import (
     ALICE,
     BOB,
     MALLORY,
+    NOW,
     alice,
     bare_enveloped,
     bare_signed,
@@ -699,3 +701,80 @@ def test_legacy_display_is_for_encryption_alone() -> None:
     assert payload_of(smimekit.sign(draft(), alice(), headers=headers)) == signed_entity()
     headers = HeaderProtection(hcp=hcp_no_confidentiality, legacy_display=True)
     assert b"legacy" not in payload_of(smimekit.encrypt(draft(), [bob()], headers=headers))
+
+
+# --- Date ------------------------------------------------------------------------------------
+
+NOON = "Sun, 1 Mar 2026 12:00:00 +0000"
+
+
+def dated(*dates: str, headers: HeaderProtection | None = None) -> bytes:
+    """A mail that Alice signed at noon."""
+    mail = smimekit.sign(draft(), alice(), at=NOW, headers=headers)
+    return b"".join(b"Date: %s\r\n" % each.encode() for each in dates) + mail
+
+
+@pytest.mark.parametrize(
+    ("dates", "mismatch"),
+    [
+        ((), False),
+        ((NOON,), False),
+        (("Sun, 1 Mar 2026 12:59:00 GMT",), False),
+        (("1 Mar 2026 21:00 +0900 (JST)",), False),
+        (("Sun, 1 Mar 2026 11:01:00 -0000",), False),
+        (("Sun, 1 Mar 2026 13:01:00 +0000",), True),
+        (("Sun, 1 Mar 2026 10:59:00 +0000",), True),
+        (("Sun, 1 Mar 2026 12:00:00 -0500",), True),
+        (("Sun, 1 Mar 2027 12:00:00 +0000",), True),
+        (("1 Jan 0001 00:00:00 +2359",), True),
+        (("31 Dec 9999 23:59:59 -2359",), True),
+        (("at noon",), True),
+        (("",), True),
+        ((NOON, "Sun, 1 Mar 2027 12:00:00 +0000"), True),
+    ],
+)
+def test_an_old_mail_that_is_sent_again_is_told_by_its_date(
+    dates: tuple[str, ...], mismatch: bool
+) -> None:
+    """CVE-2023-50761. It is a warning: a mail may have waited for a gateway that signs."""
+    mail = dated(*dates)
+    assert header_of(mail).date_mismatch is mismatch
+    assert smimekit.verify(mail, trust()).protection == Protection.VERIFIED | Protection.INTACT
+
+
+def test_it_is_told_of_what_was_encrypted() -> None:
+    mail = smimekit.encrypt(draft(), [bob()], signer=alice(), at=NOW, headers=None)
+    assert not header_of(f"Date: {NOON}\r\n".encode() + mail).date_mismatch
+    assert header_of(b"Date: Sun, 1 Mar 2026 15:00:00 +0000\r\n" + mail).date_mismatch
+    unsigned = smimekit.encrypt(draft(), [bob()], headers=None)
+    assert not header_of(b"Date: Sun, 1 Mar 2026 15:00:00 +0000\r\n" + unsigned).date_mismatch
+
+
+def test_a_date_that_was_signed_is_the_signers_own_word() -> None:
+    """What stands outside is another field then, and not shown."""
+    early = b"Date: Sun, 1 Mar 2026 08:00:00 +0000\r\n" + draft()
+    mail = smimekit.sign(early, alice(), at=NOW)
+    again = mail.replace(b"Date: Sun, 1 Mar 2026 08", b"Date: Sun, 8 Mar 2026 08", 1)
+    for each in (mail, again):
+        header = header_of(each)
+        assert not header.date_mismatch
+        assert ("Date", "Sun, 1 Mar 2026 08:00:00 +0000") in shown(header)
+
+
+def test_where_the_date_was_not_signed_the_one_outside_counts() -> None:
+    protected = HeaderProtection()
+    assert not header_of(dated(NOON, headers=protected)).date_mismatch
+    assert header_of(dated("Sun, 1 Mar 2026 15:00:00 +0000", headers=protected)).date_mismatch
+
+
+def test_who_is_not_believed_says_nothing_of_the_time() -> None:
+    mail = dated("Sun, 1 Mar 2026 15:00:00 +0000")
+    assert not header_of(mail, Trust()).date_mismatch
+    assert not header_of(mail.replace(ALICE.encode(), MALLORY.encode(), 1)).date_mismatch
+    assert not header_of(mail.replace(b"The plan is on.", b"The plan is off")).date_mismatch
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_date_or_none(text: str) -> None:
+    found = read_date(text)
+    assert found is None or found.tzinfo is not None

@@ -92,6 +92,7 @@ def _header(header: HeaderSet) -> Json:
         "protection": str(header.scheme),
         "from_mismatch": header.from_mismatch,
         "warning": header.warns,
+        "date_mismatch": header.date_mismatch,
         "shown": [
             {"name": each.name, "text": each.text, "state": str(each.state)}
             for each in header.shown

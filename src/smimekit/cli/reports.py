@@ -81,6 +81,9 @@ def _header_rows(header: Json) -> Iterator[Row]:
             yield f"  {field['name']}", said, ""
     if header["warning"]:
         yield "  Warning", "the sender inside is another one, and nothing shows who is right", "bad"
+    if header["date_mismatch"]:
+        said = "it was signed at another time than its Date says: it may be an old mail"
+        yield "  Warning", said, "bad"
 
 
 def _layer_title(layer: Json) -> str:

@@ -5,8 +5,9 @@ protected on the wire (`mime.protected` does), nor how a message is taken apart.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, final
 
 from smimekit.errors import InputError
@@ -22,6 +23,7 @@ from smimekit.message.layers import (
 from smimekit.message.recognise import recognise
 from smimekit.mime.address import address_key
 from smimekit.mime.content_type import content_type, transfer_encoding
+from smimekit.mime.dates import read_date
 from smimekit.mime.fields import Field, HeaderBlock
 from smimekit.mime.protected import (
     FieldState,
@@ -38,6 +40,8 @@ from smimekit.span import Span
 __all__ = ["HeaderField", "HeaderSet", "header_set"]
 
 _NO_HEADER: Final = HeaderBlock([])
+_SAME_TIME: Final = timedelta(hours=1)
+"""Programs sign when they send; their clocks, and a slow connection, may be this far off."""
 
 
 @final
@@ -79,6 +83,9 @@ class HeaderSet:
     """Is the From address inside another one than outside (4.4.1.1)?"""
     is_bound: bool
     """Is there a good signature by a trusted signer whom From inside names (4.4.1.2)?"""
+    date_mismatch: bool
+    """Was the mail signed at another time than its unprotected Date says, by more than an hour?
+    Somebody may have sent an old one again; or it waited long for a gateway to sign it."""
 
     @property
     def protected(self) -> tuple[HeaderField, ...]:
@@ -162,6 +169,7 @@ def _header_set(
             inside=0,
             from_mismatch=False,
             is_bound=False,
+            date_mismatch=_is_dated_anew(around, envelope),
         )
     bound = _is_bound(found, envelope, limits)
     encrypted = any(isinstance(layer, Encrypted) for layer in envelope)
@@ -174,6 +182,7 @@ def _header_set(
         inside=len(protected),
         from_mismatch=_mismatch(found, outer, limits),
         is_bound=bound,
+        date_mismatch=not any(map(_is_date, found.fields)) and _is_dated_anew(around, envelope),
     )
 
 
@@ -298,3 +307,29 @@ def _is_author(signature: SignatureResult, header: HeaderBlock, limits: Limits) 
     if not header.all("From"):
         return signature.by_sender
     return identity_of(signature.certificate, (claim_of(header, limits),)) is Identity.MATCH
+
+
+# --- Date ----------------------------------------------------------------------------------
+
+
+def _is_date(field: Field) -> bool:
+    return field.named("Date")
+
+
+def _is_dated_anew(around: Iterable[Field], envelope: Sequence[Layer]) -> bool:
+    """Does a Date that no signature covers say another time than those who signed the message?
+
+    One that nobody can read says none of theirs.
+    """
+    dates = [read_date(field.text) for field in around if _is_date(field)]
+    times = [
+        signature.signing_time
+        for signature in innermost_signatures(envelope)
+        if signature.intact and signature.of_message and signature.trusted and signature.by_sender
+    ]
+    return any(
+        date is None or abs(date - time) > _SAME_TIME
+        for date in dates
+        for time in times
+        if time is not None
+    )

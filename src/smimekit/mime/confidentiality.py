@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from smimekit.errors import MimeError, UsageError
 from smimekit.mime.address import DRAFTED, address_key, parse_mailboxes
+from smimekit.mime.dates import read_date
 from smimekit.mime.fields import Field
 from smimekit.mime.safety import safe_message_field
 
@@ -73,14 +74,11 @@ def _addresses(value: str, at_most: int | None = None) -> str | None:
 
 
 def _utc(value: str) -> str | None:
-    from email.utils import (  # noqa: PLC0415 - slow to import, and rarely needed
-        format_datetime,
-        parsedate_to_datetime,
-    )
+    from email.utils import format_datetime  # noqa: PLC0415 - slow to import, and rarely needed
 
+    found = read_date(value)
     try:
-        found = parsedate_to_datetime(value)
-        return format_datetime(found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
+        return None if found is None else format_datetime(found.astimezone(UTC))
     except (ValueError, OverflowError):
         return None
 

@@ -297,6 +297,8 @@ def detail_fields(prefix: str, opened: Opened) -> tuple[Field, ...]:
                 fields += _signature_fields(prefix, f"{number}-{at}", each, opened.envelope)
     if opened.header.warns:
         fields.append(_field(f"{prefix}Warning", "the author inside is not the one outside"))
+    if opened.header.date_mismatch:
+        fields.append(_field(f"{prefix}Warning", "signed at another time than its Date says"))
     for number, errant in enumerate(opened.errant[:_MOST], start=1):
         fields.append(_field(f"{prefix}Part-{number}", f"{errant.kind}; part={errant.name or 1}"))
     return tuple(fields)
