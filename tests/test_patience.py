@@ -118,3 +118,18 @@ def test_those_who_share_anew_have_all_of_it(pair: tuple[socket.socket, socket.s
         reader.share(30)
         reader.begin(1000)
         assert drip(theirs, reader, 15) == b"x" * 15
+
+
+def test_what_nobody_asked_for_is_not_waited_for(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    reader = PatientReader(ours)
+    buffered = BufferedReader(reader)
+    reader.expect_nothing()
+    assert buffered.peek(1) == b""
+    theirs.sendall(b"250 What?\r\n")
+    assert buffered.peek(1) == b"250 What?\r\n"
+    reader.begin(1000)
+    assert buffered.readline() == b"250 What?\r\n"
+    assert ours.gettimeout() == 20

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from socket import socket
+from ssl import SSLWantReadError
 from typing import Final, final
 
 __all__ = ["PatientReader"]
@@ -36,7 +37,7 @@ class PatientReader(io.RawIOBase):
         self._inner: Final = inner
         self._rate: Final = rate
         self._clock: Final = clock
-        self._left = 0
+        self._left: int | None = 0
         self._end: float | None = None
         self._last = math.inf
         self._failed = False
@@ -47,6 +48,10 @@ class PatientReader(io.RawIOBase):
         self._left = most
         self._end = None if timeout is None else self._clock() + timeout
 
+    def expect_nothing(self) -> None:
+        """No answer is due: what is read from now on was said unasked, and is not waited for."""
+        self._left = None
+
     def share(self, seconds: float) -> None:
         """The answers from now on, until this is said again, have so many seconds together."""
         self._last = self._clock() + seconds
@@ -54,7 +59,9 @@ class PatientReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # narrower: a writable buffer
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]  # narrower: a writable buffer
+        if self._left is None:
+            return self._at_hand(buffer)
         if self._failed or self._left <= 0:
             raise OSError("The answer failed, or is longer than it may be.")
         timeout = self._inner.gettimeout()
@@ -70,6 +77,16 @@ class PatientReader(io.RawIOBase):
         if self._end is not None and self._rate is not None:
             self._end += count / self._rate
         return count
+
+    def _at_hand(self, buffer: bytearray | memoryview) -> int | None:
+        timeout = self._inner.gettimeout()
+        try:
+            self._inner.settimeout(0)
+            return self._inner.recv_into(buffer)
+        except (BlockingIOError, SSLWantReadError):
+            return None
+        finally:
+            self._inner.settimeout(timeout)
 
     def _seconds(self) -> float | None:
         if self._end is None:

@@ -348,6 +348,26 @@ DSN: Parameters = (("RET", "HDRS"), ("ENVID", "QQ+2B1"))
 EACH: Parameters = (("NOTIFY", "SUCCESS,FAILURE"), ("ORCPT", "rfc822;Bob@example.org"))
 
 
+@pytest.mark.parametrize("verb", ["RCPT", "."])
+def test_who_speaks_out_of_turn_is_not_listened_to(verb: str) -> None:
+    """Or the answer to one command would be taken for that to the next, and mail for delivered."""
+    first = [True]
+
+    def answer(command: str) -> str:
+        if command.startswith(verb) and first:
+            first.clear()
+            return "250 2.0.0 OK\r\n354 And more"
+        return ""
+
+    with hop(answer=answer) as server:
+        relay = relay_to(server)
+        early = codes(relay.deliver(mail("b@x.org"), Client()))
+        assert early == ([451] if verb == "RCPT" else [250])
+        assert codes(relay.deliver(mail("c@x.org"), Client())) == [250]
+        assert server.connections == 2
+    assert server.recipients()[-1:] == ["c@x.org"]
+
+
 def test_parameters_travel_on(server: Hop) -> None:
     message = mail("b@x.org", parameters=DSN, each=EACH)
     relay_to(server).deliver(message, Client())

@@ -73,6 +73,16 @@ class _Bounded:
         if self._heard is not None:
             self._heard.share(seconds)
 
+    @property
+    def said_unasked(self) -> bytes:
+        """What has come that answers no command; the session is of no use then."""
+        found: Any = self
+        if self._heard is None or found.file is None:
+            return b""
+        self._heard.expect_nothing()
+        unasked: bytes = found.file.peek(1)
+        return unasked
+
     def getreply(self) -> tuple[int, bytes]:
         found: Any = self  # smtplib's class stands beside this one
         if found.file is None and found.sock is not None:
@@ -140,6 +150,8 @@ class Connection:
 
         A thousand recipients with a patience of their own would keep this thread for a day.
         """
+        if self._smtp.said_unasked:  # each answer would be taken for that of another command
+            raise smtplib.SMTPServerDisconnected("The server speaks out of turn.")
         self._smtp.share(max(self._hop.timeout, self._hop.data_timeout))
         size = _GROUP if "pipelining" in self.offers else 1
         replies: list[Reply] = []
