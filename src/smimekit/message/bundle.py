@@ -67,7 +67,7 @@ def read_bundle(data: bytes, *, limits: Limits | None = None) -> tuple[Certifica
     try:
         return (*read_certificates(data), *held)
     except CertificateError as error:
-        if b"-----BEGIN " in data:
+        if b"-----BEGIN CERTIFICATE" in data:
             raise
         try:
             return _signed(data, limits)
