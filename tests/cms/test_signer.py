@@ -1,5 +1,6 @@
 """Each rule that ties a signature to what it covers, and what happens where it is broken."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -536,6 +537,27 @@ def test_computed_key_identifier() -> None:
     assert plain.key_id is None
     assert SubjectKeyIdentifier(key_id).matches(plain)
     assert not SubjectKeyIdentifier(key_id[:-1]).matches(plain)
+
+
+def test_key_identifier_as_windows_computes_it() -> None:
+    """SHA-1 of the whole SubjectPublicKeyInfo, where the certificate has no identifier."""
+    from tests.test_certificate import built  # noqa: PLC0415 - only here
+
+    plain = built()
+    key_id = hashlib.sha1(plain.spki, usedforsecurity=False).digest()
+    assert SubjectKeyIdentifier(key_id).matches(plain)
+    assert not SubjectKeyIdentifier(
+        hashlib.sha1(plain.der, usedforsecurity=False).digest()
+    ).matches(plain)
+
+
+def test_where_a_certificate_says_its_identifier_none_is_computed() -> None:
+    """RFC 5652, 5.3: the identifier is that of the extension."""
+    alice = forge.person().certificate
+    assert alice.key_id is not None
+    whole = hashlib.sha1(alice.spki, usedforsecurity=False).digest()
+    assert whole != alice.key_id
+    assert not SubjectKeyIdentifier(whole).matches(alice)
 
 
 def test_a_certificate_with_a_hostile_key_matches_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -203,6 +204,33 @@ def same_key_id(name: str, serial: int = 0) -> Credential:
     ).add_extension(x509.SubjectKeyIdentifier(b"the same"), critical=False)  # fmt: skip
     made = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
     return Credential(SoftwareKey(key), Certificate(made))
+
+
+def without_key_id() -> Credential:
+    """Somebody whose certificate has no extensions at all."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(
+        subject_name("old"), subject_name("old"), key.public_key(), x509.random_serial_number(),
+        NOW - timedelta(days=1), NOW + timedelta(days=1),
+    )  # fmt: skip
+    made = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    return Credential(SoftwareKey(key), Certificate(made))
+
+
+def test_a_certificate_without_identifier_is_found_by_each_that_programs_compute() -> None:
+    """RFC 5280, 4.2.1.2 (1) hashes the key; Windows and .NET hash what stands around it as well."""
+    old = without_key_id()
+    spki = hashlib.sha1(old.certificate.spki, usedforsecurity=False).digest()
+    usual = wrapped(old, by_key_id=True)
+    assert isinstance(usual, KeyAgreeRecipient)
+    (one,) = usual.keys
+    windows = dataclasses.replace(
+        usual, keys=(dataclasses.replace(one, rid=SubjectKeyIdentifier(spki)),)
+    )
+    assert usual != windows
+    for ring in (KeyRing(old), old):
+        assert opens(ring, [usual])
+        assert opens(ring, [windows])
 
 
 def test_a_serial_number_is_of_its_issuer() -> None:

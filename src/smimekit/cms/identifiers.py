@@ -82,18 +82,30 @@ class SubjectKeyIdentifier:
 
         CertificateError, CmsError or LimitExceeded where the certificate is malformed.
         """
-        key_id = certificate.key_id
-        return cls(key_id if key_id is not None else _computed_key_id(certificate))
+        return cls.all_of(certificate)[0]
+
+    @classmethod
+    def all_of(cls, certificate: Certificate) -> "tuple[SubjectKeyIdentifier, ...]":
+        """All by which programs name a certificate; the first is what is written here.
+
+        Where it has the extension, that alone. Without one, the usual way to compute it counts
+        (RFC 5280, 4.2.1.2, method 1), and that of Windows and .NET, which hash the whole
+        SubjectPublicKeyInfo. Raises what `of` raises.
+        """
+        if certificate.key_id is not None:
+            return (cls(certificate.key_id),)
+        spki = der.Reader(certificate.spki).enter(der.SEQUENCE)
+        spki.raw()
+        return tuple(cls(_sha1(octets)) for octets in (spki.bits()[0], certificate.spki))
 
     def matches(self, certificate: Certificate) -> bool:
-        """Is `certificate` one that bears this identifier?
+        """Is `certificate` one that is named by this identifier?
 
-        Where it has no such extension, the usual way to compute one counts (RFC 5280,
-        4.2.1.2, method 1). Another certificate that claims the same identifier can do no
-        harm: a signature has to verify and a key to decrypt.
+        Another certificate that claims the same identifier can do no harm: a signature has to
+        verify and a key to decrypt.
         """
         try:
-            return self == SubjectKeyIdentifier.of(certificate)
+            return self in SubjectKeyIdentifier.all_of(certificate)
         except (CertificateError, CmsError, LimitExceeded):
             return False
 
@@ -113,10 +125,8 @@ def _normal(name: bytes) -> bytes | None:
         return None
 
 
-def _computed_key_id(certificate: Certificate) -> bytes:
-    spki = der.Reader(certificate.spki).enter(der.SEQUENCE)
-    spki.raw()
-    return hashlib.sha1(spki.bits()[0], usedforsecurity=False).digest()
+def _sha1(octets: bytes) -> bytes:
+    return hashlib.sha1(octets, usedforsecurity=False).digest()
 
 
 CertificateId = IssuerAndSerialNumber | SubjectKeyIdentifier

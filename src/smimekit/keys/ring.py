@@ -54,7 +54,8 @@ class KeyRing:
             holder = (each.certificate, each.key)
             self._by_serial[each.certificate.serial].append(holder)
             with suppress(CertificateError, CmsError, LimitExceeded):
-                self._by_key_id[SubjectKeyIdentifier.of(each.certificate).value].append(holder)
+                for named in SubjectKeyIdentifier.all_of(each.certificate):
+                    self._by_key_id[named.value].append(holder)
             for address in {normal_address(one) for one in each.addresses}:
                 self._by_address[address].append(each)
 
