@@ -920,6 +920,13 @@ def test_unknown_ciphers() -> None:
     assert code_of(lambda: opened(envelope("1.2.3", None, b""), alice())) == "cms.cipher"
 
 
+def test_an_old_cipher_is_refused_by_its_name() -> None:
+    """A person can look for a program that reads DES, and for an OID less well."""
+    with pytest.raises(CmsError, match=r"cipher 1\.3\.14\.3\.2\.7 \(des-cbc\) is not") as caught:
+        opened(envelope("1.3.14.3.2.7", der.octet_string(bytes(8)), bytes(8)), alice())
+    assert caught.value.code == "cms.cipher"
+
+
 def test_no_content() -> None:
     assert (
         code_of(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, final
 
 from smimekit import der
-from smimekit.algorithms import RC2_CBC, AlgorithmIdentifier, ContentCipher
+from smimekit.algorithms import RC2_CBC, UNREAD_CIPHERS, AlgorithmIdentifier, ContentCipher
 from smimekit.cms.attributes import Attributes
 from smimekit.cms.ber import END_OF_CONTENTS, BerReader, constructed_octets, indefinite
 from smimekit.cms.cbc import cbc_encrypt, cbc_encrypted
@@ -113,7 +113,8 @@ def read_encrypted_data(
 
 def unknown_cipher(oid: str) -> CmsError:
     """Why content is not decrypted that is encrypted with something else."""
-    return CmsError(f"The content cipher {oid} is not supported.", code="cms.cipher")
+    named = f"{oid} ({UNREAD_CIPHERS[oid]})" if oid in UNREAD_CIPHERS else oid
+    return CmsError(f"The content cipher {named} is not supported.", code="cms.cipher")
 
 
 def _no_place_for_a_tag() -> CmsError:
