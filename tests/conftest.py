@@ -26,6 +26,7 @@ PACKAGES = {
     "slapadd": "slapd",
     "smtp-source": "postfix",
     "softhsm2-util": "softhsm2",
+    "systemd-analyze": "systemd",
 }
 """The Debian packages of the programs that are not named like theirs."""
 

@@ -21,9 +21,11 @@ from smimekit import (
 )
 from smimekit.harvesting import Journal, Reader, harvest_mailbox, learning, pool, run
 from smimekit.mailboxes import Message, open_place
+from smimekit.mailboxes.imap import Imap, ImapAccount, Security
 from smimekit.message.receive import open_message
 from smimekit.trust import Sighting, TrustStore, open_store
 from tests.harvesting.support import Listed, everything, kinds, maildir_of, making, reader
+from tests.mailboxes.imap_server import Script, serving
 from tests.message.people import NOW
 
 MAILS = kinds() * 3
@@ -270,6 +272,30 @@ def test_a_mailbox_that_fails_ends_the_run() -> None:
     store = MemoryTrustStore()
     with pytest.raises(FetchError):
         ran(store, Broken(MAILS))
+
+
+def test_a_message_that_a_server_refuses_ends_no_run(tmp_path: Path) -> None:
+    """One alone (more than 1 MiB), and one among others: what lies behind is read, and once."""
+    mails = dict(enumerate(MAILS, start=1))
+    script = Script({"INBOX": mails | {3: b"x" * 1_100_000}}, refusals={3: "No", 5: "No"})
+    read = [each.message for each in ran(MemoryTrustStore(), Listed(MAILS))]
+    store, asked = MemoryTrustStore(), []
+    with serving(script):
+        account = ImapAccount(
+            host="127.0.0.1",
+            port=script.port,
+            user="alice",
+            password=lambda: "secret",
+            security=Security.NONE,
+        )
+        for _ in range(2):
+            with journal(tmp_path) as kept:
+                asked.append(ran(store, Imap(account), journal=kept))
+    first, again = asked
+    assert len(first) == len(read)
+    refused = [each.message for each in first if isinstance(each.error, FetchError)]
+    assert refused == ["INBOX 3", "INBOX 5"]
+    assert again == []
 
 
 def test_a_new_store_under_the_old_name_is_noticed(tmp_path: Path) -> None:

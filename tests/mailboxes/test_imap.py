@@ -290,27 +290,73 @@ def test_a_server_may_refuse_what_was_removed_meanwhile(script: Script) -> None:
     assert contents(imap(script)) == []
 
 
+BROKEN = "[SERVERBUG] It cannot be read"
+
+
+def told(mailbox: Imap, marks: dict[str, str]) -> list[tuple[str, str | None]]:
+    """As a reader with a journal does: which there were, and why one could not be had."""
+    found: list[tuple[str, str | None]] = []
+    for message in mailbox.messages(dict(marks)):
+        try:
+            with message.open():
+                found.append((message.label, None))
+        except FetchError as error:
+            found.append((message.label, error.code))
+        if message.mark is not None:
+            marks[message.mark.stream] = message.mark.value
+    return found
+
+
 def test_one_message_that_a_server_refuses_stops_nobody(script: Script) -> None:
     """One that it cannot read would be in the way at each harvest."""
-    script.refusals = {4: "[SERVERBUG] It cannot be read"}
-    read, failed = [], []
-    for message in imap(script).messages({}):
-        try:
-            with message.open() as span:
-                read.append(span.bytes())
-        except FetchError as error:
-            failed.append((message.label, error.code))
-    assert read == [mail for uid, mail in MAILS.items() if uid != 4]
-    assert failed == [("INBOX 4", "fetch.imap")]
+    script.refusals = {4: BROKEN}
+    marks: dict[str, str] = {}
+    expected = [(f"INBOX {uid}", "fetch.imap" if uid == 4 else None) for uid in MAILS]
+    assert told(imap(script), marks) == expected
+    assert told(imap(script), marks) == []
+
+
+def test_the_last_message_is_asked_for_again_while_it_is_refused(script: Script) -> None:
+    script.refusals = {4_000_000: BROKEN}
+    marks: dict[str, str] = {}
+    told(imap(script), marks)
+    assert told(imap(script), marks) == [("INBOX 4000000", "fetch.imap")]
+    script.folders["INBOX"][4_000_001] = b"Subject: new\r\n\r\n"
+    assert told(imap(script), marks)[1:] == [("INBOX 4000001", None)]
+    assert told(imap(script), marks) == []
+
+
+def test_a_refused_message_is_told_once_where_connections_break(script: Script) -> None:
+    """And a connection that breaks behind it, each time, is given up."""
+    script.refusals = {4: BROKEN}
+    script.breaks_after = [1, 0, 0, 0]
+    seen: list[str] = []
+    with pytest.raises(FetchError) as caught:
+        seen.extend(message.label for message in imap(script).messages({}))
+    assert caught.value.code == "fetch.imap-lost"
+    script.breaks_after = [3]
+    assert [label for label, _ in told(imap(script), {})] == [f"INBOX {uid}" for uid in MAILS]
 
 
 def test_a_server_that_refuses_all_is_asked_again_later(script: Script) -> None:
     """Nothing is passed over while it is out of order."""
-    for out in (MAILS, [4_000_000]):
+    marks: dict[str, str] = {}
+    for out in (MAILS, [9, 70_000, 4_000_000]):
         script.refusals = dict.fromkeys(out, "[UNAVAILABLE] Later")
-        with pytest.raises(FetchError) as caught:
-            list(imap(script).messages({}))
-        assert caught.value.code == "fetch.imap"
+        assert {why for _, why in told(imap(script), marks)[-len(out) :]} == {"fetch.imap"}
+    script.refusals = {}
+    assert len(told(imap(script), marks)) == 3
+
+
+def test_a_server_that_refuses_many_in_a_row_is_left(script: Script) -> None:
+    script.folders["INBOX"] = dict.fromkeys(range(1, 300), b"Subject: hi\r\n\r\n")
+    script.refusals = dict.fromkeys(range(2, 300), "[UNAVAILABLE] Later")
+    marks: dict[str, str] = {}
+    with pytest.raises(FetchError):
+        told(imap(script), marks)
+    assert marks == {"INBOX": "7:1"}
+    script.refusals = dict.fromkeys(range(2, 250), BROKEN)
+    assert len(told(imap(script), marks)) == 298
 
 
 def test_a_long_message_is_passed_by(script: Script) -> None:

@@ -360,9 +360,9 @@ def signed_with(said: bytes | None, at: datetime, who: Credential, text: bytes =
     return mime(source.replace(b"plan is on", b"plan is " + text), "signed-data", ALICE)
 
 
-def learn(store: MemoryTrustStore, mail: bytes) -> None:
-    with smimekit.open(mail, trust=Trust(store, clock=lambda: NOW)) as opened:
-        smimekit.harvest(opened).put_into(store, at=NOW)
+def learn(store: MemoryTrustStore, mail: bytes, now: datetime = NOW) -> None:
+    with smimekit.open(mail, trust=Trust(store, clock=lambda: now)) as opened:
+        smimekit.harvest(opened).put_into(store, at=now)
 
 
 def from_store(store: MemoryTrustStore, address: str = ALICE) -> Any:
@@ -405,6 +405,24 @@ def test_nobody_weakens_the_mail_of_another() -> None:
     selection = from_store(store)
     assert selection.usable == (alice().certificate,)
     assert chosen(selection.records) == GCM
+
+
+def test_what_a_fast_clock_announced_holds_for_a_day_at_the_most() -> None:
+    """RFC 8551, 2.7.1. However often it is sent again, and whatever comes in between."""
+    store = MemoryTrustStore()
+    hour = timedelta(hours=1)
+    ahead = signed_with(listed(WEAK), NOW + 23 * hour, alice())
+    further = signed_with(listed(WEAK), NOW + 25 * hour, alice())
+    learn(store, further)
+    learn(store, ahead)
+    learn(store, signed_with(listed(GCM), NOW, alice()))
+    assert refused(from_store(store).records) == ("policy.no-cipher",)
+    learn(store, signed_with(listed(GCM), NOW + 24 * hour, alice()), NOW + 24 * hour)
+    learn(store, ahead, NOW + 24 * hour)
+    assert chosen(from_store(store).records) == GCM
+    learn(store, signed_with(listed(GCM), NOW + 48 * hour, alice()), NOW + 48 * hour)
+    learn(store, further, NOW + 48 * hour)
+    assert chosen(from_store(store).records) == GCM
 
 
 def test_what_a_harvest_found_is_a_peer_as_well() -> None:

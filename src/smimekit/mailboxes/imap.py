@@ -40,6 +40,8 @@ _WIDEST: Final = 1 << 16
 """UIDs that are asked about at once: most folders are dense, some have wide gaps."""
 _AT_ONCE: Final = 1 << 20
 """Octets of messages that one command asks for, where one message alone is not more."""
+_REFUSED: Final = 256
+"""Messages that are refused one after the other: that many, and the server is out of order."""
 _UIDS: Final = 1 << 32
 """UIDs have 32 bits (RFC 3501, 2.3.1.1): of a greater next one, there are no more."""
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
@@ -53,8 +55,10 @@ class Imap:
     """Folders of an account. Without names all that can be selected; see `Mailbox`.
 
     A message longer than `most` octets is not fetched: opening it is LimitExceeded
-    (`limit.message`). A connection that breaks is made again, a few times, after `wait`
-    seconds. Raises FetchError: `fetch.imap`, `fetch.imap-login`, `fetch.imap-lost`.
+    (`limit.message`). To open one that the server refuses is a FetchError (`fetch.imap`); it has
+    no mark, so that a later run asks for it again unless one behind it was had. A connection that
+    breaks is made again, a few times, after `wait` seconds.
+    Raises FetchError: `fetch.imap`, `fetch.imap-login`, `fetch.imap-lost`.
     """
 
     def __init__(
@@ -90,15 +94,14 @@ class Imap:
 
     def _all_of(self, name: str, mark: str) -> Iterator[Message]:
         """One folder, whatever becomes of the connections."""
-        broken = 0
+        broken, here = 0, mark
         while broken < _ATTEMPTS:
             try:
                 with self._connected() as client:
                     # What breaks each time at the same place gets through one by one.
                     together = _WINDOW >> 4 * broken or 1
-                    for message in self._behind(client, name, mark, together):
-                        mark = message.mark.value if message.mark else mark
-                        broken = 0
+                    for reached, message in self._behind(client, name, here, together):
+                        broken, here = 0, reached
                         yield message
             except (imaplib.IMAP4.abort, OSError) as error:
                 broken += 1
@@ -110,15 +113,24 @@ class Imap:
 
     def _behind(
         self, client: imaplib.IMAP4, name: str, mark: str, together: int
-    ) -> Iterator[Message]:
+    ) -> Iterator[tuple[str, Message]]:
+        """Each message, and from where to go on within this run."""
         folder = _Folder(client, name, together)
+        refused_in_row = 0
         for uid, opener in folder.messages(folder.begin(mark), self._most):
+            is_refused = opener is _withheld
+            refused_in_row = refused_in_row + 1 if is_refused else 0
+            if refused_in_row == _REFUSED:
+                raise refused()
             here = f"{folder.validity}:{uid}"
-            yield Message(
-                identity=f"{name} {here}",
-                label=f"{name} {uid}",
-                open=opener,
-                mark=Mark(name, here),
+            yield (
+                here,
+                Message(
+                    identity=f"{name} {here}",
+                    label=f"{name} {uid}",
+                    open=opener,
+                    mark=None if is_refused else Mark(name, here),
+                ),
             )
 
 
@@ -195,7 +207,7 @@ class _Folder:
                     yield uid, _withheld if body is None else partial(_given, Span.of(body))
 
     def _bodies(self, uids: Sequence[int]) -> dict[int, bytes | None]:
-        """Those that there still are; None for one that the server refuses, and not all others.
+        """Those that there still are; None for one that the server refuses.
 
         It may refuse what it was asked for since something of it was removed meanwhile (RFC 2180,
         4.1.3), or cannot be read.
@@ -208,12 +220,10 @@ class _Folder:
         tried = [(uids[0], status, answer)]
         if len(uids) > 1:
             tried = [(uid, *self._fetch([uid])) for uid in uids]
-        kept = [each for each in tried if not _is_gone(*each[1:])]
-        if kept and all(status != "OK" for _, status, _ in kept):
-            raise refused()
         found: dict[int, bytes | None] = {}
-        for uid, status, answer in kept:
-            found |= _literals(answer) if status == "OK" else {uid: None}
+        for uid, status, answer in tried:
+            if not _is_gone(status, answer):
+                found |= _literals(answer) if status == "OK" else {uid: None}
         return found
 
     def _fetch(self, uids: Sequence[int]) -> tuple[str, list[Any]]:
