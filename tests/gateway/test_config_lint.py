@@ -39,6 +39,13 @@ def test_what_is_not_odd() -> None:
         ("sqlite:///trust.db", "postgresql://db/trust", 11, "other gateways may use this store"),
         ('mode = "0660"\n', "", 4, "the umask says who may connect"),
         ("0660", "0666", 5, "every user of this machine may connect"),
+        ("127.0.0.1:10026", "127.0.0.1:10025", 9, "mail would go round in circles"),
+        (
+            '127.0.0.1:10026"',
+            'unix:/run/gw/a"\nprotocol = "lmtp"',
+            9,
+            "the gateway itself listens there ([listen.a])",
+        ),
     ],
 )
 def test_what_is_odd_has_its_line(old: str, new: str, line: int, says: str) -> None:

@@ -31,7 +31,12 @@ def lint_config(text: str, file: str) -> tuple[str, ...]:
     top = read_toml(text, file)
     rules = read_rules(text, file, folder=Path(file).parent)
     config = parse_config(top, Path(file))
-    return (*_digest(rules, config, top), *_sockets(config, top), *_files(config, top))
+    return (
+        *_digest(rules, config, top),
+        *_sockets(config, top),
+        *_circle(config, top),
+        *_files(config, top),
+    )
 
 
 def _warning(table: Table, key: str | None, why: str) -> str:
@@ -77,6 +82,22 @@ def _sockets(config: Config, top: Table) -> Iterator[str]:
                 tables[listener.name],
                 "mode",
                 "every user of this machine may connect, and is believed whatever they say.",
+            )
+
+
+def _circle(config: Config, top: Table) -> Iterator[str]:
+    """Does the gateway hand all mail to itself? Each message would occupy its threads until the
+    next hop's time is over, and nobody would get it.
+    """
+    next_hop = config.next_hop
+    for listener in config.listeners:
+        own = listener.address
+        if (own.path or own.host, own.port) == (next_hop.host, next_hop.port):
+            yield _warning(
+                top.table("next_hop"),
+                "address",
+                f"the gateway itself listens there ([listen.{listener.name}]), and mail would go "
+                "round in circles; write where your mail server takes back what was filtered.",
             )
 
 
