@@ -24,7 +24,7 @@ from tests.interop.peers import Refused, folder
 __all__ = ["MAIN", "MASTER", "Hop", "hop", "postfix_running"]
 
 WAIT = 60
-"""Seconds for a message to come through: a busy machine is no failure."""
+"""Seconds for a server to start, or a message to come through: a busy machine is no failure."""
 
 MAIN = """
 compatibility_level = 3.6
@@ -110,7 +110,7 @@ class Hop:
 def hop(postfix: str) -> Iterator[Hop]:
     """A server that runs until the block ends."""
     sink = _Sink()
-    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port(), ready_timeout=WAIT)
     controller.start()
     port = free_port()
     try:
