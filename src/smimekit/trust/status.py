@@ -175,7 +175,7 @@ _VALIDITY = {
     Validity.EXPIRED: "The certificate has expired.",
     Validity.WEAK: "The certificate's key is too weak.",
     Validity.WRONG_USAGE: "The certificate is not meant for this use.",
-    Validity.MALFORMED: "The certificate is malformed.",
+    Validity.MALFORMED: "The certificate is malformed, or demands what is not understood.",
 }
 _CHAIN = {
     Chain.INCOMPLETE: "An issuer of the certificate is not known.",
