@@ -75,11 +75,27 @@ def verified(opened: Opened) -> Payload:
 def decrypted(opened: Opened) -> Payload:
     """What `decrypt` requires, of a message that is open already."""
     if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
-        raise InsufficientProtection(
-            "The message is not encrypted.", code="insufficient-protection.not-encrypted"
-        )
+        raise _not_encrypted(opened)
     # Not CONFIDENTIAL: who reads what a weak cipher hid has said so by the policy.
     return opened.payload(require=Protection.NONE)
+
+
+def _not_encrypted(opened: Opened) -> InsufficientProtection:
+    """The error, with what the message is in place of that, as far as it helps."""
+    if any(each.kind == "cms" and not each.name for each in opened.errant):
+        return InsufficientProtection(
+            "The message is CMS of a kind that mail does not have (RFC 8551, 2.4), such as "
+            "EncryptedData: read it with smimekit.cms.",
+            code="insufficient-protection.not-encrypted",
+        )
+    if any(each.kind == "encrypted" for each in opened.errant):
+        return InsufficientProtection(
+            "The message is not encrypted as a whole: open its encrypted part by itself.",
+            code="insufficient-protection.not-encrypted",
+        )
+    return InsufficientProtection(
+        "The message is not encrypted.", code="insufficient-protection.not-encrypted"
+    )
 
 
 def _check_opened(opened: Opened) -> None:
