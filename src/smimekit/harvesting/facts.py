@@ -24,7 +24,7 @@ from smimekit.trust import (
     Source,
     TrustStore,
 )
-from smimekit.trust.records import addresses_of, is_authority
+from smimekit.trust.records import addresses_of, is_authority, is_authority_only
 from smimekit.trust.stores.merging import newer_said
 
 __all__ = ["Harvest", "Harvested", "harvest"]
@@ -49,8 +49,8 @@ class Harvested:
 
     @property
     def is_authority(self) -> bool:
-        """Is it a CA's?"""
-        return is_authority(self.certificate)
+        """Is it a CA's, and nobody's own?"""
+        return is_authority_only(self.certificate)
 
 
 @final

@@ -1,11 +1,11 @@
 """The two verbs that require something: verify and decrypt. Knows no bytes of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from smimekit.errors import InsufficientProtection
 from smimekit.keys import Decryptor
-from smimekit.message.layers import Encrypted, Protection
+from smimekit.message.layers import Encrypted, Errant, Protection
 from smimekit.message.opened import Opened, Payload
 from smimekit.message.receive import open_message
 from smimekit.message.source import Source
@@ -75,11 +75,22 @@ def verified(opened: Opened) -> Payload:
 def decrypted(opened: Opened) -> Payload:
     """What `decrypt` requires, of a message that is open already."""
     if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
-        raise InsufficientProtection(
-            "The message is not encrypted.", code="insufficient-protection.not-encrypted"
-        )
+        raise _not_encrypted(opened.errant)
     # Not CONFIDENTIAL: who reads what a weak cipher hid has said so by the policy.
     return opened.payload(require=Protection.NONE)
+
+
+def _not_encrypted(errant: Sequence[Errant]) -> InsufficientProtection:
+    wrapped = next((each.name for each in errant if each.kind == "encrypted"), None)
+    if wrapped is None:
+        return InsufficientProtection(
+            "The message is not encrypted.", code="insufficient-protection.not-encrypted"
+        )
+    return InsufficientProtection(
+        f"The message is not encrypted, but its part {wrapped} is: somebody on the way may have "
+        "wrapped it. Open that part by itself.",
+        code="insufficient-protection.not-encrypted",
+    )
 
 
 def _check_opened(opened: Opened) -> None:
