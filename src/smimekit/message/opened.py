@@ -266,7 +266,7 @@ def _problem(signature: SignatureResult) -> VerificationError | PolicyError | No
     reason = "; ".join(signature.reasons)
     if signature.integrity is Integrity.NO_CERTIFICATE:
         return UntrustedSigner(
-            "The signer's certificate is neither in the message nor in the store.",
+            "The signer's certificate is neither in the message nor in the store, nor an anchor.",
             code="untrusted-signer.no-certificate",
         )
     if signature.integrity is not Integrity.GOOD:
