@@ -27,7 +27,8 @@ ALGORITHMS = """\
 A [policy](../how-to/read-old-mail.md) says what is written and what is accepted. `good` is
 accepted. `weak` is accepted, and named so in the result. `refused` is not accepted: such a
 signature does not count, such content is not decrypted. What is not listed is not supported: such
-a signature is reported as `unsupported`, and what is encrypted so cannot be opened.
+a signature is reported as `unsupported`, and what is encrypted so cannot be opened. SLH-DSA (RFC
+9814) is not, for one: the library that brings the primitives has none.
 
 A signature may also name its key's algorithm only (`rsaEncryption`, `id-ecPublicKey`) beside any
 digest below, and RSASSA-PSS may have any of the digests, any mask digest and any salt length. These

@@ -7,6 +7,7 @@ project. `HYPOTHESIS_PROFILE` chooses one of the profiles below.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -76,6 +77,13 @@ def find_jar(name: str, package: str) -> str:
     """The path of a Java library, or as `require_program` has it."""
     path = JARS / name
     return str(path) if path.exists() else _missing(name, package)
+
+
+def find_perl_module(name: str, package: str) -> None:
+    """Nothing where Perl has it; or as `require_program` has it."""
+    perl = find_program("perl")
+    if subprocess.run([perl, f"-M{name}", "-e1"], capture_output=True, check=False).returncode:
+        _missing(name, package)
 
 
 def _missing(name: str, package: str) -> NoReturn:

@@ -7,7 +7,8 @@ on imports keeps everybody else out. To be imported where it is needed: it is sl
 
 asn1crypto also translates domains as IDNA 2003 has it, and refuses a certificate for those of
 IDNA 2008 (RFC 9549, 2): "xn--strae-oqa.example". In the names that are held against constraints
-they stay as they are.
+they stay as they are. So do otherNames, of which it makes what cannot stand in a set: the
+constraints of a CA on Windows logons would count as malformed.
 """
 
 from collections.abc import Iterator
@@ -37,9 +38,20 @@ class _AsItStands(core.IA5String):  # type: ignore[misc]  # asn1crypto has no ty
         return self._unicode
 
 
+class _OtherName(core.Sequence):  # type: ignore[misc]  # see above
+    """A name that nobody compares: its octets. RFC 5280, 4.2.1.10: who does not process a
+    constraint on it refuses certificates that have such a name, and no others.
+    """
+
+    @property
+    def native(self) -> Any:
+        return self.contents
+
+
 class _GeneralName(x509.GeneralName):  # type: ignore[misc]  # see above
     _alternatives = _with(
         x509.GeneralName._alternatives,  # noqa: SLF001 - how its types are described
+        other_name=_OtherName,
         rfc822_name=_AsItStands,
         dns_name=_AsItStands,
         uniform_resource_identifier=_AsItStands,

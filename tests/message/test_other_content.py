@@ -31,6 +31,18 @@ def test_other_content_types_are_reported(message: bytes) -> None:
         assert opened.payload(require=Protection.NONE).bytes() == message
     with pytest.raises(smimekit.NotSigned):
         smimekit.verify(message, TRUST)
+    with pytest.raises(smimekit.InsufficientProtection, match="kind that mail does not have"):
+        smimekit.decrypt(message, [ALICE])
+
+
+def test_what_is_encrypted_in_a_part_is_said() -> None:
+    inner = smimekit.encrypt(BASE64, [ALICE.certificate])
+    mail = b"Content-Type: message/rfc822\r\n\r\n" + inner
+    with pytest.raises(smimekit.InsufficientProtection, match="not encrypted as a whole"):
+        smimekit.decrypt(mail, [ALICE])
+    with smimekit.open(mail, trust=TRUST) as opened:
+        [part] = opened.errant
+        assert smimekit.decrypt(part.span, [ALICE]).protection == Protection.CONFIDENTIAL
 
 
 def test_other_content_inside_a_signature_is_its_payload() -> None:

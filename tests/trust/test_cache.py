@@ -304,9 +304,14 @@ def test_evidence_grows_old(root: Made, alice: Made, sub: Made) -> None:
         assert (found.status is Status.TRUSTED) == (at <= end), at
 
 
-def test_a_revocation_that_is_to_come_comes(root: Made, alice: Made, sub: Made) -> None:
+def test_a_revocation_counts_from_its_date_on(root: Made, alice: Made, sub: Made) -> None:
+    """By a CRL of later: when it came, all was over."""
     when = NOW + timedelta(minutes=10)
-    crls = [crl(root), crl(sub, alice.certificate, when=when)]
+    later: dict[str, Any] = {
+        "this": when + timedelta(minutes=10),
+        "following": when + timedelta(days=1),
+    }
+    crls = [crl(root), crl(sub, alice.certificate, when=when, **later)]
     trust = trusting(store_of(sub), root)
     for at in (NOW, when - TICK, when, when + TICK, NOW):
         found = trust.judge(alice.certificate, Purpose.VERIFY, at=at, crls=crls)

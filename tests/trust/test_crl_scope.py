@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -25,6 +26,8 @@ from tests.trust.judging import judge
 from tests.trust.network import Clock
 
 MINUTE = timedelta(minutes=1)
+LATER: dict[str, Any] = {"this": NOW + 2 * DAY, "until": NOW + 3 * DAY}
+"""A CRL that was not there yet: it tells by its dates who was revoked before."""
 ROOT = ca("Root")
 SUB = ca("Sub", ROOT)
 ALICE = person("alice@example.com", SUB)
@@ -253,12 +256,25 @@ def test_of_two_entries_about_one_certificate_the_one_that_revokes_counts(
 
 
 def test_of_two_entries_about_one_certificate_the_earlier_date_counts() -> None:
-    """A date that is to come, and one that has passed."""
+    """A date that was to come, and one that had passed, in a CRL of later."""
     dates = permutations((NOW + DAY, NOW - DAY))
     for entries in ([entry(ALICE, when=when) for when in both] for both in dates):
-        assert ask(crl(ROOT), numbered(SUB, *entries)).status is Status.REJECTED
-    later = [entry(ALICE, when=NOW + DAY), entry(ALICE, when=NOW + DAY / 2)]
-    assert ask(crl(ROOT), numbered(SUB, *later)).status is Status.TRUSTED
+        assert (
+            ask(crl(ROOT), numbered(SUB, *entries, **LATER), hard=False).status is Status.REJECTED
+        )
+    after = [entry(ALICE, when=NOW + DAY), entry(ALICE, when=NOW + DAY / 2)]
+    assert ask(crl(ROOT), numbered(SUB, *after, **LATER), hard=False).status is Status.TRUSTED
+
+
+@pytest.mark.parametrize("when", [NOW - 900 * DAY, NOW + MINUTE, NOW + 900 * DAY])
+@pytest.mark.parametrize("issued", [NOW - DAY, NOW + MINUTE], ids=["a day ago", "by another clock"])
+@pytest.mark.parametrize("hard", [True, False])
+def test_who_is_listed_is_revoked_whatever_date_stands_beside(
+    when: datetime, issued: datetime, hard: bool
+) -> None:
+    """RFC 5280, 6.3.3 (i): found is revoked; OpenSSL minds no date either."""
+    listing = numbered(SUB, entry(ALICE, when=when), this=issued)
+    assert ask(crl(ROOT), listing, hard=hard).status is Status.REJECTED
 
 
 @pytest.mark.parametrize("again", [REASONS.certificate_hold, REASONS.superseded])
@@ -288,7 +304,7 @@ def test_that_a_key_is_compromised_is_heard_in_whichever_entry() -> None:
 
 def test_a_judgement_that_is_remembered_ends_at_the_first_date_of_several_entries() -> None:
     entries = [entry(ALICE, when=NOW + when) for when in (3 * MINUTE, MINUTE)]
-    clock, handed = Clock(), HandedEvidence([crl(ROOT), numbered(SUB, *entries)])
+    clock, handed = Clock(), HandedEvidence([crl(ROOT), numbered(SUB, *entries, **LATER)])
     trust = Trust(anchors=[ROOT.certificate], evidence=handed, clock=clock)
 
     def status() -> Status:
@@ -354,17 +370,17 @@ def test_of_an_indirect_crl_each_entry_is_about_whom_it_names() -> None:
 def test_of_two_entries_of_an_indirect_crl_the_one_that_revokes_counts(
     hidden: x509.ReasonFlags | None, hard: bool
 ) -> None:
-    """An entry that takes nothing back, or whose date is to come, hides none behind it. Whom an
+    """An entry that takes nothing back, or whose date was to come, hides none behind it. Whom an
     entry names, those behind it are about, too (RFC 5280, 5.3.3).
     """
-    about = scope(indirect_crl=True)
+    about: dict[str, Any] = {"more": scope(indirect_crl=True), **(LATER if hidden is None else {})}
     first = entry(ALICE, hidden, issuer=SUB.name, when=NOW + DAY if hidden is None else NOW - DAY)
     behind = entry(ALICE, REASONS.superseded)
     for own in ([first, behind], [behind, first], [entry(ALICE, issuer=ROOT.name), first, behind]):
-        found = ask(crl(ROOT), numbered(SUB, *own, more=about), hard=hard)
+        found = ask(crl(ROOT), numbered(SUB, *own, **about), hard=hard)
         assert found.status is Status.REJECTED
     theirs = [first, entry(SUB, issuer=ROOT.name), behind]
-    assert ask(crl(ROOT), numbered(SUB, *theirs, more=about)).status is Status.TRUSTED
+    assert ask(crl(ROOT), numbered(SUB, *theirs, **about), hard=False).status is Status.TRUSTED
 
 
 def test_whom_the_ca_appointed_is_heard_in_whichever_entry() -> None:

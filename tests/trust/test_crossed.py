@@ -232,7 +232,10 @@ def test_all_paths_together_have_one_budget() -> None:
 def test_a_judgement_ends_when_what_is_known_of_another_path_does(at: int) -> None:
     """One path holds all day; the other one brings the compromise, in ten minutes."""
     when = NOW + timedelta(minutes=10)
-    bad = crl(ROOTS[at], SUBS[at].certificate, when=when, reason=x509.ReasonFlags.key_compromise)
+    later, reason = NOW + DAY, x509.ReasonFlags.key_compromise
+    bad = crl(
+        ROOTS[at], SUBS[at].certificate, when=when, reason=reason, this=later, following=later + DAY
+    )
     trust = Trust(anchors=[one.certificate for one in ROOTS[:2]], clock=lambda: NOW)
     for moment, status in ((NOW, Status.TRUSTED), (when + timedelta(seconds=1), Status.REJECTED)):
         found = trust.judge(

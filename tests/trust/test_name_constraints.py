@@ -82,6 +82,57 @@ def test_constraints_bind_smtp_utf8_mailboxes(address: str, good: bool) -> None:
     assert (found.status is Status.TRUSTED) is good
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["alice@victim.org@example.com", "ali ce@example.com", "alice@victim.org(@example.com",
+     "ali\\ce@example.com", "alice@example.com:25"],
+)  # fmt: skip
+def test_constraints_bind_what_is_no_address(address: str) -> None:
+    """RFC 5322, 3.2.3: without quotes nobody can say which mailbox this is."""
+    odd = x509.RFC822Name._init_without_validation(address)
+    names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), odd])
+    for issuer in (
+        constrained([ALICE.partition("@")[2], "example.com"]),
+        constrained(None, ["b.c"]),
+    ):
+        assert (
+            judge(person(ALICE, issuer).certificate, [issuer.certificate]).status is Status.TRUSTED
+        )
+        found = judge(person(ALICE, issuer, names=names).certificate, [issuer.certificate])
+        assert found.status is Status.UNTRUSTED
+
+
+LOGON = "1.3.6.1.4.1.311.20.2.3"
+
+
+def logon(domain: str) -> x509.OtherName:
+    """How Windows writes a user's name, and the CAs of its directories restrict it."""
+    value = der.tlv(der.UTF8_STRING, domain.encode())
+    return x509.OtherName(x509.ObjectIdentifier(LOGON), value)
+
+
+FORMS = [logon("example.com"), x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))]
+
+
+@pytest.mark.parametrize(
+    "limits", [x509.NameConstraints(FORMS, None), x509.NameConstraints(None, FORMS)]
+)
+@pytest.mark.parametrize("below", [True, False])
+def test_a_constraint_on_what_nobody_compares_binds_who_has_such_a_name(
+    limits: x509.NameConstraints, below: bool
+) -> None:
+    """RFC 5280, 4.2.1.10: process it, or refuse the certificate in which an instance appears."""
+    issuer = ca("Constrained", ROOT if below else None, more=[(limits, True)])
+    anchor = ROOT if below else issuer
+    found = judge(person(ALICE, issuer).certificate, [issuer.certificate], anchor)
+    assert found.status is Status.TRUSTED
+    for name in (logon("alice@example.com"), FORMS[1]):
+        names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), name])
+        found = judge(person(ALICE, issuer, names=names).certificate, [issuer.certificate], anchor)
+        assert found.status is Status.UNTRUSTED
+        assert "path.name-constraints" in {one.code for one in found.reasons}
+
+
 def test_the_anchors_own_constraints_bind() -> None:
     extension = x509.NameConstraints([x509.RFC822Name("example.com")], None)
     anchor = ca("Constrained root", more=[(extension, True)])

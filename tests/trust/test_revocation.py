@@ -122,7 +122,8 @@ def test_a_kept_judgement_ends_when_the_evidence_does(root: Made, alice: Made, s
 
 
 def test_a_certificate_revoked_later_was_good_before(root: Made, sub: Made, alice: Made) -> None:
-    revoked = crl(sub, alice.certificate, when=NOW + DAY / 2)
+    later = NOW + DAY
+    revoked = crl(sub, alice.certificate, when=NOW + DAY / 2, this=later, following=later + DAY)
     assert judge(alice, [root], [sub], crls=[crl(root), revoked]).status is Status.TRUSTED
 
 

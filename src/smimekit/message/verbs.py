@@ -1,11 +1,11 @@
 """The two verbs that require something: verify and decrypt. Knows no bytes of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from smimekit.errors import InsufficientProtection
 from smimekit.keys import Decryptor
-from smimekit.message.layers import Encrypted, Errant, Protection
+from smimekit.message.layers import Encrypted, Protection
 from smimekit.message.opened import Opened, Payload
 from smimekit.message.receive import open_message
 from smimekit.message.source import Source
@@ -75,21 +75,27 @@ def verified(opened: Opened) -> Payload:
 def decrypted(opened: Opened) -> Payload:
     """What `decrypt` requires, of a message that is open already."""
     if not any(isinstance(layer, Encrypted) for layer in opened.envelope):
-        raise _not_encrypted(opened.errant)
+        raise _not_encrypted(opened)
     # Not CONFIDENTIAL: who reads what a weak cipher hid has said so by the policy.
     return opened.payload(require=Protection.NONE)
 
 
-def _not_encrypted(errant: Sequence[Errant]) -> InsufficientProtection:
-    wrapped = next((each.name for each in errant if each.kind == "encrypted"), None)
-    if wrapped is None:
+def _not_encrypted(opened: Opened) -> InsufficientProtection:
+    """The error, with what the message is in place of that, as far as it helps."""
+    if any(each.kind == "cms" and not each.name for each in opened.errant):
         return InsufficientProtection(
-            "The message is not encrypted.", code="insufficient-protection.not-encrypted"
+            "The message is CMS of a kind that mail does not have (RFC 8551, 2.4), such as "
+            "EncryptedData: read it with smimekit.cms.",
+            code="insufficient-protection.not-encrypted",
+        )
+    part = next((each.name for each in opened.errant if each.kind == "encrypted"), None)
+    if part is not None:
+        return InsufficientProtection(
+            f"The message is not encrypted as a whole: open its encrypted part {part} by itself.",
+            code="insufficient-protection.not-encrypted",
         )
     return InsufficientProtection(
-        f"The message is not encrypted, but its part {wrapped} is: somebody on the way may have "
-        "wrapped it. Open that part by itself.",
-        code="insufficient-protection.not-encrypted",
+        "The message is not encrypted.", code="insufficient-protection.not-encrypted"
     )
 
 

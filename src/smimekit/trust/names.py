@@ -19,6 +19,8 @@ _NAME_CONSTRAINTS: Final = "2.5.29.30"
 _RFC822_NAME: Final = 0x81
 _MAX_CHECKS: Final = 50_000
 """Addresses times constraints: real paths have a few hundred."""
+_SPECIAL: Final = frozenset(' ,:;<>()[]@\\"')
+"""What stands in no domain, and in a local part in quotes alone (RFC 5322, 3.2.3)."""
 _QUOTED_PAIR: Final = re.compile(r"\\(.?)", re.DOTALL)
 _CODECS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be",
                   0x1C: "utf-32-be"}  # fmt: skip
@@ -107,10 +109,13 @@ def _comparable(address: str) -> str | None:
     A domain in U-labels is such: RFC 9598, 3 wants A-labels, and mapping is guessing.
     """
     local, at, domain = address.rpartition("@")
-    plain = address.isprintable() and domain.isascii() and not (set(domain) & set(' ,;<>[]\\"'))
+    plain = address.isprintable() and domain.isascii() and not (_SPECIAL & set(domain))
     if not (local and at and domain and plain):
         return None
-    return f"{folded_local(_unquoted(local))}@{normal_domain(domain)}".removesuffix(".")
+    mailbox = _unquoted(local)
+    if mailbox == local and _SPECIAL & set(local):
+        return None  # RFC 5321, 4.1.2: in quotes alone; who reads it may see another "@" first
+    return f"{folded_local(mailbox)}@{normal_domain(domain)}".removesuffix(".")
 
 
 def _unquoted(local: str) -> str:

@@ -49,7 +49,6 @@ _ANY_REFUSED: Final = Reason(
 
 _UNDERSTOOD: Final = frozenset(
     {
-        "2.5.29.14",  # subjectKeyIdentifier
         "2.5.29.15",  # keyUsage
         "2.5.29.17",  # subjectAltName
         "2.5.29.19",  # basicConstraints
@@ -57,17 +56,14 @@ _UNDERSTOOD: Final = frozenset(
         "2.5.29.31",  # cRLDistributionPoints
         "2.5.29.32",  # certificatePolicies
         "2.5.29.33",  # policyMappings
-        "2.5.29.35",  # authorityKeyIdentifier
         "2.5.29.36",  # policyConstraints
         "2.5.29.37",  # extKeyUsage
-        "2.5.29.46",  # freshestCRL
         "2.5.29.54",  # inhibitAnyPolicy
-        "1.3.6.1.5.5.7.1.1",  # authorityInfoAccess
-        "1.3.6.1.5.5.7.1.3",  # qcStatements: says what the certificate is, restricts nothing
-        "1.2.840.113549.1.9.15",  # SMIMECapabilities
     }
 )
-"""Extensions that may be critical: they are processed, or restrict nothing (RFC 5280, 4.2)."""
+"""Extensions that may be critical, and are processed (RFC 5280, 4.2). Not those that no CA may
+mark so, as the identifiers of keys (4.2.1.1, 4.2.1.2) and authorityInfoAccess (4.2.2.1): a mark
+on them says that something else is meant."""
 
 
 def _extensions(tbs: der.Reader) -> Iterator[tuple[str, bool]]:

@@ -82,6 +82,9 @@ def validate_path(path: Path, request: Request) -> PathVerdict:
         reason = _rules_reason(path, request) or _certvalidator_reason(path, request)
     except SmimeError as error:
         reason = Reason("path.malformed", plain_text(error))
+    except NotImplementedError:  # certvalidator's word for it
+        text = "An issuer restricts names of a form that cannot be compared, and there are such."
+        reason = Reason("path.name-constraints", text)
     except refusals() as error:
         text = f"The path could not be judged ({type(error).__name__}), so it does not count."
         reason = Reason("path.malformed", text)

@@ -17,7 +17,7 @@ from typing import Any, Final, final
 
 from smimekit import der
 from smimekit.certificate import Certificate
-from smimekit.trust.certvalidator import refusals
+from smimekit.trust.certvalidator import EVIDENCE_SKEW, refusals
 from smimekit.trust.names import normal_name
 
 __all__ = ["REMOVED", "Listed", "entries_about", "is_outdated", "listed", "reason_of"]
@@ -73,6 +73,10 @@ class _Word:
 def listed(certificate: Certificate, crls: Iterable[Any], at: datetime) -> Listed | None:
     """Whether the CA of a certificate, or whom it appointed, lists it as revoked before `at`.
 
+    Whom a CRL lists that there was at that time is revoked, whatever date stands beside; the date
+    tells of CRLs that came later who was still good then.
+
+
     What is on hold is so until a later CRL says otherwise (RFC 5280, 5.3.1); no other reason can
     be taken back. `crls` are containers of certvalidator's.
     """
@@ -109,9 +113,10 @@ def _said_by(
     entries = entries_about(view, certificate.serial)
     if indirect and entries:
         entries = tuple(_entries_of(issuer, view, certificate.serial))
-    past = [reason_of(one) for one in entries if one.revocation_date_utc < at]
-    reasons: list[str | None] = [*past] if entries else [None]
     issued: datetime = view.last_update_utc
+    known = issued <= at + EVIDENCE_SKEW
+    past = [reason_of(one) for one in entries if known or one.revocation_date_utc < at]
+    reasons: list[str | None] = [*past] if entries else [None]
     delta, scope = _is_delta(view), (author, _scope(view))
     return tuple(_Word(reason, issued, delta, scope) for reason in reasons)
 
