@@ -166,7 +166,8 @@ def _joined(known: Harvested, other: Harvested) -> Harvested:
 def _refusal(signature: SignatureResult) -> str | None:
     """Why a signature teaches nothing, or None."""
     if not signature.intact:
-        return "; ".join(signature.reasons) or str(signature.integrity)
+        reasons = (each.removesuffix(".") for each in signature.reasons)
+        return "; ".join(reasons) or str(signature.integrity)
     if not signature.of_message:
         return "what was signed is no message"
     if signature.certificate is None or not addresses_of(signature.certificate):
