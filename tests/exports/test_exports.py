@@ -20,6 +20,7 @@ from smimekit.exports.ldif import check_base
 from smimekit.message.bundle import read_bundle
 from smimekit.testing import FakeCA
 from smimekit.testing.profiles import AUTHORITY, Profile
+from tests.trust.certs import BOTH_USAGE, own_authority
 
 BASE = "ou=people,dc=example,dc=org"
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
@@ -89,6 +90,13 @@ def test_authorities_are_nobody() -> None:
     authority = ca().person("ca@example.org", profile=profile).certificate
     assert (authority.is_ca, authority.addresses) == (True, ("ca@example.org",))
     assert everybody(ca().certificate, authority) == []
+
+
+@pytest.mark.parametrize("bits", [(), BOTH_USAGE])
+def test_who_issued_to_themselves_is_somebody(bits: tuple[str, ...]) -> None:
+    grace = own_authority("grace@example.org", *bits).certificate
+    assert grace.is_ca
+    assert [each.address for each in everybody(grace)] == ["grace@example.org"]
 
 
 # --- PEM and p7b ---------------------------------------------------------------------------
