@@ -114,7 +114,7 @@ def is_authority_only(certificate: Certificate) -> bool:
     is for mail (RFC 8550, 4.4.2).
     """
     return is_authority(certificate) and not (
-        addresses_of(certificate) and _is_for_mail(certificate)
+        certificate.is_self_issued and addresses_of(certificate) and _is_for_mail(certificate)
     )
 
 
