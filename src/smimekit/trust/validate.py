@@ -74,10 +74,8 @@ def _certvalidator_reason(path: Path, request: Request) -> Reason | None:
         finish(validate.async_validate_path(setting.context, setting.path, setting.parameters))
     except (errors.ValidationError, errors.PathError) as error:
         code = next(code for kind, code in codes if isinstance(error, kind))
-        said, _, _ = plain_text(error).partition(
-            " Reason: "
-        )  # behind it stands an object of its own
-        return Reason(code, said)
+        # Behind " Reason: " it writes an object of its own out.
+        return Reason(code, plain_text(error).partition(" Reason: ")[0])
     return None
 
 
