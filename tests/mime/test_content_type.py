@@ -75,6 +75,12 @@ def block(data: bytes) -> HeaderBlock:
         (b"a/b; name*=utf-8''%c3%a9; name=e", "a/b", {"name": "é"}),
         (b"a/b; name=e; name*0*=utf-8''%c3; name*1*=%a9", "a/b", {"name": "é"}),
         (b"a/b; x*=nope''%e9", "a/b", {"x": "é"}),
+        # Exchange 2003: twice, and the same
+        (
+            b'application/x-pkcs7-mime;smime-type=signed-data;name=smime.p7m; smime-type=signed-data; name="smime.p7m"',
+            "application/x-pkcs7-mime",
+            {"smime-type": "signed-data", "name": "smime.p7m"},
+        ),
     ],
 )
 def test_read(value: bytes, media: str, parameters: dict[str, str]) -> None:
@@ -104,6 +110,12 @@ def test_read(value: bytes, media: str, parameters: dict[str, str]) -> None:
         (b"a/b (", "mime.comment"),
         (b"a/b (\\", "mime.comment"),
         (b"a/b; x=1; X=2", "mime.duplicate-parameter"),
+        (b"a/b; x=1; x=1; x=2", "mime.duplicate-parameter"),
+        (b"a/b; x=a; x=A", "mime.duplicate-parameter"),
+        (b"a/b; x=1; x*=us-ascii''1", "mime.duplicate-parameter"),
+        (b"a/b; x*0=1; x*0=1", "mime.duplicate-parameter"),
+        (b"a/b; boundary=a; boundary=a", "mime.duplicate-parameter"),
+        (b"a/b; x=1; x*0=1", "mime.duplicate-parameter"),
         (b"a/b; x=1; x*=us-ascii''2", "mime.duplicate-parameter"),
         (b"a/b; x=1; x*0=2", "mime.duplicate-parameter"),
         (b"a/b; x*0=2; x=1", "mime.duplicate-parameter"),

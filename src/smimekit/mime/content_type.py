@@ -212,10 +212,14 @@ def _parameter(cursor: Cursor, found: dict[str, _Sections]) -> None:
     # A label may come in both forms, the plain one for old readers.
     both = name[1] in _LABELS and (extended or section != _WHOLE)
     sections = found.setdefault(f"{name[1]}*" if both else name[1], {})
-    if section in sections or _WHOLE in sections or (sections and section == _WHOLE):
-        raise cursor.error("has a parameter twice", "mime.duplicate-parameter")
     cursor.skip()
-    sections[section] = (_value(cursor, name[1]), extended)
+    value = (_value(cursor, name[1]), extended)
+    again = section in sections or _WHOLE in sections or (sections and section == _WHOLE)
+    # Exchange wrote `name=smime.p7m; name="smime.p7m"`, which everybody reads alike.
+    alike = section == _WHOLE and sections == {_WHOLE: value} and name[1] != "boundary"
+    if again and not alike:
+        raise cursor.error("has a parameter twice", "mime.duplicate-parameter")
+    sections[section] = value
     cursor.skip()
     if name[1] == "boundary" and _is_ambiguous(cursor.text[begin : cursor.at]):
         raise cursor.error("has a boundary that can be read in two ways", "mime.parameter")
