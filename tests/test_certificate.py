@@ -282,6 +282,16 @@ def test_the_common_name_is_no_address() -> None:
     assert made.addresses == made.subject_addresses == ()
 
 
+def test_an_address_of_stone_is_readable() -> None:
+    """CAs that verify companies put where they are into the subject (RFC 4519; X.520)."""
+    oids = (NameOID.STREET_ADDRESS, NameOID.POSTAL_CODE, x509.ObjectIdentifier("2.5.4.18"),
+            NameOID.PSEUDONYM, x509.ObjectIdentifier("2.5.4.13"), x509.ObjectIdentifier("2.5.4.99"))  # fmt: skip
+    made = built(name=x509.Name([x509.NameAttribute(oid, "x") for oid in oids]))
+    assert made.subject_text == (
+        "2.5.4.99=x, description=x, pseudonym=x, postOfficeBox=x, postalCode=x, STREET=x"
+    )
+
+
 def test_texts_show_nothing_that_moves_the_cursor() -> None:
     made = built(name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\x1b[2J\u202eb")]))
     assert made.subject_text == "CN=a\ufffd[2J\ufffdb"

@@ -204,6 +204,15 @@ def test_bad_certificates(
     assert (done.status, (here / "out").exists()) == (status, False)
 
 
+def test_the_algorithm_of_a_key_that_is_not_known_is_not_called_refused(
+    run: Run, here: Path
+) -> None:
+    (here / "bad.eml").write_bytes(no_certificate(here))
+    told = run("open", "bad.eml").text
+    assert "ecdsa-sha256, sha256: not judged" in told
+    assert "refused" not in told
+
+
 def test_a_file_of_certificates_has_a_bound(run: Run, here: Path) -> None:
     with (here / "huge.pem").open("wb") as file:
         file.truncate((16 << 20) + 1)

@@ -11,6 +11,7 @@ import pytest
 import smimekit
 from tests.cli.support import DRAFT, PASSWORD, Run
 from tests.cms.stamping import issued_authority, stamp_root, token
+from tests.trust.certs import own_authority
 
 HEADER, BODY = DRAFT.split(b"\n\n", 1)
 INSIDE = HEADER.replace(b"\n", b"\r\n") + b"\r\n"
@@ -229,6 +230,23 @@ def test_an_address_needs_a_store(run: Run) -> None:
 def test_nobody_encrypts_to_an_authority(run: Run) -> None:
     done = run("encrypt", "--to", "ca.pem", "draft.eml", "-o", "out.eml", "--json")
     assert (done.status, done.code) == (2, "usage.recipient")
+
+
+def test_one_encrypts_to_who_issued_to_themselves(run: Run, here: Path) -> None:
+    """gpgsm calls such a certificate a CA's. Beside somebody's it is taken for one."""
+    now = datetime.now(UTC)
+    grace = own_authority("grace@example.org", now=now).certificate
+    signs_only = own_authority("grace@example.org", "digital_signature", now=now).certificate
+    bob = (here / "bob.pem").read_bytes()
+
+    def encrypted_to(pem: bytes) -> list[str]:
+        (here / "to.pem").write_bytes(pem)
+        done = run("encrypt", "--to", "to.pem", "draft.eml", "-o", "out.eml", "--json").json
+        return [each["addresses"][0] for each in done.get("recipients", ())]
+
+    assert encrypted_to(grace.pem()) == ["grace@example.org"]
+    assert encrypted_to(bob + grace.pem()) == ["bob@example.org"]
+    assert encrypted_to(signs_only.pem()) == []
 
 
 # --- header protection -----------------------------------------------------------------------

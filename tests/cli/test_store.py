@@ -1,5 +1,6 @@
 """harvest and trust: facts come from mail and files, decisions from people, and neither undoes the other."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import smimekit
 from smimekit.testing import FakeCA
 from tests.cli.support import DRAFT, PASSWORD, Done, Run
+from tests.trust.certs import own_authority
 
 STORE = ("--store", "sqlite:///trust.db")
 
@@ -172,6 +174,17 @@ def test_only_authorities_become_anchors(run: Run) -> None:
     assert (done.status, done.code) == (2, "usage.anchor-no-ca")
     assert run("trust", "list", *STORE).status == 0
     assert run("trust", "list", *STORE, "--json").json == {"certificates": [], "next": None}
+
+
+def test_who_issued_to_themselves_is_listed_like_anybody(run: Run, here: Path) -> None:
+    """gpgsm calls such a certificate a CA's; its owner signs and gets mail all the same."""
+    grace = own_authority("grace@example.org", now=datetime.now(UTC)).certificate
+    (here / "grace.pem").write_bytes(grace.pem())
+    run("trust", "trust", *STORE, "grace.pem")
+    (row,) = run("trust", "list", *STORE).text.splitlines()[1:]
+    assert row.split()[:4] == ["trusted", "trusted", "trust", "grace@example.org"]
+    (facts,) = run("trust", "list", *STORE, "--json").json["certificates"]
+    assert facts["authority"] is False
 
 
 def test_a_rejected_authority_takes_its_people_along(run: Run) -> None:

@@ -116,6 +116,7 @@ def test_the_usual_attributes_are_not_needed() -> None:
 def test_content_type_missing() -> None:
     malformed(attributes=[DIGEST])
     malformed(without=frozenset({attrs.CONTENT_TYPE}))
+    assert Forgery(attributes=[DIGEST]).check().reason == "The signer's contentType is missing."
 
 
 def test_message_digest_missing() -> None:

@@ -10,6 +10,7 @@ from functools import cache
 
 import pytest
 import vobject
+from cryptography import x509
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from smimekit.exports.ldif import check_base
 from smimekit.message.bundle import read_bundle
 from smimekit.testing import FakeCA
 from smimekit.testing.profiles import AUTHORITY, Profile
+from tests.trust import certs
+from tests.trust.certs import BOTH_USAGE, CA_USAGE, alt_names, own_authority
 
 BASE = "ou=people,dc=example,dc=org"
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
@@ -89,6 +92,20 @@ def test_authorities_are_nobody() -> None:
     authority = ca().person("ca@example.org", profile=profile).certificate
     assert (authority.is_ca, authority.addresses) == (True, ("ca@example.org",))
     assert everybody(ca().certificate, authority) == []
+
+
+def test_an_authority_with_an_address_is_nobody() -> None:
+    """Whom another one made a CA, has its key for that, whatever else it may do."""
+    more: list[tuple[x509.ExtensionType, bool]] = [(alt_names("ca@example.org"), False)]
+    made = certs.ca("Mail CA", certs.ca("Root"), more=more, bits=(*BOTH_USAGE, *CA_USAGE))
+    assert everybody(made.certificate) == []
+
+
+@pytest.mark.parametrize("bits", [(), BOTH_USAGE])
+def test_who_issued_to_themselves_is_somebody(bits: tuple[str, ...]) -> None:
+    grace = own_authority("grace@example.org", *bits).certificate
+    assert grace.is_ca
+    assert [each.address for each in everybody(grace)] == ["grace@example.org"]
 
 
 # --- PEM and p7b ---------------------------------------------------------------------------

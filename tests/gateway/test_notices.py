@@ -15,6 +15,7 @@ from smimekit.gateway.rules.inbound import Inbound
 from smimekit.testing import FakeCA
 from smimekit.trust import Decision, Purpose, Source, Verdict
 from tests.message.people import ALICE, NOW, alice, ca, root
+from tests.trust.certs import BOTH_USAGE, own_authority
 
 RULES = Rules(site=Site(name="gw.example.com", administrator="admin@example.com"))
 HOUR = timedelta(hours=1)
@@ -92,6 +93,13 @@ def test_times_have_zones() -> None:
         next(waiting(trust, at=NOW.replace(tzinfo=None)))
     with pytest.raises(UsageError):
         next(waiting(trust, at=NOW, since=NOW.replace(tzinfo=None)))
+
+
+def test_who_issued_to_themselves_waits_for_a_decision() -> None:
+    """gpgsm calls such a certificate a CA's, and nobody but a person can decide about it."""
+    grace = own_authority("grace@example.org", *BOTH_USAGE).certificate
+    assert fingerprints(store_with(grace)) == {grace.fingerprint}
+    assert fingerprints(store_with(own_authority(None).certificate)) == set()
 
 
 def test_without_a_store_nothing_waits() -> None:

@@ -345,9 +345,24 @@ class Gpgsm:
             )
             return out.read_bytes() if writes else b""
 
-    def sign(self, content: bytes, who: Credential, *options: str) -> bytes:
+    def issue_itself(self, gpgconf: str, address: str, *settings: str) -> Certificate:
+        """A new key in its home, with the certificate that gpgsm issues to it by itself.
+
+        An agent reads its list of who is trusted once: this one ends, and the next one reads.
+        """
+        lines = ("Key-Type: RSA", "Key-Length: 2048", "Serial: random", "Name-DN: CN=Grace")
+        wanted = "\n".join((*lines, f"Name-Email: {address}", *settings, "")).encode()
+        made = Certificate(self._run("--generate-key", content=wanted))
+        self.know(made)
+        with (self.home / "trustlist.txt").open("a") as trusted:
+            trusted.write(f"{_sha1(made)} S relax\n")
+        self.close(gpgconf)
+        return made
+
+    def sign(self, content: bytes, who: Credential | Certificate, *options: str) -> bytes:
         """SignedData with the content, or without it on "--detach-sign"."""
-        user = ("--local-user", _sha1(who.certificate))
+        certificate = who.certificate if isinstance(who, Credential) else who
+        user = ("--local-user", _sha1(certificate))
         return self._run(*user, *(options or ("--sign",)), content=content)
 
     def encrypt(self, content: bytes, *to: Certificate, cipher: str = "AES256") -> bytes:

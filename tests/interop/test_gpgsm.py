@@ -15,13 +15,16 @@ so that the limit is its own):
   expired" and "Good signature", and ends with status 0. We refuse both (see the other peers).
 """
 
+from collections.abc import Callable
+
 import pytest
 
 import smimekit
 from smimekit import CertificateRecipient, Policy, Trust
 from smimekit import algorithms as rows
-from smimekit.message.layers import Encrypted, Integrity
+from smimekit.message.layers import Encrypted, Integrity, Signed
 from smimekit.testing import FakeCA
+from smimekit.trust.records import is_authority_only
 from tests.interop.messages import body_of, split_signed, tamper
 from tests.interop.peers import Gpgsm, OpenSsl, People, Refused, reads_or_says
 
@@ -97,6 +100,25 @@ def test_gpgsm_includes_certificates(
     with pytest.raises(smimekit.UntrustedSigner) as caught:
         smimekit.verify(cms, trust, expect=ALICE)
     assert caught.value.code == "untrusted-signer.no-certificate"
+
+
+@pytest.mark.parametrize("settings", [(), ("Key-Usage: sign, encrypt",)])
+def test_who_issued_to_themselves(
+    gpgsm: Gpgsm, require_program: Callable[[str], str], settings: tuple[str, ...]
+) -> None:
+    """gpgsm calls them a CA's and, as with all roots, does not send the certificate along."""
+    gpgconf = require_program("gpgconf")
+    grace = gpgsm.issue_itself(gpgconf, "grace@example.org", *settings)
+    assert grace.is_ca
+    assert not is_authority_only(grace)
+    cms = gpgsm.sign(ENTITY, grace)
+    with smimekit.open(cms, trust=Trust()) as opened:
+        (layer,) = opened.envelope
+        assert isinstance(layer, Signed)
+        assert layer.certificates == ()
+    knowing = Trust(anchors=[grace])
+    assert smimekit.verify(cms, knowing, expect="grace@example.org").bytes() == ENTITY
+    assert gpgsm.decrypt(body_of(smimekit.encrypt(MAIL, [grace], headers=None))) == ENTITY
 
 
 def test_changed_content(gpgsm: Gpgsm, people: People, trust: Trust) -> None:

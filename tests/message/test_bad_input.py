@@ -312,6 +312,17 @@ def test_content_of_another_type_than_was_signed() -> None:
     assert error.value.code == "verification.malformed"
 
 
+def test_all_reasons_are_one_sentence() -> None:
+    """Changed by somebody, and signed by a stranger: those of trust are sentences of their own."""
+    signed = smimekit.sign(draft(), alice(), headers=None)
+    with pytest.raises(ContentChanged) as error:
+        smimekit.verify(signed.replace(b"plan is on", b"plan is off"), Trust())
+    said = str(error.value)
+    assert "the content is not what was signed; " in said
+    assert "nobody is trusted" in said
+    assert (said.count("."), said[-1]) == (1, ".")
+
+
 def test_a_wrong_key() -> None:
     with pytest.raises(NoMatchingKey):
         smimekit.decrypt(shapes()["enveloped"], [alice(), mallory()])

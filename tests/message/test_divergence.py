@@ -1,5 +1,6 @@
 """Where changed content departs from what was signed: told, and never verified."""
 
+import base64
 import re
 import time
 from typing import Any
@@ -96,6 +97,32 @@ def test_from_that_was_quoted() -> None:
     """RFC 4155: ">From " in a mailbox file."""
     arrived = TEXT.replace(b"From here", b">From here")
     assert sent(TEXT, arrived).divergence == Divergence(Change.QUOTED_FROM, arrived.index(b">From"))
+
+
+def encoded(width: int, size: int = 500) -> bytes:
+    """An attachment between two texts."""
+    text = base64.b64encode(bytes(at % 251 for at in range(size)))
+    lines = b"".join(text[at : at + width] + b"\r\n" for at in range(0, len(text), width))
+    picture = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + lines
+    return MIXED.replace(b"\r\n--in--", b"\r\n--in\r\n" + picture + b"\r\n--in--")
+
+
+OTHER_LINES = [
+    (encoded(before, size), encoded(after, size))
+    for before, after in ((72, 76), (76, 72), (64, 76), (60, 76), (76, 10**6))
+    for size in (54, 56, 57, 500)  # one line of 72 or less, of 76, and many
+    if encoded(before, size) != encoded(after, size)
+]
+
+
+@pytest.mark.parametrize("signed, arrived", OTHER_LINES)
+def test_base64_in_other_lines(signed: bytes, arrived: bytes) -> None:
+    """A relay that encodes an attachment anew: SendGrid makes lines of 76 from those of 72."""
+    first = next(at for at in range(len(signed)) if signed[at] != arrived[at])
+    assert sent(signed, arrived).divergence == Divergence(Change.REWRAPPED, first)
+    changed = arrived.replace(b"AAEC", b"AAED")
+    assert changed != arrived
+    assert sent(signed, changed).divergence is None
 
 
 def test_line_ends_only() -> None:
@@ -236,8 +263,20 @@ def test_any_bytes_are_tried(pieces: list[bytes]) -> None:
 def test_time_is_linear() -> None:
     """Much of blanks, of line breaks, of look-alikes: each is passed over a few times."""
     started = time.process_time()
-    for unit in (b" ", b"\r\n", b"\t \n", b"\n--", b">From ", b"\n>From ", b" x"):
+    for unit in (
+        b" ",
+        b"\r\n",
+        b"\t \n",
+        b"\n--",
+        b">From ",
+        b"\n>From ",
+        b" x",
+        b"A",
+        b"A" * 76 + b"\r\n",
+        b"A" * 57 + b"\n",
+        b"A" * 57 + b"\r",
+    ):
         content = unit * ((1 << 18) // len(unit))
-        for tried in (content, content + b"x", b"x" + content + b"\r\n"):
+        for tried in (content, content + b"x", content + b"!", b"x" + content + b"\r\n"):
             assert list(departures(tried, {SHA256: frozenset({b"no digest"})})) == []
     assert time.process_time() - started < 10  # about a second; one that looks back takes minutes

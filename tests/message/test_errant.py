@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smimekit
-from smimekit import Limits, NotSigned, Policy, Protection, UsageError, WrongSender
+from smimekit import (
+    InsufficientProtection,
+    Limits,
+    NotSigned,
+    Policy,
+    Protection,
+    UsageError,
+    WrongSender,
+)
 from smimekit.cms.compressed import compressed_data
 from smimekit.cms.signed_writing import certs_only
 from smimekit.message.errant import find_errant
@@ -124,6 +132,22 @@ def test_the_octets_are_those_of_the_part() -> None:
         [errant] = opened.errant
         assert errant.span.bytes() == part
         assert mail[errant.span.start : errant.span.end] == part
+
+
+def test_who_wants_to_decrypt_is_told_of_a_part_that_is_encrypted() -> None:
+    """A relay that adds its notice makes an encrypted mail a part: nothing else says where."""
+    wrapped = multipart("mixed", entity(), inner("mixed", entity(), encrypted()))
+    told = {}
+    for name, mail in {"wrapped": wrapped, "signed": multipart("mixed", signed())}.items():
+        with pytest.raises(InsufficientProtection) as error:
+            smimekit.decrypt(mail, [bob()])
+        assert error.value.code == "insufficient-protection.not-encrypted"
+        told[name] = str(error.value)
+    assert "part 2.2" in told["wrapped"]
+    assert told["signed"] == "The message is not encrypted."
+    with smimekit.open(wrapped, trust=trust()) as opened:
+        part = opened.errant_layer("2.2").span
+        assert smimekit.decrypt(part, [bob()]).bytes().endswith(b"The plan is on.\r\n")
 
 
 # --- where layers may hide -----------------------------------------------------------------

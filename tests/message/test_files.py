@@ -40,7 +40,8 @@ def test_encrypted_file(file: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["CMS", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"]
+    "label",
+    ["CMS", "CMS OBJECT", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"],
 )
 def test_label_of_pem(label: str) -> None:
     """All programs' words for CMS; which kind it is, its content type says (RFC 7468, 9)."""

@@ -20,6 +20,7 @@ import smimekit
 from smimekit import (
     CmsError,
     ContentChanged,
+    Credential,
     DecryptionError,
     LimitExceeded,
     Limits,
@@ -34,6 +35,7 @@ from smimekit import (
     UntrustedSigner,
     UsageError,
     VerificationError,
+    WrongSender,
     der,
 )
 from smimekit.algorithms import AES256_CBC, AES256_GCM, RSA_PKCS1_SHA256, SHA256, RsaPadding
@@ -43,6 +45,7 @@ from smimekit.cms.identifiers import IssuerAndSerialNumber, SubjectKeyIdentifier
 from smimekit.cms.recipients import KeyAgreeRecipient, KeyTransRecipient
 from smimekit.cms.signed_writing import certs_only, signed_data
 from smimekit.cms.wrapping import wrap_for
+from smimekit.keys import SoftwareKey
 from smimekit.message.layers import (
     Compressed,
     Encrypted,
@@ -54,6 +57,7 @@ from smimekit.testing.profiles import Profile, certificate_builder, signing_dige
 from smimekit.trust import Source
 from tests.message.people import (
     ALICE,
+    BOB,
     NOW,
     alice,
     bare_enveloped,
@@ -72,6 +76,7 @@ from tests.message.people import (
     trust,
 )
 from tests.message.test_send import FORMS
+from tests.trust.certs import own_authority
 
 NOTHING = Protection.NONE
 ALL = Protection.VERIFIED | Protection.CONFIDENTIAL | Protection.INTACT
@@ -498,6 +503,20 @@ def test_a_signer_without_certificate_is_found_in_the_store() -> None:
         store.put(each, Source(kind="upload"), at=NOW)
     knowing = Trust(store, anchors=[root().certificate], clock=lambda: NOW)
     assert smimekit.verify(mail, knowing).bytes() == entity()
+
+
+def test_a_signer_without_certificate_is_found_among_the_anchors() -> None:
+    """Who issued to themselves and signs by gpgsm sends no certificate: it leaves roots out."""
+    grace = own_authority(ALICE)
+    signer = Credential(SoftwareKey(grace.key), grace.certificate)
+    mail = mime(bare_signed(entity(), signer, bag=[]), "signed-data")
+    anchored = Trust(anchors=[root().certificate, grace.certificate], clock=lambda: NOW)
+    assert smimekit.verify(mail, anchored).bytes() == entity()
+    with pytest.raises(WrongSender):
+        smimekit.verify(mail, anchored, expect=BOB)
+    other = Trust(anchors=[own_authority(ALICE).certificate], clock=lambda: NOW)
+    with pytest.raises(UntrustedSigner):
+        smimekit.verify(mail, other)
 
 
 def test_a_signer_by_key_identifier() -> None:

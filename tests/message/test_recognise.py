@@ -164,7 +164,8 @@ def test_other_transfer_encodings() -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["CMS", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"]
+    "label",
+    ["CMS", "CMS OBJECT", "PKCS7", "PKCS #7 SIGNED DATA", "SIGNED MESSAGE", "ENCRYPTED MESSAGE"],
 )
 @pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
 def test_labels_of_pem(label: str, eol: bytes) -> None:

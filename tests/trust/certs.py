@@ -126,6 +126,20 @@ def ca(
     return make(common, issuer, extensions=extensions, **options)
 
 
+def own_authority(address: str | None, *bits: str, now: datetime = NOW) -> Made:
+    """Somebody who issued to themselves and called it a CA's, as gpgsm does: with these key
+    usages or, without any, no extension that says for what.
+    """
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=True, path_length=None), True)
+    ]
+    if address is not None:
+        extensions.append((alt_names(address), False))
+    if bits:
+        extensions.append((usage(*bits), True))
+    return make("Grace", start=now - DAY, end=now + 100 * DAY, extensions=extensions)
+
+
 def alt_names(*addresses: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.RFC822Name(one) for one in addresses])
 

@@ -15,8 +15,10 @@ EMAIL_ADDRESS: Final = "1.2.840.113549.1.9.1"
 
 _ATTRIBUTE_NAMES: Final = {
     "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C",
-    "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title",
-    "2.5.4.42": "GN", "2.5.4.97": "organizationIdentifier", EMAIL_ADDRESS: "E",
+    "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU",
+    "2.5.4.12": "title", "2.5.4.13": "description", "2.5.4.17": "postalCode",
+    "2.5.4.18": "postOfficeBox", "2.5.4.42": "GN", "2.5.4.65": "pseudonym",
+    "2.5.4.97": "organizationIdentifier", EMAIL_ADDRESS: "E",
     "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
 }  # fmt: skip
 

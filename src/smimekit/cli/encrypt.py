@@ -54,6 +54,7 @@ from smimekit.cli.sending import (
 from smimekit.keys.credential import may_encrypt
 from smimekit.message.drafts import Draft
 from smimekit.trust import Record
+from smimekit.trust.records import is_authority_only
 
 __all__ = ["encrypt"]
 
@@ -236,7 +237,11 @@ def _recipients(name: str, trust: Trust, trusting: TrustOptions) -> _Recipients:
     """The certificates that a --to means."""
     if "@" in name and not Path(name).exists():
         return _of_address(name, trust, trusting)
-    own = [each for each in load_certificates((name,)) if not each.is_ca]
+    found = load_certificates((name,))
+    # Who issued it to themselves may have called it a CA's; never beside somebody below it.
+    own = [each for each in found if not each.is_ca] or [
+        each for each in found if not is_authority_only(each)
+    ]
     if not own:
         raise UsageError(f"{name} holds certificates of authorities only.", code="usage.recipient")
     # Of a pair, one for signing and one for encryption, the second is meant; of one that is

@@ -37,6 +37,7 @@ from smimekit.message.layers import (
 from smimekit.policy import Grade
 from smimekit.span import Span
 from smimekit.trust import Decision, Judgement, Reason
+from smimekit.trust.records import is_authority_only
 
 __all__ = [
     "certificate_facts",
@@ -234,7 +235,7 @@ def certificate_facts(certificate: Certificate) -> Json:
         "not_before": time_text(certificate.not_before),
         "not_after": time_text(certificate.not_after),
         "key": _readable(lambda: certificate.key_name),
-        "authority": bool(_readable(lambda: certificate.is_ca)),
+        "authority": is_authority_only(certificate),
     }
 
 

@@ -129,7 +129,8 @@ def _signature_rows(signature: Json) -> Iterator[Row]:
     yield "    Signed at", f"{claimed} (the signer's claim)", ""
     if signature["time"]["judged_at"]:
         yield "    Judged as of", str(signature["time"]["judged_at"]), ""
-    grade = signature["grade"]
+    # Without a key nobody can say how good its signature is: REFUSED is not the algorithm's.
+    grade = str(signature["grade"]) if certificate else "not judged, the key is not known"
     algorithm = f"{signature['algorithm']}, {signature['digest']}: {grade}"
     yield "    Algorithm", algorithm, _TONES.get(grade, "")
     if signature["fingerprint"]:

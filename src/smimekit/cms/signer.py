@@ -228,6 +228,8 @@ def _check_rules(
 ) -> None:
     """What the signed attributes must say; CmsError where they say something else."""
     if attributes.content_type != content_type:
+        if attributes.content_type is None:
+            raise CmsError("The signer's contentType is missing.", code="cms.attributes")
         raise CmsError(
             "The signer signed content of another type (RFC 5652, 11.1).", code="cms.content-type"
         )

@@ -10,7 +10,7 @@ from typing import Final, final
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError
 from smimekit.trust.addresses import normal_address
-from smimekit.trust.records import addresses_of
+from smimekit.trust.records import addresses_of, is_authority_only
 
 __all__ = ["Person", "has_entries", "people"]
 
@@ -73,6 +73,7 @@ def _age(certificate: Certificate) -> tuple[float, float, str]:
 def has_entries(certificate: Certificate) -> bool:
     """Is it a person's? Not an authority's, well-formed, and for no more than 100 addresses."""
     try:
-        return not certificate.is_ca and len(addresses_of(certificate)) <= _ADDRESSES
+        nobody = certificate.is_ca and is_authority_only(certificate)
+        return not nobody and len(addresses_of(certificate)) <= _ADDRESSES
     except CertificateError:
         return False  # malformed: nobody is to encrypt to it

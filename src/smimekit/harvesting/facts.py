@@ -24,7 +24,7 @@ from smimekit.trust import (
     Source,
     TrustStore,
 )
-from smimekit.trust.records import addresses_of, is_authority
+from smimekit.trust.records import addresses_of, is_authority, is_authority_only
 from smimekit.trust.stores.merging import newer_said
 
 __all__ = ["Harvest", "Harvested", "harvest"]
@@ -49,8 +49,8 @@ class Harvested:
 
     @property
     def is_authority(self) -> bool:
-        """Is it a CA's?"""
-        return is_authority(self.certificate)
+        """Is it a CA's, and nobody's own?"""
+        return is_authority_only(self.certificate)
 
 
 @final
@@ -166,7 +166,8 @@ def _joined(known: Harvested, other: Harvested) -> Harvested:
 def _refusal(signature: SignatureResult) -> str | None:
     """Why a signature teaches nothing, or None."""
     if not signature.intact:
-        return "; ".join(signature.reasons) or str(signature.integrity)
+        reasons = (each.removesuffix(".") for each in signature.reasons)
+        return "; ".join(reasons) or str(signature.integrity)
     if not signature.of_message:
         return "what was signed is no message"
     if signature.certificate is None or not addresses_of(signature.certificate):

@@ -31,6 +31,12 @@ _SEPARATOR: Final = re.compile(rb"(?<=\n)--(?=\r\n)")
 """The line before a signature in text is "-- "; where blanks are taken away, it is the first."""
 _QUOTED: Final = re.compile(rb"(?:(?<=\n)|\A)>(?=From )")
 _BREAK: Final = re.compile(rb"\r?\n")
+_BASE64: Final = re.compile(
+    rb"(?:(?<=\n)|\A)[A-Za-z0-9+/]{57,}+={0,2}(?:\r\n[A-Za-z0-9+/]++={0,2})*+(?=\r\n|\Z)"
+)
+"""Lines of base64, the first as long as somebody makes one that is not the last."""
+_WIDTHS: Final = (76, 72, 64, 60)
+"""How long programs make the lines of base64: most, MimeKit and Thunderbird, PEM, uuencode."""
 
 
 class Change(StrEnum):
@@ -42,6 +48,8 @@ class Change(StrEnum):
     """Blanks at the ends of lines came or went, and nothing else."""
     LAST_LINE_BREAK = "last-line-break"
     """The line break at the very end went, and nothing else."""
+    REWRAPPED = "rewrapped"
+    """The lines of base64 end elsewhere, and nothing else changed: a relay encoded it anew."""
     QUOTED_FROM = "quoted-from"
     """">" came before "From " at the beginning of lines, as in mailbox files (RFC 4155)."""
     ADDED = "added"
@@ -52,6 +60,7 @@ _TEXT: Final = {
     Change.LINE_ENDS: "it differs in its line ends only: the signer signed bare LF",
     Change.TRAILING_BLANKS: "it differs in blanks at the ends of lines only, the first at octet {}",
     Change.LAST_LINE_BREAK: "it lacks its last line break only, at octet {}",
+    Change.REWRAPPED: "it differs only in where lines of base64 end, the first at octet {}",
     Change.QUOTED_FROM: 'it differs only in ">" before "From ", the first at octet {}',
     Change.ADDED: "all of it was signed but for {} octets that were added at octet {}",
 }
@@ -118,6 +127,25 @@ def _undone(content: bytes) -> Iterator[Found]:
             start = first.start() + len(instead.rstrip(b" "))
             yield Found(Divergence(change, start), (pattern.sub(instead, content),))
     yield Found(Divergence(Change.LAST_LINE_BREAK, len(content)), (content, b"\r\n"))
+    for width in _WIDTHS:
+        yield from _rewrapped(content, width)
+
+
+def _rewrapped(content: bytes, width: int) -> Iterator[Found]:
+    """The content with all base64 in lines of `width`, if any changes by that."""
+    pieces: list[bytes] = []
+    start, at = None, 0
+    for run in _BASE64.finditer(content):
+        text = run[0].replace(b"\r\n", b"")
+        lines = b"\r\n".join(text[cut : cut + width] for cut in range(0, len(text), width))
+        if lines == run[0]:
+            continue
+        if start is None:
+            start = run.start() + min(width, len(run[0].partition(b"\r\n")[0]))
+        pieces += content[at : run.start()], lines
+        at = run.end()
+    if start is not None:
+        yield Found(Divergence(Change.REWRAPPED, start), (*pieces, content[at:]))
 
 
 def _shorter(content: bytes, row: Digest, values: frozenset[bytes]) -> Iterator[Found]:

@@ -263,10 +263,11 @@ def _closeness(problem: SmimeError) -> int:
 
 def _problem(signature: SignatureResult) -> VerificationError | PolicyError | None:
     """What keeps a signature from verifying its message, or None."""
-    reason = "; ".join(signature.reasons)
+    # Some are sentences, and some are not: together they are one.
+    reason = "; ".join(each.removesuffix(".") for each in signature.reasons)
     if signature.integrity is Integrity.NO_CERTIFICATE:
         return UntrustedSigner(
-            "The signer's certificate is neither in the message nor in the store.",
+            "The signer's certificate is neither in the message nor in the store, nor an anchor.",
             code="untrusted-signer.no-certificate",
         )
     if signature.integrity is not Integrity.GOOD:
@@ -300,7 +301,7 @@ def _untrusted(signature: SignatureResult) -> UntrustedSigner:
 
 def _not_intact(integrity: Integrity, reason: str) -> VerificationError:
     changed = f"The message was changed after it was signed: {reason}."
-    unknown = f"The signature cannot be verified: {reason}"
+    unknown = f"The signature cannot be verified: {reason}."
     match integrity:
         case Integrity.CONTENT_CHANGED:
             return ContentChanged(changed, code="content-changed.content")

@@ -59,8 +59,8 @@ _CMS_HEAD: Final = re.compile(
     rb"\x06[\x09-\x0b]\x2a\x86\x48\x86\xf7\x0d\x01",
     re.DOTALL,
 )
-# RFC 7468, 8 and 9; the last two are gpgsm's.
-_PEM_LABELS: Final = rb"CMS|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE"
+# RFC 7468, 8 and 9; OBJECT and MESSAGE are gpgsm's, the first in old files.
+_PEM_LABELS: Final = rb"CMS|CMS OBJECT|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE"
 _PEM_BEGIN: Final = re.compile(rb"\s*-----BEGIN (?:" + _PEM_LABELS + rb")-----[^\n]*\n")
 # The octets 30 xx in base64: a SEQUENCE, short or long; a binary one begins with "0".
 _BASE64_HEAD: Final = re.compile(rb"\s*M[A-I][A-Za-z0-9+/]{14}")

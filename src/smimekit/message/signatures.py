@@ -194,11 +194,16 @@ def _check_signer(
 
 
 def _named(signer: SignerInfo, bag: Sequence[Certificate], trust: Trust) -> Iterator[Certificate]:
-    """The certificates that a signer's identifier names: the message's, then the store's."""
+    """The certificates that a signer's identifier names: the message's, then the caller's."""
     named = [each for each in bag if signer.sid.matches(each)]
-    if trust.store is None:
-        return iter(named)
-    return chain(named, (each for each in _from_store(signer, trust.store) if each not in named))
+    return chain(named, (each for each in _at_hand(signer, trust) if each not in named))
+
+
+def _at_hand(signer: SignerInfo, trust: Trust) -> Iterator[Certificate]:
+    if trust.store is not None:
+        yield from _from_store(signer, trust.store)
+    # Who is an anchor by a certificate of their own does not send it: gpgsm leaves roots out.
+    yield from (each for each in trust.anchors if signer.sid.matches(each))
 
 
 def _from_store(signer: SignerInfo, store: TrustStore) -> Iterator[Certificate]:

@@ -88,9 +88,10 @@ def _not_encrypted(opened: Opened) -> InsufficientProtection:
             "EncryptedData: read it with smimekit.cms.",
             code="insufficient-protection.not-encrypted",
         )
-    if any(each.kind == "encrypted" for each in opened.errant):
+    part = next((each.name for each in opened.errant if each.kind == "encrypted"), None)
+    if part is not None:
         return InsufficientProtection(
-            "The message is not encrypted as a whole: open its encrypted part by itself.",
+            f"The message is not encrypted as a whole: open its encrypted part {part} by itself.",
             code="insufficient-protection.not-encrypted",
         )
     return InsufficientProtection(

@@ -36,6 +36,7 @@ __all__ = [
     "Verdict",
     "addresses_of",
     "is_authority",
+    "is_authority_only",
     "key_id_of",
     "public_key_fingerprint",
     "purpose_of",
@@ -57,6 +58,7 @@ class Purpose(StrEnum):
 MAIL_PURPOSES = (Purpose.VERIFY, Purpose.ENCRYPT)
 """What a decision is for that does not say so: who writes mail is no authority of time."""
 _FOR_MAIL = frozenset(MAIL_PURPOSES)
+_MAIL_USAGE = frozenset({"digitalSignature", "nonRepudiation", "keyEncipherment", "keyAgreement"})
 
 
 class Verdict(StrEnum):
@@ -102,6 +104,26 @@ def is_authority(certificate: Certificate) -> bool:
         return certificate.is_ca
     except CertificateError:
         return False
+
+
+def is_authority_only(certificate: Certificate) -> bool:
+    """Whether it is a CA's, and nobody's own.
+
+    Who issues a certificate to themselves may say of it that it is a CA's, too: gpgsm does,
+    always. It is theirs all the same where it names their address, and its key usage, if any,
+    is for mail (RFC 8550, 4.4.2).
+    """
+    return is_authority(certificate) and not (
+        certificate.is_self_issued and addresses_of(certificate) and _is_for_mail(certificate)
+    )
+
+
+def _is_for_mail(certificate: Certificate) -> bool:
+    try:
+        usage = certificate.key_usage
+    except CertificateError:
+        return False
+    return usage is None or not usage.isdisjoint(_MAIL_USAGE)
 
 
 def require_aware(moment: datetime, name: str) -> None:

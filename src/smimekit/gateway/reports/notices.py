@@ -20,7 +20,7 @@ from smimekit.mime.fields import Field
 from smimekit.mime.transfer import encode_quoted_printable
 from smimekit.span import Span
 from smimekit.trust import Judgement, Purpose, Record, Status, Trust
-from smimekit.trust.records import is_authority, require_aware
+from smimekit.trust.records import is_authority_only, require_aware
 
 __all__ = ["Waiting", "digest", "waiting"]
 
@@ -49,7 +49,7 @@ def waiting(trust: Trust, *, at: datetime, since: datetime | None = None) -> Ite
     if since is not None:
         require_aware(since, "since")
     for record in _records(trust):
-        if record.decision is not None or is_authority(record.certificate):
+        if record.decision is not None or is_authority_only(record.certificate):
             continue
         if since is not None and record.first_seen <= since:
             continue
