@@ -7,8 +7,8 @@ on imports keeps everybody else out. To be imported where it is needed: it is sl
 
 asn1crypto also translates domains as IDNA 2003 has it, and refuses a certificate for those of
 IDNA 2008 (RFC 9549, 2): "xn--strae-oqa.example". In the names that are held against constraints
-they stay as they are. So do otherNames, of which it makes what cannot stand in a set: the
-constraints of a CA on Windows logons would count as malformed.
+they stay as they are. And certvalidator cannot hold a constraint on otherNames, as CAs have them
+for logons of Windows: `trust.names` judges these, so here there are none.
 """
 
 from collections.abc import Iterator
@@ -38,20 +38,9 @@ class _AsItStands(core.IA5String):  # type: ignore[misc]  # asn1crypto has no ty
         return self._unicode
 
 
-class _OtherName(core.Sequence):  # type: ignore[misc]  # see above
-    """A name that nobody compares: its octets. RFC 5280, 4.2.1.10: who does not process a
-    constraint on it refuses certificates that have such a name, and no others.
-    """
-
-    @property
-    def native(self) -> Any:
-        return self.contents
-
-
 class _GeneralName(x509.GeneralName):  # type: ignore[misc]  # see above
     _alternatives = _with(
         x509.GeneralName._alternatives,  # noqa: SLF001 - how its types are described
-        other_name=_OtherName,
         rfc822_name=_AsItStands,
         dns_name=_AsItStands,
         uniform_resource_identifier=_AsItStands,
@@ -68,6 +57,9 @@ class _GeneralSubtree(x509.GeneralSubtree):  # type: ignore[misc]  # see above
 
 class _GeneralSubtrees(x509.GeneralSubtrees):  # type: ignore[misc]  # see above
     _child_spec = _GeneralSubtree
+
+    def __iter__(self) -> Iterator[Any]:
+        return (each for each in super().__iter__() if each["base"].name != "other_name")
 
 
 class _NameConstraints(x509.NameConstraints):  # type: ignore[misc]  # see above

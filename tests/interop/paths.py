@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from tests.trust.certs import CA_USAGE, DAY, NOW, Made, ca, key, name, person
+from tests.trust.certs import CA_USAGE, DAY, NOW, Made, ca, key, logon, name, person
 
 __all__ = ["Shape", "shapes"]
 
@@ -22,9 +22,10 @@ MAIL, SERVER, ANY = (
     ExtendedKeyUsageOID.SERVER_AUTH,
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
 )
-_NO_MAILBOX = (
-    "RFC 5321, 4.1.2: this is no mailbox, so it is within none; OpenSSL cuts at the last @"
-)
+_NAMES_DIFFER = {
+    "no address": "RFC 5321, 4.1.2: this is no mailbox, so within none; OpenSSL cuts at the last @",
+    "of logons": "RFC 5280, 4.2.1.10: process it, or refuse; OpenSSL refuses",
+}
 Extension = tuple[x509.ExtensionType, bool]
 Names = list[x509.GeneralName]
 
@@ -163,6 +164,18 @@ def _names() -> Iterator[Shape]:
         ("of others, and none", limits(None, [other]), mail(ALICE), True),
         ("of others", limits(None, [other]), [*mail(ALICE), other], False),
         ("of others, permitted", limits([other]), [*mail(ALICE), other], False),
+        (
+            "of logons",
+            limits([*mail(*here), logon("example.com")]),
+            [*mail(ALICE), logon(ALICE)],
+            True,
+        ),
+        (
+            "of logons, another",
+            limits([*mail(*here), logon("example.org")]),
+            [*mail(ALICE), logon(ALICE)],
+            False,
+        ),
         ("no address", limits(mail(*here)), [*mail(ALICE), unchecked("a@b@example.com")], False),
     ]
     for title, constraints, names, good in rules:
@@ -173,7 +186,7 @@ def _names() -> Iterator[Shape]:
             of_root(f"names, {title}", good, root, names=written),
             below(f"names, {title}, by a CA", good, issuer, plain_root, names=written),
         ):
-            yield replace(shape, differs=_NO_MAILBOX if title == "no address" else "")
+            yield replace(shape, differs=_NAMES_DIFFER.get(title, ""))
 
 
 def _directory_names() -> Iterator[Shape]:

@@ -150,6 +150,12 @@ def smtp_utf8(address: str) -> x509.OtherName:
     return x509.OtherName(x509.ObjectIdentifier("1.3.6.1.5.5.7.8.9"), value)
 
 
+def logon(name: str) -> x509.OtherName:
+    """A user's name in a directory of Windows."""
+    value = bytes((0x0C, len(name))) + name.encode()
+    return x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), value)
+
+
 def person(
     address: str,
     issuer: "Made | None" = None,

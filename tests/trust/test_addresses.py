@@ -25,7 +25,7 @@ from smimekit.trust import (
     normal_address,
     open_store,
 )
-from smimekit.trust.names import address_violation
+from smimekit.trust.names import name_violation
 from smimekit.trust.stores.index import address_key as index_key
 from smimekit.trust.stores.sql import SqlTrustStore
 from tests.trust import certs
@@ -150,7 +150,7 @@ def test_constraints_see_through_one_pair_of_quotes() -> None:
     ca = certs.ca("Root", more=[(limits, True)])
     for address, good in (('"alice"@example.com', True), ('"\\"alice\\""@example.com', False)):
         one = certs.person(address, ca).certificate
-        assert address_violation([ca.certificate, one]) is not good
+        assert name_violation([ca.certificate, one]) is not good
 
 
 OLD = [

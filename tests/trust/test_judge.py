@@ -1,5 +1,6 @@
 """Judgements: what makes a certificate trusted, and all that must not."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -144,6 +145,8 @@ def test_a_sha1_signature_spoils_the_chain(root: Made) -> None:
     for found in (judge(person(ALICE, bad), [root], [bad]), judge(leaf, [root])):
         assert (found.status, found.chain) == (Status.UNTRUSTED, Chain.BAD)
         assert "path.weak" in codes(found)
+        [weak] = (one.text for one in found.reasons if one.code == "path.weak")
+        assert re.search(r"uses the disallowed signature mechanism sha1_\w+\.$", weak)
     assert judge(leaf, [root], policy=Policy.LEGACY_READ).status is Status.TRUSTED
 
 

@@ -9,10 +9,11 @@ from smimekit import der
 from smimekit.certificate import Certificate
 from smimekit.trust import (
     Chain,
+    Judgement,
     Status,
     Validity,
 )
-from tests.trust.certs import Made, ca, person, smtp_utf8
+from tests.trust.certs import Made, ca, logon, person, smtp_utf8
 from tests.trust.hostile import ALICE, NO_WARNINGS, ROOT, judge
 
 pytestmark = NO_WARNINGS
@@ -102,35 +103,63 @@ def test_constraints_bind_what_is_no_address(address: str) -> None:
         assert found.status is Status.UNTRUSTED
 
 
-LOGON = "1.3.6.1.4.1.311.20.2.3"
+OTHER = x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+RARE = [OTHER, x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))]
+Forms = list[x509.GeneralName]
 
 
-def logon(domain: str) -> x509.OtherName:
-    """How Windows writes a user's name, and the CAs of its directories restrict it."""
-    value = der.tlv(der.UTF8_STRING, domain.encode())
-    return x509.OtherName(x509.ObjectIdentifier(LOGON), value)
-
-
-FORMS = [logon("example.com"), x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))]
+def with_names(limits: x509.NameConstraints, below: bool, *more: x509.GeneralName) -> Judgement:
+    """Alice with more names, below a CA with these limits, or an anchor with them."""
+    issuer = ca("Constrained", ROOT if below else None, more=[(limits, True)])
+    names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), *more])
+    leaf = person(ALICE, issuer, names=names).certificate
+    return judge(leaf, [issuer.certificate], ROOT if below else issuer)
 
 
 @pytest.mark.parametrize(
-    "limits", [x509.NameConstraints(FORMS, None), x509.NameConstraints(None, FORMS)]
+    "limits", [x509.NameConstraints(RARE, None), x509.NameConstraints(None, RARE)]
 )
 @pytest.mark.parametrize("below", [True, False])
 def test_a_constraint_on_what_nobody_compares_binds_who_has_such_a_name(
     limits: x509.NameConstraints, below: bool
 ) -> None:
     """RFC 5280, 4.2.1.10: process it, or refuse the certificate in which an instance appears."""
-    issuer = ca("Constrained", ROOT if below else None, more=[(limits, True)])
-    anchor = ROOT if below else issuer
-    found = judge(person(ALICE, issuer).certificate, [issuer.certificate], anchor)
-    assert found.status is Status.TRUSTED
-    for name in (logon("alice@example.com"), FORMS[1]):
-        names = x509.SubjectAlternativeName([x509.RFC822Name(ALICE), name])
-        found = judge(person(ALICE, issuer, names=names).certificate, [issuer.certificate], anchor)
+    assert with_names(limits, below).status is Status.TRUSTED
+    assert with_names(limits, below, logon("alice@example.com")).status is Status.TRUSTED
+    for name in RARE:
+        found = with_names(limits, below, name)
         assert found.status is Status.UNTRUSTED
         assert "path.name-constraints" in {one.code for one in found.reasons}
+
+
+@pytest.mark.parametrize("below", [True, False])
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "name", "good"),
+    [
+        ("example.com", None, "alice@example.com", True),
+        ("@example.com", None, "Alice@EXAMPLE.com", True),
+        ("example.com", None, "alice@victim.org", False),
+        ("example.com", None, "alice@sub.example.com", False),
+        (".example.com", None, "alice@sub.example.com", True),
+        ("example.com", None, "EXAMPLE\\alice", False),
+        ("example.com", None, "", False),
+        (None, "victim.org", "alice@example.com", True),
+        (None, "victim.org", "alice@victim.org", False),
+        (None, "victim.org", "alice@victim.org@example.com", False),
+    ],
+)
+def test_constraints_on_logons(
+    permitted: str | None, excluded: str | None, name: str, good: bool, below: bool
+) -> None:
+    """CAs of Windows restrict them beside addresses: people of Intel have such certificates."""
+    limits = x509.NameConstraints(*([logon(one)] if one else None for one in (permitted, excluded)))
+    assert with_names(limits, below).status is Status.TRUSTED
+    assert (with_names(limits, below, logon(name)).status is Status.TRUSTED) is good
+
+
+def test_a_constraint_on_addresses_is_none_on_logons() -> None:
+    limits = x509.NameConstraints([x509.RFC822Name("example.com")], None)
+    assert with_names(limits, True, logon("alice@victim.org")).status is Status.TRUSTED
 
 
 def test_the_anchors_own_constraints_bind() -> None:

@@ -1,4 +1,4 @@
-"""Names compared: distinguished names, and mail addresses against name constraints.
+"""Names compared: distinguished names, and mail addresses and logons against name constraints.
 
 Knows RFC 5280, 7.1 and 4.2.1.10 with RFC 9598, 6. May not know paths, stores or trust.
 """
@@ -13,12 +13,18 @@ from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, CmsError, LimitExceeded
 from smimekit.trust.addresses import folded_local, normal_domain
 
-__all__ = ["address_violation", "normal_name"]
+__all__ = ["name_violation", "normal_name"]
 
 _NAME_CONSTRAINTS: Final = "2.5.29.30"
+_SUBJECT_ALT_NAME: Final = "2.5.29.17"
+_OTHER_NAME: Final = 0xA0
 _RFC822_NAME: Final = 0x81
+_MAIL: Final = "mail"
+_LOGON: Final = "1.3.6.1.4.1.311.20.2.3"
+"""A user's name in a directory of Windows, `name@domain`. Its CAs restrict both alike."""
+_COMPARED: Final = frozenset({_MAIL, _LOGON})
 _MAX_CHECKS: Final = 50_000
-"""Addresses times constraints: real paths have a few hundred."""
+"""Names times constraints: real paths have a few hundred."""
 _SPECIAL: Final = frozenset(' ,:;<>()[]@\\"')
 """What stands in no domain, and in a local part in quotes alone (RFC 5322, 3.2.3)."""
 _QUOTED_PAIR: Final = re.compile(r"\\(.?)", re.DOTALL)
@@ -63,17 +69,45 @@ def normal_name(name: bytes) -> bytes:
     return der.sequence(*found)
 
 
+_Name = tuple[str, str]
+"""What form of name it is, `_MAIL` or the type of an otherName, and what it says."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Constraints:
-    permitted: tuple[str, ...]
-    excluded: tuple[str, ...]
+    permitted: tuple[_Name, ...]
+    excluded: tuple[_Name, ...]
 
 
-def _subtrees(reader: der.Reader) -> Iterator[str]:
+def _subtrees(reader: der.Reader) -> Iterator[_Name]:
     while reader.more:
         tag, content = reader.enter(der.SEQUENCE).any()
         if tag == _RFC822_NAME:
-            yield _normal_constraint(content.decode("ascii"))
+            yield _MAIL, _normal_constraint(content.decode("ascii"))
+        elif tag == _OTHER_NAME:
+            form, text = _other_name(content)
+            yield form, _normal_constraint(text.removeprefix("@"))
+
+
+def _other_name(content: bytes) -> _Name:
+    reader = der.Reader(content)
+    form = reader.oid()
+    _, value = reader.enter(0xA0).any()
+    return form, value.decode() if form == _LOGON else ""
+
+
+def _names(certificate: Certificate) -> Iterator[_Name]:
+    """The names that are judged here. A mailbox of SmtpUTF8Mailbox is also one by its own type,
+    which no CA may restrict (RFC 9598, 6), and none that does is understood.
+    """
+    for address in (*certificate.addresses, *certificate.subject_addresses):
+        yield _MAIL, address
+    value = certificate.extension(_SUBJECT_ALT_NAME)
+    names = der.Reader(value or b"\x30\x00").enter(der.SEQUENCE)
+    while names.more:
+        tag, content = names.any()
+        if tag == _OTHER_NAME:
+            yield _other_name(content)
 
 
 def _normal_constraint(text: str) -> str:
@@ -125,14 +159,16 @@ def _unquoted(local: str) -> str:
     return _QUOTED_PAIR.sub(r"\1", local[1:-1])
 
 
-def _violates(rules: _Constraints, addresses: Iterable[str]) -> bool:
-    for address in addresses:
-        form = _comparable(address)
-        if form is None:
-            return bool(rules.permitted or rules.excluded)
-        if any(_within(one, form) for one in rules.excluded):
+def _violates(rules: _Constraints, names: Iterable[_Name]) -> bool:
+    for form, text in names:
+        excluded = [one for kind, one in rules.excluded if kind == form]
+        permitted = [one for kind, one in rules.permitted if kind == form]
+        if not (excluded or permitted):
+            continue
+        known = _comparable(text) if form in _COMPARED else None
+        if known is None or any(_within(one, known) for one in excluded):
             return True
-        if rules.permitted and not any(_within(one, form) for one in rules.permitted):
+        if permitted and not any(_within(one, known) for one in permitted):
             return True
     return False
 
@@ -144,20 +180,22 @@ def _violations(path: Sequence[Certificate]) -> Iterator[bool]:
         if certificate.is_self_issued and depth != len(path) - 1:
             continue  # RFC 5280, 6.1.3 (b): not applied to self-issued intermediates
         above = [one for one in rules[:depth] if one is not None]
-        names = (*certificate.addresses, *certificate.subject_addresses) if above else ()
+        names = tuple(_names(certificate)) if above else ()
         checks += len(names) * sum(len(one.permitted) + len(one.excluded) for one in above)
         if checks > _MAX_CHECKS:
-            raise LimitExceeded("Too many addresses and name constraints.", code="limit.names")
+            raise LimitExceeded("Too many names and name constraints.", code="limit.names")
         yield any(_violates(one, names) for one in above)
 
 
-def address_violation(path: Sequence[Certificate]) -> bool:
-    """Whether an address in a path (anchor first) is outside a constraint of a CA above it.
+def name_violation(path: Sequence[Certificate]) -> bool:
+    """Whether a mail address, or an otherName, in a path (anchor first) is outside a constraint of
+    a CA above it.
 
     certvalidator applies rfc822Name constraints to rfc822Names only, and minds the case of
-    local parts; this one knows SmtpUTF8Mailbox too, and the anchor's own constraints. What
-    cannot be read violates. Raises `CertificateError` where an extension is malformed,
-    `LimitExceeded` for absurdly many names.
+    local parts; this one knows SmtpUTF8Mailbox too, and the anchor's own constraints. Of
+    otherNames, the logons of Windows are held against theirs as addresses are. What cannot be
+    read or compared violates (RFC 5280, 4.2.1.10). Raises `CertificateError` where an extension
+    is malformed, `LimitExceeded` for absurdly many names.
     """
     try:
         return any(_violations(path))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from smimekit.errors import SmimeError
 from smimekit.trust.certvalidator import Request, finish, refusals, setting_for
-from smimekit.trust.names import address_violation
+from smimekit.trust.names import name_violation
 from smimekit.trust.paths import Path
 from smimekit.trust.status import Reason
 from smimekit.trust.usage import is_old_root, may_issue, structure_reason, weak_key_reason
@@ -52,8 +52,10 @@ def _rules_reason(path: Path, request: Request) -> Reason | None:
         weak = weak_key_reason(issuer, request.policy)
         if weak is not None:
             return Reason("path.weak", f"{who}: {weak.text}")
-    if address_violation(path):
-        return Reason("path.name-constraints", "An issuer may not issue for this mail address.")
+    if name_violation(path):
+        return Reason(
+            "path.name-constraints", "An issuer may not issue for this mail address or logon."
+        )
     return None
 
 
@@ -72,7 +74,8 @@ def _certvalidator_reason(path: Path, request: Request) -> Reason | None:
         finish(validate.async_validate_path(setting.context, setting.path, setting.parameters))
     except (errors.ValidationError, errors.PathError) as error:
         code = next(code for kind, code in codes if isinstance(error, kind))
-        return Reason(code, plain_text(error))
+        # Behind " Reason: " it writes an object of its own out.
+        return Reason(code, plain_text(error).partition(" Reason: ")[0])
     return None
 
 
