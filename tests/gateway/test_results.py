@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from smimekit.message.layers import Encrypted, Signed
 from smimekit.mime.fields import read_header
 from smimekit.policy import Policy
 from smimekit.span import Span
+from smimekit.testing.profiles import Profile
 from smimekit.trust import Decision, Source
 from smimekit.trust import Verdict as Decided
 from tests.message.people import (
@@ -246,6 +249,17 @@ def grammatical(raw: bytes) -> bool:
     lines = raw.split(b"\r\n")
     assert max(map(len, lines)) <= 998
     return name == "Authentication-Results" and bool(GRAMMAR.fullmatch(rest))
+
+
+def test_the_field_names_a_signer_whose_address_is_in_the_subject() -> None:
+    """RFC 8550, 3: by this address the mail is the author's, so it is this one to name."""
+    parts = [(NameOID.COMMON_NAME, "alice"), (NameOID.EMAIL_ADDRESS, ALICE)]
+    subject = x509.Name([x509.NameAttribute(*part) for part in parts])
+    key = alice().key
+    certificate = ca()._issue(subject, (), key._key, Profile())  # type: ignore[attr-defined]  # a software key
+    text = field(signed(signer=Credential(key, certificate, ca().chain))).decode()
+    assert "smime=pass" in text
+    assert f"body.smime-identifier={ALICE}" in text
 
 
 def test_the_field_says_who_signed() -> None:

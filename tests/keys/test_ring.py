@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -432,6 +432,31 @@ def test_certificates_for_something_else_do_not_sign() -> None:
     assert KeyRing(ca().person("a@example.org", profile=anything)).signing("a@example.org", at=NOW)
     unsaid = Profile(usages=())
     assert KeyRing(ca().person("a@example.org", profile=unsaid)).signing("a@example.org", at=NOW)
+
+
+def named_in_the_subject(*alternative: str) -> Credential:
+    """alice as old authorities name her, and beside that as new ones do."""
+    key = pool()[0].key
+    parts = [(NameOID.COMMON_NAME, "alice"), (NameOID.EMAIL_ADDRESS, "alice@old.example")]
+    subject = x509.Name([x509.NameAttribute(*part) for part in parts])
+    certificate = ca()._issue(subject, alternative, key._key, profile(-1, 365))  # type: ignore[attr-defined]  # a software key
+    return Credential(key, certificate)
+
+
+def test_an_address_in_the_subject_has_its_key() -> None:
+    """RFC 8550, 3: it has to be recognised. Without it the owner's mail would stay closed."""
+    alice = named_in_the_subject()
+    ring = KeyRing(alice)
+    assert ring.of("Alice@old.example") == (alice,)
+    assert ring.signing("alice@old.example", at=NOW) == alice
+    assert ring.encryption_certificate("alice@old.example", at=NOW) == alice.certificate
+
+
+def test_an_address_in_the_subject_adds_nothing_to_the_alternative_names() -> None:
+    """As with the signers of mail: what an authority has checked is in the subjectAltName."""
+    alice = named_in_the_subject("alice@new.example")
+    assert KeyRing(alice).of("alice@new.example") == (alice,)
+    assert KeyRing(alice).of("alice@old.example") == ()
 
 
 def test_an_address_is_compared_as_mail_compares_it() -> None:

@@ -122,9 +122,12 @@ class Credential:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The mail addresses of all the certificates, as written, each once."""
-        found = [address for each in self.all for address in each.certificate.addresses]
-        return tuple(dict.fromkeys(found))
+        """The mail addresses of all the certificates, as written, each once: those of the
+        subjectAltName, or of the subject where it has none (RFC 8550, 3).
+        """
+        certificates = [each.certificate for each in self.all]
+        named = [each.addresses or each.subject_addresses for each in certificates]
+        return tuple(dict.fromkeys(address for some in named for address in some))
 
     def unwrap(
         self, recipients: Sequence[RecipientInfo], *, size: int | None, attempts: int

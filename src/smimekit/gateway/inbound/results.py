@@ -14,7 +14,7 @@ from typing import Final, final
 from smimekit.certificate import Certificate
 from smimekit.errors import CertificateError, SmimeError
 from smimekit.gateway.rules.inbound import Inbound
-from smimekit.message.identity import Identity
+from smimekit.message.identity import Identity, signer_addresses
 from smimekit.message.layers import (
     Compressed,
     Encrypted,
@@ -33,7 +33,6 @@ from smimekit.mime.fields import Field
 from smimekit.mime.safety import folded
 from smimekit.policy import Grade
 from smimekit.trust import Status
-from smimekit.trust.records import addresses_of
 
 __all__ = [
     "Result",
@@ -246,7 +245,7 @@ def _named(signature: SignatureResult) -> str | None:
     """The author's address where the certificate has it, else the certificate's first."""
     if signature.certificate is None:
         return None
-    known = addresses_of(signature.certificate)
+    known = signer_addresses(signature.certificate)
     mine = {address_key(each): each for each in known}
     senders = (mine[key] for each in signature.senders if (key := address_key(each)) in mine)
     found = next(senders, known[0] if known else "")
