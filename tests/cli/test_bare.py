@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from smimekit import Trust, files, load_certificates
+from smimekit.cms.digested import digested_data
 from tests.cli.support import DRAFT, Run
 
 KEY = ("--key", "alice.p12")
@@ -55,6 +56,16 @@ def test_a_mail_that_is_a_file_is_not_looked_into(run: Run, here: Path) -> None:
     assert done.status == 1
     run("decrypt", "--bare", "--key", "bob.p12", "kept.p7m", "-o", "back")
     assert (here / "back").read_bytes() == (here / "kept.eml").read_bytes()
+
+
+def test_cms_of_another_kind_is_named(run: Run, here: Path) -> None:
+    (here / "digested.cms").write_bytes(digested_data(CONTENT))
+    done = run("open", "--bare", "digested.cms")
+    assert (done.status, "Errant part" in done.text) == (0, True)
+    done = run("decrypt", "--bare", "--key", "bob.p12", "digested.cms", "-o", "back")
+    assert done.status == 1
+    assert "kind that mail does not have" in done.err
+    assert not (here / "back").exists()
 
 
 def test_a_mail_is_no_file(run: Run) -> None:

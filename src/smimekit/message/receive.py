@@ -129,7 +129,7 @@ def open_file(
         _identify(job.layers, () if expect is None else ((expect,),), None)
         return Opened(
             envelope=tuple(job.layers),
-            errant=(),
+            errant=_errant(None, job.unread, policy),
             header=header_set(None, None, tuple(job.layers), policy.limits),
             content=payload,
             closing=closing.pop_all(),
