@@ -119,7 +119,8 @@ def test_digests_of_oaep_with_and_without_null(
 ) -> None:
     """RFC 4055, 2.1: both mean the same; and other parameters mean nothing that we know."""
     bob = people("bob rsa-2048")
-    padding, key = rows.RsaPadding(rows.SHA256, rows.SHA256), new_content_key(rows.AES128_CBC)
+    # With a tag: a random key, as for what does not open, fits the padding of CBC once in 256.
+    padding, key = rows.RsaPadding(rows.SHA256, rows.SHA256), new_content_key(rows.AES128_GCM)
     info = wrap_for(bob.certificate, key, padding)
     assert isinstance(info, KeyTransRecipient)
 
@@ -128,7 +129,7 @@ def test_digests_of_oaep_with_and_without_null(
         mask = der.sequence(der.oid("1.2.840.113549.1.1.8"), digest)
         value = der.sequence(der.explicit(0, digest), der.explicit(1, mask))
         said = replace(info, algorithm=rows.AlgorithmIdentifier(rows.RSAES_OAEP, value))
-        return enveloped_data(ENTITY, rows.AES128_CBC, key, [said])
+        return enveloped_data(ENTITY, rows.AES128_GCM, key, [said])
 
     assert openssl.decrypt(saying(parameters), bob, "-binary", form="der") == ENTITY
     layer_of(saying(parameters), bob)

@@ -266,7 +266,7 @@ def test_decryption_errors_tell_no_cause() -> None:
     """RFC 3218: whoever can tell one failure from another can decrypt by asking often."""
     good = bare_enveloped(draft(text=SECRET.decode() * 40), bob())
     failures = []
-    for at in (-1, -40, -700):  # the padding, the padding's IV, the middle
+    for at in (-1, -17, -700):  # the padding, its last octet and no other, the middle
         bad = bytearray(good)
         bad[at] ^= 0x55
         with smimekit.open(bytes(bad), keys=[bob()], trust=trust()) as opened:
@@ -274,7 +274,7 @@ def test_decryption_errors_tell_no_cause() -> None:
             assert isinstance(layer, Encrypted)
             if layer.failure is not None:
                 failures.append(layer.failure)
-    assert failures
+    assert failures  # by the second at least: the others fit the padding once in 256
     for failure in failures:
         assert type(failure) is DecryptionError
         assert str(failure) == "The message could not be decrypted."
