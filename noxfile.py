@@ -45,14 +45,16 @@ def tests(session: nox.Session) -> None:
 def threads(session: nox.Session) -> None:
     """The tests of threads on a Python without its lock; skipped where there is none."""
     session.install("-q", ".", "pytest", "hypothesis")  # the latter for tests/conftest.py
-    session.run("python", "-X", "gil=0", "-m", "pytest", "tests/test_threads.py", *session.posargs)
+    files = ["tests/test_threads.py", "tests/test_frozen.py"]
+    session.run("python", "-X", "gil=0", "-m", "pytest", *files, *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure smimekit beside its peers, and write docs/reference/performance.md.
 
-    `nox -s bench -- --scale` draws how cost grows. A peer that cannot be installed is shown with
+    `nox -s bench -- --scale` draws how cost grows, and with `--force-python 3.14t` how threads
+    share the work without the interpreter's lock. A peer that cannot be installed is shown with
     what it said.
     """
     session.install("-q", ".[sql]")

@@ -6,13 +6,16 @@ A frozen dataclass sets each field through `object.__setattr__`, which takes ten
 to set it: that was a seventh of the time that a mail took to be verified.
 """
 
+import sys
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 __all__ = ["maker"]
 
+_THREADS_RUN_AT_ONCE: Final = "t" in getattr(sys, "abiflags", "")
+"""In a Python without the lock: there all threads stop while an object gets another class."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -25,6 +28,8 @@ def maker(record: Callable[_P, _T]) -> Callable[_P, _T]:
     """
     if not isinstance(record, type):
         raise TypeError("A maker is one of the records of a class.")
+    if _THREADS_RUN_AT_ONCE:
+        return record
     finish: Callable[[_T], None] | None = getattr(record, "__post_init__", None)
 
     def freeze(made: _T) -> None:

@@ -14,6 +14,9 @@ from typing import Final, final
 
 __all__ = ["PatientReader"]
 
+_PIECE: Final = 8 << 10
+"""Octets of one read: what fills a larger buffer at once is not asked for its time as often."""
+
 
 @final
 class PatientReader(io.RawIOBase):
@@ -67,7 +70,7 @@ class PatientReader(io.RawIOBase):
         timeout = self._inner.gettimeout()
         try:
             self._inner.settimeout(self._seconds())
-            count = self._inner.recv_into(buffer)
+            count = self._inner.recv_into(buffer, min(len(buffer), _PIECE))
         except OSError:
             self._failed = True
             raise

@@ -264,7 +264,7 @@ def test_a_server_that_drips_is_left(
         "smimekit.mailboxes.imap_connection.PatientReader",
         partial(PatientReader, clock=lambda: float(next(ticks))),
     )
-    # The buffer takes 8 KiB at a time.
+    # Each read takes 8 KiB.
     script.instead["UID"] = b"\r\n".join([b"* OK still here"] * 5_000)
     if ends:
         assert code(imap(script)) == "fetch.imap-lost"

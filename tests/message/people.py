@@ -177,15 +177,20 @@ def signature_part(signature: bytes) -> bytes:
     )
 
 
-def multipart(subtype: str, *parts: bytes, sender: str | None = ALICE) -> bytes:
+def multipart(
+    subtype: str, *parts: bytes, sender: str | None = ALICE, boundary: str = "mix"
+) -> bytes:
     head = f"From: {sender}\r\n" if sender else ""
-    body = b"".join(b"--mix\r\n" + part + b"\r\n" for part in parts)
+    delimiter = f"--{boundary}".encode()
+    body = b"".join(delimiter + b"\r\n" + part + b"\r\n" for part in parts)
     return (
         (
-            f'{head}MIME-Version: 1.0\r\nContent-Type: multipart/{subtype}; boundary="mix"\r\n\r\n'
+            f"{head}MIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'
         ).encode()
         + body
-        + b"--mix--\r\n"
+        + delimiter
+        + b"--\r\n"
     )
 
 

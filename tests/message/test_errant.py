@@ -53,7 +53,7 @@ def encrypted() -> bytes:
 
 def inner(subtype: str, *parts: bytes, boundary: str = "inn") -> bytes:
     """A multipart as a part of another."""
-    return multipart(subtype, *parts, sender=None).replace(b"mix", boundary.encode())
+    return multipart(subtype, *parts, sender=None, boundary=boundary)
 
 
 def forwarded(mail: bytes, media: str = "message/rfc822") -> bytes:
@@ -100,7 +100,7 @@ def test_names_say_the_way() -> None:
         signed(),
         inner("alternative", entity("a"), inner("related", encrypted(), boundary="rel")),
         forwarded(smimekit.sign(draft(BOB), bob())),
-        forwarded(multipart("mixed", entity("x"), signed()).replace(b"mix", b"fwd")),
+        forwarded(multipart("mixed", entity("x"), signed(), boundary="fwd")),
         signed(opaque=True),
     )
     found = [("2", "signed"), ("3.2.1", "encrypted"), ("4.1", "signed"), ("5.1.2", "signed"),

@@ -688,11 +688,11 @@ def test_the_payload_is_handed_out_without_legacy_display_on_request() -> None:
 def test_what_is_only_signed_has_no_legacy_display() -> None:
     """RFC 9788, 4.5.3.1: it is for encrypted messages; a signed text is shown as it is."""
     content = signed_entity().replace(b" hp=", b" hp-legacy-display=1; hp=")
-    content = content.replace(b"The plan is", b"Pay\r\n\r\nThe plan is")
+    content = content.replace(b"The plan is", b"Pay me\r\n\r\nThe plan is")
     mail = signed_around(content)
     assert smimekit.verify(mail, trust()).bytes(legacy_display=False) == content
     sealed = smimekit.decrypt(encrypted_around(mail), [bob()]).bytes(legacy_display=False)
-    assert b"Pay" not in sealed
+    assert b"Pay me" not in sealed
 
 
 def test_legacy_display_is_for_encryption_alone() -> None:

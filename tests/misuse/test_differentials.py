@@ -347,7 +347,8 @@ def test_a_protocol_in_sections(parameter: bytes) -> None:
 
 def nested(boundary: bytes, inner: bytes) -> bytes:
     """A multipart/signed of the attacker's around Alice's signed mail, each with its boundary."""
-    good = as_part(mail().replace(b"bnd", inner))
+    signature = bare_signed(entity(), alice(), detached=True)
+    good = as_part(clear_signed(entity(), signature, boundary=inner.decode()))
     return (
         b"From: alice@example.org\r\nContent-Type: multipart/signed; " + P + b'; boundary="'
         + boundary + b'"\r\n\r\n--' + boundary + b"\r\n" + good + b"\r\n--" + boundary + b"\r\n"

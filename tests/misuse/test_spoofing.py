@@ -58,7 +58,7 @@ def test_a_signed_part_hidden_among_others(subtype: str, opaque: bool, order: in
 
 def test_a_signed_part_hidden_two_deep() -> None:
     good = as_part(smimekit.sign(draft(), alice()))
-    inner = multipart("related", good, sender=None).replace(b"mix", b"inn")
+    inner = multipart("related", good, sender=None, boundary="inn")
     nothing_verified(multipart("mixed", LIE, inner), ["signed"])
 
 

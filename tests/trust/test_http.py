@@ -137,7 +137,11 @@ def test_what_is_too_large_is_not_read(server: Server, most: int, head: bytes) -
 )
 def test_what_never_ends_is_given_up(server: Server, start: bytes, again: bytes) -> None:
     server.pages["/"] = endless(server, start, again)
-    assert refused(server.url("/")) == "fetch.too-large"
+    # A Python that counts the answers which say "go on" is the first to give up.
+    assert refused(server.url("/")) in {
+        "fetch.too-large",
+        "fetch.too-large" if start else "fetch.failed",
+    }
 
 
 @pytest.mark.parametrize("data", [b"", OK, OK + b"Content-Length: 100\r\n\r\n" + BODY[:50]])

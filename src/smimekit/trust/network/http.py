@@ -92,9 +92,8 @@ class HttpFetcher:
                 raw.settimeout(deadline.left())
                 context = self._context or ssl.create_default_context()
                 secure = context.wrap_socket(raw, server_hostname=host)
-            with secure:
-                guarded = GuardedSocket(secure, deadline, most)
-                return _answer(_asked(guarded, url, post), most, post)
+            with secure, _asked(GuardedSocket(secure, deadline, most), url, post) as response:
+                return _answer(response, most, post)
 
 
 def _split(url: str) -> SplitResult:
