@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nox
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2024.10"

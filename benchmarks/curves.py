@@ -209,7 +209,7 @@ def workers(reach: Reach) -> Points:
         "processes": _processes,
     }
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        pools = {"threads without the lock": ThreadPoolExecutor}
+        pools = {"no lock": ThreadPoolExecutor}
     return {
         f"{verb}, {name}": [
             (count, _throughput(pool(count), verb, reach.messages)) for count in reach.workers

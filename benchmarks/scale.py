@@ -80,7 +80,7 @@ PLOTS: Final = (
         lambda _, reach: curves.workers(reach),
         "On the wall. Mails of 1 KB, RSA-2048, one `Credential` and one `Trust` for all. With the "
         "interpreter's lock, threads share one processor but for the key operations; a Python "
-        "without it draws its own curves.", most=None,
+        "without it draws its own curves (no lock).", most=None,
     ),
 )  # fmt: skip
 
