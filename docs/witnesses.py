@@ -69,6 +69,7 @@ def _of(peer: str, file: str, *shows: tuple[Way, str, str]) -> Iterator[Witness]
 
 
 OPENSSL, NSS, GPGSM, BOUNCY_CASTLE = "OpenSSL", "NSS", "gpgsm", "Bouncy Castle"
+GNUTLS: Final = "GnuTLS"
 PARTS: Final = "Bouncy Castle's parts"
 """Its primitives and its syntax, which the program of the test puts together as the RFC says."""
 
@@ -117,6 +118,12 @@ WITNESSES: Final = (
         ("reads", "gpgsm_decrypts", f"{_CBC} rsa-pkcs1"),
         ("writes", "gpgsm_encrypts", _CBC),
         ("writes", "gpgsm_encrypts_with_triple_des", "des-ede3-cbc"),
+    ),
+    *_of(
+        GNUTLS,
+        "interop/test_gnutls.py",
+        ("reads", "gnutls_verifies", "rsa-pkcs1-sha256 ecdsa-sha256 ecdsa-sha384 ed25519"),
+        ("writes", "gnutls_signs", f"{_PKCS1} rsa-pkcs1-sha3-256 {_ECDSA} ecdsa-sha3-256 ed25519"),
     ),
     *_of(
         BOUNCY_CASTLE,

@@ -24,6 +24,7 @@ PACKAGES = {
     **dict.fromkeys(("initdb", "pg_ctl"), "postgresql"),
     **dict.fromkeys(("doveadm", "dovecot"), "dovecot-imapd"),
     **dict.fromkeys(("keymgr", "knotd"), "knot"),
+    "certtool": "gnutls-bin",
     "slapadd": "slapd",
     "smtp-source": "postfix",
     "softhsm2-util": "softhsm2",

@@ -17,6 +17,7 @@ FIXTURES = {
     "OpenSSL": "openssl",
     "NSS": "nss",
     "gpgsm": "gpgsm",
+    "GnuTLS": "gnutls",
     "Bouncy Castle": "bouncycastle",
     "Bouncy Castle's parts": "bouncycastle",
 }

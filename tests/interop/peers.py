@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -113,10 +113,14 @@ def _nickname(certificate: Certificate) -> str:
     return certificate.fingerprint[:16]
 
 
-def _key(who: Credential) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+def _key(
+    who: Credential,
+) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
     assert isinstance(who.key, SoftwareKey)
     key = who.key._key  # loading its PKCS #8 again would check an RSA key for 44 ms
-    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    assert isinstance(
+        key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    )
     return key
 
 
