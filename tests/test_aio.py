@@ -319,11 +319,13 @@ class Late(Executor):
     """Has taken the work, and begins it when it is told to."""
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
-        taken: Future[Any] = Future()
-        taken.set_running_or_notify_cancel()
+        self.taken: Future[Any] = Future()
+        self.taken.set_running_or_notify_cancel()
         self.begin = partial(work, *args, **options)
-        self.finish = lambda: taken.set_result(self.begin())
-        return taken
+        return self.taken
+
+    def finish(self) -> None:
+        self.taken.set_result(self.begin())
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
