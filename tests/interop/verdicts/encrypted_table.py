@@ -153,6 +153,19 @@ def with_unprotected(case: Case) -> bool:
     return signed_data(case.message)[-1][0] == 0xA1
 
 
+def other_than_unprotected(case: Case) -> bool:
+    """Where unprotectedAttrs belong, and nothing else does, is something else (RFC 5652, 6.1)."""
+    parts = signed_data(case.message)
+    behind = parts[[each[0] for each in parts].index(0x31) + 2 :]
+    return any(each[0] != 0xA1 for each in behind)
+
+
+def no_algorithm(case: Case) -> bool:
+    """What should say how bob's key was wrapped begins with no OBJECT IDENTIFIER."""
+    found = [each for each in envelope(case.message).recipients if each[0] == 0x30]
+    return any(each[1][2][1][0][0] != 6 for each in found)
+
+
 def no_ciphertext(case: Case) -> bool:
     """RFC 5652, 6.1: encryptedContent is optional; then it is elsewhere."""
     try:
@@ -244,7 +257,8 @@ ENCRYPTED: tuple[Row, ...] = (
         Taken(peer, says, _OTHERS, _EACH_ITS_OWN, reads_by_hand)
         for peer, says in [
             ("bouncycastle", "IOException reading content"), ("bouncycastle", "Malformed content"),
-            ("bouncycastle", "malformed NULL"), ("nss", "SEC_ERROR_BAD_DATA"),
+            ("bouncycastle", "malformed NULL"), ("bouncycastle", "unknown tag"),
+            ("nss", "SEC_ERROR_BAD_DATA"),
         ]
     ),
     Taken("openssl", "noise", _TRIES_ONE, _EACH_ITS_OWN, reads_by_hand),
@@ -271,6 +285,10 @@ ENCRYPTED: tuple[Row, ...] = (
     ),
     Stricter("bouncycastle", "cms.no-content", "it takes whatever has a tag for the content",
              "RFC 5652, 6.1", ciphertext_under_another_tag),
+    Stricter("gpgsm", "no-matching-key", "it looks for the algorithm further inside",
+             "RFC 5652, 6.2.1 and 10.1.2", no_algorithm),
+    Stricter("*", "cms.malformed", "it passes over what does not belong behind the content",
+             "RFC 5652, 6.1", other_than_unprotected),
     Stricter("*", "no-matching-key", _EMPTY, "X.690, 8.3.1", empty_integer),
     Stricter("*", "asn1.malformed", "it reads a version without octets as a number",
              "X.690, 8.3.1", empty_version),

@@ -6,6 +6,7 @@ witnesses say which messages a row is about.
 
 from collections.abc import Iterator
 
+from smimekit.limits import Limits
 from tests.interop.verdicts.comparing import Case, Row, Stricter, Taken
 from tests.interop.verdicts.sealing import SIGNED as SIGNED_DATA
 from tests.interop.verdicts.witnesses import (
@@ -137,6 +138,22 @@ def long_name(case: Case) -> bool:
     return max(sizes(read(case.message))) > 64
 
 
+def many_countersignatures(case: Case) -> bool:
+    """RFC 5652, 11.4: values of that attribute, those of each other included."""
+
+    def numbers(value: Tree) -> Iterator[int]:
+        parts = value[1] if isinstance(value[1], list) else []
+        if parts[:1] == [(6, _COUNTERSIGNATURE)]:
+            yield len(parts[1][1])
+        for each in parts:
+            yield from numbers(each)
+
+    return sum(numbers(read(case.message))) > Limits().countersignatures
+
+
+_COUNTERSIGNATURE = bytes.fromhex("2a864886f70d010906")
+
+
 def certificate_is_lost(case: Case) -> bool:
     """It is another one, or the same in BER, where a certificate is DER (RFC 5280, 4.1)."""
     return any(
@@ -235,7 +252,8 @@ SIGNED: tuple[Row, ...] = (
         Taken(peer, says, "one SignerInfo that nobody can read makes it refuse those that are good",
               "RFC 5652, 5.1: any number of signers, each for themselves", one_of_several_is_whole)
         for peer, says in [("openssl", "asn1 encoding routines"), ("nss", "SEC_ERROR_BAD_DER"),
-                           ("gpgsm", "BER error"), ("bouncycastle", "reading content")]
+                           ("gpgsm", "BER error"), ("bouncycastle", "reading content"),
+                           ("bouncycastle", "cannot be cast")]
     ),
     Stricter("gpgsm", "content-changed.signature",
              "it reads one ECDSA-Sig-Value, and not what follows it", "RFC 5754, 3.3; X.690, 8",
@@ -304,6 +322,9 @@ SIGNED: tuple[Row, ...] = (
     Stricter("*", "verification.malformed",
              "it passes over what stands behind the name and the number of who signed",
              "RFC 5652, 10.2.4", another_name),
+    Stricter("gpgsm", "verification.unsupported",
+             "it does not look at the parameters of an RSA key, which are NULL",
+             "RFC 3279, 2.3.1", certificate_is_lost),
     Stricter("bouncycastle", "verification.unsupported",
              "it takes the key out of a certificate that nobody looked at: who calls it does",
              "RFC 5280, 4.1 and 6.1", certificate_is_lost),
@@ -334,6 +355,9 @@ _EVERYBODY = (
 
 SIGNED_TOGETHER: tuple[Row, ...] = (
     *SIGNED,
+    Stricter("*", "limit.countersignatures", "it has no bound on the number of countersignatures",
+             "RFC 5652, 11.4: any number; whoever verifies each of them can be kept busy",
+             many_countersignatures),
     Stricter("gpgsm", "mime.", "it ends well where it could read no SignerInfo, and verified nothing",
              "RFC 5652, 5.6", another_outline),
     *(
