@@ -109,6 +109,11 @@ def named_otherwise_than_enveloped(case: Case) -> bool:
     return envelope(case.message).outer != ENVELOPED[2:]
 
 
+def not_plainly_enveloped(case: Case) -> bool:
+    """The type of the message is not where it always is, as it always is written."""
+    return ENVELOPED not in case.message[: 4 + len(ENVELOPED) + 2]
+
+
 def changed_in_cbc(case: Case) -> bool:
     """The padding is good, and what is above it is not what was written, nor any message."""
     found = envelope(case.message).plain(case.key)
@@ -285,6 +290,9 @@ ENCRYPTED: tuple[Row, ...] = (
     ),
     Stricter("bouncycastle", "cms.no-content", "it takes whatever has a tag for the content",
              "RFC 5652, 6.1", ciphertext_under_another_tag),
+    Stricter("*", "mime.no-header",
+             "a bare message is told by its first octets, and nobody writes the OID's length long",
+             "X.690, 8.1.3.5", not_plainly_enveloped),
     Stricter("gpgsm", "no-matching-key", "it looks for the algorithm further inside",
              "RFC 5652, 6.2.1 and 10.1.2", no_algorithm),
     Stricter("*", "cms.malformed", "it passes over what does not belong behind the content",
